@@ -1,0 +1,165 @@
+package cgroup
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// A JoinError says that a process could not be put into the job's cgroup, as
+// distinct from not being executed.
+type JoinError struct {
+	Path string // the cgroup
+	Err  error
+}
+
+func (e *JoinError) Error() string { return fmt.Sprintf("joining cgroup %s: %v", e.Path, e.Err) }
+
+// Unwrap returns the system call's error.
+func (e *JoinError) Unwrap() error { return e.Err }
+
+// Start runs a program inside the job and returns its pid; the caller waits for
+// it. Attr is as for syscall.StartProcess. The process is born in the cgroup
+// (clone3 with CLONE_INTO_CGROUP, Linux 5.7) or, where that is refused, this
+// program is run once more, joins through cgroup.procs and executes the command
+// (see [Init]). The error is a *JoinError, or the errno of fork or execve.
+//
+// Start must not be called from several goroutines.
+func (j *Job) Start(path string, argv []string, attr *syscall.ProcAttr) (pid int, err error) {
+	sys := syscall.SysProcAttr{}
+	if attr.Sys != nil {
+		sys = *attr.Sys
+	}
+	sys.UseCgroupFD, sys.CgroupFD = true, j.main.fd
+	born := *attr
+	born.Sys = &sys
+	pid, err = syscall.ForkExec(path, argv, &born)
+	switch {
+	case err == nil && killedAtBirth(pid):
+		unix.Wait4(pid, nil, 0, nil)
+	case err == nil || !birthRefused(err):
+		return pid, err
+	}
+	return j.startJoining(path, argv, attr)
+}
+
+// birthRefused tells the errors by which CLONE_INTO_CGROUP is refused: clone3 or
+// the flag is unknown or filtered (ENOSYS, EINVAL, E2BIG, EPERM), no write
+// access to the common ancestor (EACCES), a node with controllers (EBUSY), a
+// threaded one (EOPNOTSUPP). EACCES may as well come from execve: the joining
+// start then tells which.
+func birthRefused(err error) bool {
+	switch err {
+	case unix.ENOSYS, unix.EINVAL, unix.E2BIG, unix.EPERM, unix.EACCES, unix.EBUSY, unix.EOPNOTSUPP:
+		return true
+	}
+	return false
+}
+
+// killedAtBirth says whether the child died, or is dying, before it executed
+// anything: the kernel does that where cgroup.kill was once written to our own
+// cgroup (kill_seq). ForkExec returns success, for the pipe by which it learns
+// of a failure is closed by death as it is by execve.
+func killedAtBirth(pid int) bool {
+	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	if err != nil {
+		return false
+	}
+	flags, ok := statFlags(b)
+	const forkNoExec = 0x40 // PF_FORKNOEXEC, include/linux/sched.h; cleared before execve closes descriptors
+	return ok && flags&forkNoExec != 0
+}
+
+// statFlags takes field 9 out of /proc/PID/stat (proc_pid_stat(5)): behind the
+// name, which may hold anything, the state is the first field and flags the 7th.
+func statFlags(stat []byte) (uint64, bool) {
+	fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
+	if len(fields) < 7 {
+		return 0, false
+	}
+	n, err := strconv.ParseUint(string(fields[6]), 10, 64)
+	return n, err == nil
+}
+
+// joinName is argv[0] of this program when it is run to join a cgroup.
+const joinName = "supervise: join"
+
+// startJoining runs this program as a stub. The stub reports a failure through
+// a pipe that its own execve closes.
+func (j *Job) startJoining(path string, argv []string, attr *syscall.ProcAttr) (int, error) {
+	procs, err := j.main.open("cgroup.procs", unix.O_WRONLY)
+	if err != nil {
+		return 0, &JoinError{j.main.path, err}
+	}
+	defer unix.Close(procs)
+	r, w, err := os.Pipe()
+	if err != nil {
+		return 0, err
+	}
+	defer r.Close()
+	pid, err := forkStub(procs, w, path, argv, attr)
+	w.Close()
+	if err != nil {
+		return 0, fmt.Errorf("running /proc/self/exe to join the cgroup: %w", err)
+	}
+	report, err := io.ReadAll(r)
+	if err == nil && len(report) == 0 {
+		return pid, nil
+	}
+	unix.Wait4(pid, nil, 0, nil)
+	return 0, errors.Join(err, j.stubError(report))
+}
+
+// forkStub lets the two descriptors through execve; the caller closes them right
+// after, and nobody else forks meanwhile.
+func forkStub(procs int, report *os.File, path string, argv []string, attr *syscall.ProcAttr) (int, error) {
+	w := int(report.Fd())
+	unix.FcntlInt(uintptr(procs), unix.F_SETFD, 0)
+	unix.FcntlInt(uintptr(w), unix.F_SETFD, 0)
+	args := append([]string{joinName, strconv.Itoa(procs), strconv.Itoa(w), path}, argv...)
+	return syscall.ForkExec("/proc/self/exe", args, attr)
+}
+
+// stubError reads the stub's report: 'j' (joining) or 'x' (execve) and an errno.
+func (j *Job) stubError(report []byte) error {
+	n, err := strconv.Atoi(string(report[1:]))
+	if err != nil {
+		return fmt.Errorf("the joining process reported %q", report)
+	}
+	if report[0] == 'j' {
+		return &JoinError{j.main.path, syscall.Errno(n)}
+	}
+	return syscall.Errno(n)
+}
+
+// Init must be called first thing in main of a program that uses this package.
+// It does nothing, unless the program was run to join a cgroup: then it does not
+// return.
+func Init() {
+	if len(os.Args) < 5 || os.Args[0] != joinName {
+		return
+	}
+	procs, err1 := strconv.Atoi(os.Args[1])
+	report, err2 := strconv.Atoi(os.Args[2])
+	if err1 != nil || err2 != nil {
+		os.Exit(125)
+	}
+	unix.CloseOnExec(procs)
+	unix.CloseOnExec(report)
+	kind, err := "x", error(nil)
+	if _, err = unix.Write(procs, []byte("0")); err != nil {
+		kind = "j"
+	} else {
+		err = syscall.Exec(os.Args[3], os.Args[4:], os.Environ())
+	}
+	var errno syscall.Errno
+	errors.As(err, &errno)
+	unix.Write(report, []byte(kind+strconv.Itoa(int(errno))))
+	os.Exit(125)
+}

@@ -1,0 +1,211 @@
+package cgroup
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+)
+
+// A dir is an open cgroup directory, and the only door to its files: every path
+// is one name below the descriptor, so that nothing a job renames or links can
+// lead us elsewhere. It owns its descriptor.
+type dir struct {
+	fd   int
+	path string // for messages: the path in the file system at opening time
+}
+
+// openDir opens the cgroup at an absolute path and checks that it is one.
+func openDir(path string) (*dir, error) {
+	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, &fs.PathError{Op: "open", Path: path, Err: err}
+	}
+	d := &dir{fd, path}
+	if err := d.verify(); err != nil {
+		d.close()
+		return nil, err
+	}
+	return d, nil
+}
+
+func (d *dir) verify() error {
+	var st unix.Statfs_t
+	if err := unix.Fstatfs(d.fd, &st); err != nil {
+		return d.fail("statfs", "", err)
+	}
+	if st.Type != unix.CGROUP2_SUPER_MAGIC {
+		return fmt.Errorf("%s is not a cgroup v2 directory", d.path)
+	}
+	return nil
+}
+
+func (d *dir) close() { unix.Close(d.fd) }
+
+// fail names operation and path, as fs.PathError does.
+func (d *dir) fail(op, name string, err error) error {
+	return &fs.PathError{Op: op, Path: d.join(name), Err: err}
+}
+
+func (d *dir) join(name string) string {
+	if name == "" {
+		return d.path
+	}
+	return d.path + "/" + name
+}
+
+// open opens one file or child directory. openat2(2) (Linux 5.6) confines the
+// look-up; where a seccomp filter does not know it, O_NOFOLLOW on a plain name
+// gives the same.
+func (d *dir) open(name string, flags int) (int, error) {
+	flags |= unix.O_CLOEXEC | unix.O_NOFOLLOW
+	how := unix.OpenHow{Flags: uint64(flags), Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS}
+	for {
+		fd, err := unix.Openat2(d.fd, name, &how)
+		if err == unix.ENOSYS || err == unix.EPERM {
+			fd, err = unix.Openat(d.fd, name, flags, 0)
+		}
+		if err == unix.EINTR || err == unix.EAGAIN { // openat2: a rename raced with "..", try again
+			continue
+		}
+		if err != nil {
+			return -1, d.fail("open", name, err)
+		}
+		return fd, nil
+	}
+}
+
+// child opens a sub-cgroup.
+func (d *dir) child(name string) (*dir, error) {
+	fd, err := d.open(name, unix.O_RDONLY|unix.O_DIRECTORY)
+	if err != nil {
+		return nil, err
+	}
+	return &dir{fd, d.join(name)}, nil
+}
+
+// mkdir creates a sub-cgroup and opens it.
+func (d *dir) mkdir(name string) (*dir, error) {
+	if err := unix.Mkdirat(d.fd, name, 0o755); err != nil {
+		return nil, d.fail("mkdir", name, err)
+	}
+	c, err := d.child(name)
+	if err != nil {
+		unix.Unlinkat(d.fd, name, unix.AT_REMOVEDIR)
+	}
+	return c, err
+}
+
+// rmdir removes a sub-cgroup; one that is not there is no error.
+func (d *dir) rmdir(name string) error {
+	err := unix.Unlinkat(d.fd, name, unix.AT_REMOVEDIR)
+	if err != nil && err != unix.ENOENT {
+		return d.fail("rmdir", name, err)
+	}
+	return nil
+}
+
+// read returns a whole file.
+func (d *dir) read(name string) ([]byte, error) {
+	fd, err := d.open(name, unix.O_RDONLY)
+	if err != nil {
+		return nil, err
+	}
+	defer unix.Close(fd)
+	b, err := readAll(fd)
+	if err != nil {
+		return nil, d.fail("read", name, err)
+	}
+	return b, nil
+}
+
+// readAll reads from the start of a kernel file, which hands out what it has in
+// pieces, to its end.
+func readAll(fd int) ([]byte, error) {
+	b := make([]byte, 0, 4096)
+	for {
+		if len(b) == cap(b) {
+			b = append(b, 0)[:len(b)]
+		}
+		n, err := unix.Pread(fd, b[len(b):cap(b)], int64(len(b)))
+		if err == unix.EINTR {
+			continue
+		}
+		if n <= 0 || err != nil {
+			return b, err
+		}
+		b = b[:len(b)+n]
+	}
+}
+
+// write writes a value to a file in one write(2), as cgroup files want it.
+func (d *dir) write(name, value string) error {
+	fd, err := d.open(name, unix.O_WRONLY)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	for {
+		_, err := unix.Write(fd, []byte(value))
+		if err == nil {
+			return nil
+		}
+		if err != unix.EINTR {
+			return d.fail(fmt.Sprintf("write %q to", value), name, err)
+		}
+	}
+}
+
+// keyed returns one value of a flat-keyed file such as cgroup.events or cpu.stat.
+func (d *dir) keyed(name, key string) (uint64, error) {
+	b, err := d.read(name)
+	if err != nil {
+		return 0, err
+	}
+	v, ok := lookup(b, key)
+	if !ok {
+		return 0, fmt.Errorf("%s has no %q: %w", d.join(name), key, errors.ErrUnsupported)
+	}
+	return v, nil
+}
+
+// lookup finds "key value" among lines.
+func lookup(b []byte, key string) (uint64, bool) {
+	for line := range bytes.Lines(b) {
+		k, v, _ := bytes.Cut(bytes.TrimSpace(line), []byte(" "))
+		if string(k) == key {
+			n, err := strconv.ParseUint(string(v), 10, 64)
+			return n, err == nil
+		}
+	}
+	return 0, false
+}
+
+// subdirs lists the names of the sub-cgroups.
+func (d *dir) subdirs() ([]string, error) {
+	var st unix.Stat_t
+	if unix.Fstat(d.fd, &st) == nil && st.Nlink == 2 {
+		return nil, nil // kernfs counts sub-directories in the link count: there are none
+	}
+	fd, err := d.open(".", unix.O_RDONLY|unix.O_DIRECTORY) // a descriptor of its own has an offset of its own
+	if err != nil {
+		return nil, err
+	}
+	f := os.NewFile(uintptr(fd), d.path)
+	defer f.Close()
+	entries, err := f.ReadDir(-1)
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, e := range entries {
+		if e.IsDir() {
+			names = append(names, e.Name())
+		}
+	}
+	return names, nil
+}

@@ -1,0 +1,98 @@
+package cgroup
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"strconv"
+	"strings"
+)
+
+const mainLeaf = "main"
+
+// A Job is one job's cgroup: an inner node, which carries limits, accounting and
+// cgroup.kill, and below it the leaf in which the processes are born. It belongs
+// to one goroutine.
+type Job struct {
+	node *dir
+	main *dir
+	name string
+	s    *Session
+}
+
+// NewJob makes a job's cgroup. Name becomes the directory's name, with the
+// characters that would be awkward there replaced, and a number added if it is
+// taken.
+func (s *Session) NewJob(name string) (*Job, error) {
+	dirName := fileName(name)
+	node, err := s.mkdir(dirName)
+	for i := 2; errors.Is(err, fs.ErrExist) && i < 1e6; i++ {
+		dirName = fileName(name) + "-" + strconv.Itoa(i)
+		node, err = s.mkdir(dirName)
+	}
+	if err != nil {
+		return nil, err
+	}
+	j := &Job{node: node, name: dirName, s: s}
+	if err = node.mark(xattrJob, name); err == nil {
+		j.main, err = node.mkdir(mainLeaf)
+	}
+	if err != nil {
+		node.close()
+		s.removeTree(dirName)
+		return nil, err
+	}
+	return j, nil
+}
+
+// fileName makes a directory name of a job name. A dot first or a dot before
+// the end could be taken for, or clash with, an interface file (memory.max).
+func fileName(name string) string {
+	clean := strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_@+", r) {
+			return r
+		}
+		return '_'
+	}, name)
+	if clean == "" {
+		clean = "job"
+	}
+	return clean[:min(len(clean), 64)]
+}
+
+// Path returns the path of the job node in the file system.
+func (j *Job) Path() string { return j.node.path }
+
+// Empty reports whether no live process is left; zombies do not count
+// (cgroup.events, "populated").
+func (j *Job) Empty() (bool, error) {
+	n, err := j.node.keyed("cgroup.events", "populated")
+	return n == 0, err
+}
+
+// CPU returns what the job has used so far, in microseconds of user and system
+// time (cpu.stat, which is there without the cpu controller).
+func (j *Job) CPU() (user, system uint64, err error) {
+	b, err := j.node.read("cpu.stat")
+	if err != nil {
+		return 0, 0, err
+	}
+	user, ok1 := lookup(b, "user_usec")
+	system, ok2 := lookup(b, "system_usec")
+	if !ok1 || !ok2 {
+		return 0, 0, fmt.Errorf("%s lacks user_usec or system_usec: %w", j.node.join("cpu.stat"), errors.ErrUnsupported)
+	}
+	return user, system, nil
+}
+
+// Procs returns the pids of the live processes in the whole tree.
+func (j *Job) Procs() ([]int, error) { return j.node.procs() }
+
+// Close removes the job's cgroup, which must be empty, with whatever sub-cgroups
+// the job made.
+func (j *Job) Close() error {
+	j.main.close()
+	err := j.s.removeTree(j.name)
+	j.node.close()
+	return err
+}

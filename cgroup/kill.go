@@ -1,0 +1,144 @@
+package cgroup
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strconv"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Kill SIGKILLs every process of the job, and whatever they are forking, and
+// returns at once: wait for Empty. Without cgroup.kill (before Linux 5.14) it
+// freezes, kills and thaws; call it again until the job is empty.
+func (j *Job) Kill() error { return j.node.kill() }
+
+func (d *dir) kill() error {
+	err := d.write("cgroup.kill", "1")
+	if errors.Is(err, fs.ErrNotExist) {
+		return d.signal(unix.SIGKILL)
+	}
+	return err
+}
+
+// Signal sends sig to every process of the job. The job is frozen meanwhile, so
+// that a process which is just being forked cannot be missed.
+func (j *Job) Signal(sig unix.Signal) error { return j.node.signal(sig) }
+
+func (d *dir) signal(sig unix.Signal) error {
+	if err := d.freeze(); err != nil {
+		return err
+	}
+	pids, err := d.procs()
+	for _, pid := range pids { // frozen: none can go and leave its number to another
+		if e := unix.Kill(pid, sig); e != nil && e != unix.ESRCH {
+			err = errors.Join(err, fmt.Errorf("sending %s to process %d: %w", unix.SignalName(sig), pid, e))
+		}
+	}
+	return errors.Join(err, d.write("cgroup.freeze", "0"))
+}
+
+// freezeLimit bounds the wait for a process that cannot be frozen because it
+// hangs in the kernel (D state); such a process does not fork either.
+const freezeLimit = 200 * time.Millisecond
+
+func (d *dir) freeze() error {
+	if err := d.write("cgroup.freeze", "1"); err != nil {
+		return err
+	}
+	_, err := d.await("frozen", 1, freezeLimit)
+	return err
+}
+
+// await waits until a key of cgroup.events has a value, at most for limit. The
+// file is read anew after every wait: the kernel delays notifications (10 ms
+// and more) and may leave one out (cgroup_file_notify in cgroup.c).
+func (d *dir) await(key string, want uint64, limit time.Duration) (bool, error) {
+	fd, err := d.open("cgroup.events", unix.O_RDONLY)
+	if err != nil {
+		return false, err
+	}
+	defer unix.Close(fd)
+	deadline := time.Now().Add(limit)
+	for wait := 1; ; wait = min(2*wait, 64) {
+		b, err := readAll(fd)
+		if err != nil {
+			return false, d.fail("read", "cgroup.events", err)
+		}
+		if v, ok := lookup(b, key); ok && v == want {
+			return true, nil
+		}
+		if time.Now().After(deadline) {
+			return false, nil
+		}
+		unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLPRI}}, wait)
+	}
+}
+
+// killLimit bounds the end of a session whose supervisor is dead.
+const killLimit = 10 * time.Second
+
+// killAndWait kills until nothing is left.
+func (d *dir) killAndWait() error {
+	deadline := time.Now().Add(killLimit)
+	for {
+		if err := d.kill(); err != nil {
+			return err
+		}
+		empty, err := d.await("populated", 0, time.Second)
+		if empty || err != nil {
+			return err
+		}
+		if time.Now().After(deadline) {
+			pids, _ := d.procs()
+			return fmt.Errorf("%s: processes %v do not end", d.path, pids)
+		}
+	}
+}
+
+// procs lists the processes of the whole tree.
+func (d *dir) procs() ([]int, error) {
+	pids, err := d.ownProcs()
+	if err != nil {
+		return nil, err
+	}
+	names, err := d.subdirs()
+	if err != nil {
+		return pids, err
+	}
+	for _, name := range names {
+		c, e := d.childForced(name)
+		if e != nil {
+			if !errors.Is(e, fs.ErrNotExist) {
+				err = errors.Join(err, e)
+			}
+			continue
+		}
+		sub, e := c.procs()
+		c.close()
+		pids, err = append(pids, sub...), errors.Join(err, e)
+	}
+	return pids, err
+}
+
+// ownProcs lists the processes of this cgroup alone. In a threaded cgroup the
+// file cannot be read (EOPNOTSUPP); its processes are listed at the domain above.
+func (d *dir) ownProcs() ([]int, error) {
+	b, err := d.read("cgroup.procs")
+	if errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.ENODEV) {
+		return nil, nil
+	}
+	if err != nil && !errors.Is(err, fs.ErrPermission) {
+		return nil, err
+	}
+	var pids []int
+	for field := range bytes.FieldsSeq(b) {
+		if pid, err := strconv.Atoi(string(field)); err == nil && pid > 0 {
+			pids = append(pids, pid) // 0: a process that our pid namespace does not see
+		}
+	}
+	return pids, nil
+}

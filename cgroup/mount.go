@@ -1,0 +1,118 @@
+package cgroup
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path"
+	"strings"
+)
+
+// ErrNoMount says that no usable cgroup v2 hierarchy is mounted here.
+var ErrNoMount = errors.New("no cgroup v2 hierarchy is mounted")
+
+// A mount is one place where a cgroup2 file system, or a part of it, is seen.
+type mount struct {
+	point string // where it is mounted
+	root  string // which cgroup that shows, as seen from our cgroup namespace
+}
+
+// parseMounts finds the cgroup2 mounts in the text of /proc/self/mountinfo
+// (proc_pid_mountinfo(5)). Lines it cannot read are left out.
+func parseMounts(info []byte) []mount {
+	var found []mount
+	for line := range bytes.Lines(info) {
+		// 41 31 0:38 /root /mount/point rw,relatime [optional fields] - cgroup2 source options
+		left, right, ok := strings.Cut(string(line), " - ")
+		if !ok || !strings.HasPrefix(right, "cgroup2 ") {
+			continue
+		}
+		if f := strings.Fields(left); len(f) >= 6 {
+			found = append(found, mount{point: unescape(f[4]), root: unescape(f[3])})
+		}
+	}
+	return found
+}
+
+// unescape undoes the octal escapes (\040 for a space) of mountinfo.
+func unescape(s string) string {
+	if !strings.Contains(s, `\`) {
+		return s
+	}
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		if s[i] == '\\' && i+3 < len(s) && isOctal(s[i+1:i+4]) {
+			b.WriteByte((s[i+1]-'0')<<6 | (s[i+2]-'0')<<3 | (s[i+3] - '0'))
+			i += 3
+			continue
+		}
+		b.WriteByte(s[i])
+	}
+	return b.String()
+}
+
+func isOctal(s string) bool { return strings.Trim(s, "01234567") == "" && s[0] <= '3' }
+
+// parseSelf finds the cgroup v2 path in the text of /proc/PID/cgroup
+// (cgroups(7)): the line "0::/path".
+func parseSelf(text []byte) (string, bool) {
+	for line := range bytes.Lines(text) {
+		if p, ok := bytes.CutPrefix(line, []byte("0::")); ok {
+			return strings.TrimSuffix(string(p), "\n"), true
+		}
+	}
+	return "", false
+}
+
+// below returns the place of cgroup under the mount point, and whether the
+// mount shows it. A mount made in another cgroup namespace has a root such as
+// "/../.." and shows cgroups above ours: what is at our path there is not ours.
+func (m mount) below(cgroup string) (string, bool) {
+	if strings.HasPrefix(m.root, "/..") || strings.HasPrefix(cgroup, "/..") {
+		return "", false
+	}
+	rest, ok := strings.CutPrefix(cgroup+"/", strings.TrimSuffix(m.root, "/")+"/")
+	if !ok {
+		return "", false
+	}
+	return path.Join(m.point, rest), true
+}
+
+// A place is where this process is in the hierarchy.
+type place struct {
+	mount mount
+	own   string // our cgroup, as /proc/self/cgroup has it
+	path  string // our cgroup's directory
+}
+
+// locate finds the mount through which our own cgroup can be reached.
+func locate() (place, error) {
+	self, err := os.ReadFile("/proc/self/cgroup")
+	if err != nil {
+		return place{}, fmt.Errorf("finding the own cgroup: %w", err)
+	}
+	info, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		return place{}, fmt.Errorf("finding the cgroup2 mount: %w", err)
+	}
+	own, ok := parseSelf(self)
+	if !ok {
+		return place{}, fmt.Errorf("%w: /proc/self/cgroup has no line 0::", ErrNoMount)
+	}
+	return pick(parseMounts(info), own)
+}
+
+// pick takes the last fitting mount, since a later one may hide an earlier one.
+func pick(mounts []mount, own string) (place, error) {
+	if len(mounts) == 0 {
+		return place{}, ErrNoMount
+	}
+	for i := len(mounts) - 1; i >= 0; i-- {
+		if p, ok := mounts[i].below(own); ok {
+			return place{mounts[i], own, p}, nil
+		}
+	}
+	m := mounts[len(mounts)-1]
+	return place{}, fmt.Errorf("the cgroup2 mount at %s shows %s, which does not contain the own cgroup %s", m.point, m.root, own)
+}

@@ -1,0 +1,211 @@
+package cgroup
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+const sessionPrefix = "jobs-"
+
+// A Session is the cgroup below root that holds all jobs of one supervisor.
+// It belongs to one goroutine.
+type Session struct {
+	*dir
+	root *root
+	name string
+}
+
+// Open finds a root and makes a locked session in it. Path names the root
+// explicitly: a directory, or a path as /proc/self/cgroup has it; empty means to
+// search: the job node of an outer supervisor, then our own cgroup. Sessions of
+// dead supervisors in the same root are removed on the way.
+//
+// The error says why no root will do: ErrNoMount, or the refused operation with
+// its path (EROFS in a container, EACCES in a cgroup of somebody else's).
+func Open(path string) (*Session, error) {
+	roots, err := findRoots(path)
+	var session *Session
+	for _, r := range roots {
+		if r == nil {
+			continue
+		}
+		if session == nil {
+			if session, err = r.newSession(); session != nil {
+				continue // it owns r now
+			}
+		}
+		r.close()
+	}
+	return session, err
+}
+
+// newSession makes a session below r, or leaves r as it was.
+func (r *root) newSession() (*Session, error) {
+	if err := r.writable(); err != nil {
+		return nil, err
+	}
+	r.removeStale()
+	if err := r.evacuate(); err != nil {
+		r.road = Shared // it still serves, without controllers
+	}
+	s, err := r.makeSession()
+	if err != nil {
+		r.restore()
+		return nil, err
+	}
+	return s, nil
+}
+
+// makeSession makes the directory, its lock and its mark. A supervisor that
+// starts at the same moment may take the directory for a stale one before it is
+// locked: then it is gone or locked, and we take another name.
+func (r *root) makeSession() (*Session, error) {
+	for try := 0; ; try++ {
+		s, err := r.trySession()
+		if err == nil || try == 9 || !errors.Is(err, unix.EWOULDBLOCK) && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrExist) {
+			return s, err
+		}
+	}
+}
+
+func (r *root) trySession() (*Session, error) {
+	name, err := newName()
+	if err != nil {
+		return nil, err
+	}
+	d, err := r.mkdir(name)
+	if err != nil {
+		return nil, err
+	}
+	if err := unix.Flock(d.fd, unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		d.close()
+		return nil, d.fail("flock", "", err)
+	}
+	if err := d.mark(xattrSession, layoutVersion); err != nil {
+		d.close()
+		r.rmdir(name)
+		return nil, err
+	}
+	return &Session{dir: d, root: r, name: name}, nil
+}
+
+// mark sets an extended attribute; a kernel that has none on cgroups (before
+// 5.7) costs us the recognition of stale sessions and nesting, no more.
+func (d *dir) mark(attr, value string) error {
+	if err := unix.Fsetxattr(d.fd, attr, []byte(value), 0); err != nil && err != unix.ENOTSUP {
+		return d.fail("setxattr "+attr, "", err)
+	}
+	return nil
+}
+
+func newName() (string, error) {
+	var id [4]byte
+	if _, err := unix.Getrandom(id[:], 0); err != nil {
+		return "", os.NewSyscallError("getrandom", err)
+	}
+	return fmt.Sprintf("%s%x", sessionPrefix, id), nil
+}
+
+// removeStale ends and removes what supervisors that are gone have left. What
+// is not marked as ours, or not ours to lock, stays.
+func (r *root) removeStale() {
+	names, err := r.subdirs()
+	if err != nil {
+		return
+	}
+	for _, name := range names {
+		if !strings.HasPrefix(name, sessionPrefix) {
+			continue
+		}
+		if d, err := r.child(name); err == nil {
+			d.removeIfStale(r)
+			d.close()
+		}
+	}
+}
+
+func (d *dir) removeIfStale(r *root) {
+	var buf [8]byte
+	if _, err := unix.Fgetxattr(d.fd, xattrSession, buf[:]); err != nil {
+		return
+	}
+	if unix.Flock(d.fd, unix.LOCK_EX|unix.LOCK_NB) != nil {
+		return // alive
+	}
+	s := &Session{dir: d, root: r, name: d.path[len(r.path)+1:]}
+	s.destroy()
+}
+
+// Root returns the path of the root and the road by which it was found.
+func (s *Session) Root() (path string, road Road) { return s.root.path, s.root.road }
+
+// FD returns the descriptor of the session's directory, which holds its lock.
+// The session keeps owning it.
+func (s *Session) FD() int { return s.fd }
+
+// RootFD returns the descriptor of the root's directory, owned by the session.
+func (s *Session) RootFD() int { return s.root.fd }
+
+// KillFD opens cgroup.kill (Linux 5.14) of the session: "1" written to it
+// SIGKILLs every process of every job. The caller owns the descriptor.
+func (s *Session) KillFD() (int, error) { return s.open("cgroup.kill", unix.O_WRONLY) }
+
+// Inherit returns the session whose directory and root are open as the two
+// descriptors, which it takes over: the guardian's way to end what a dead
+// supervisor left. Evacuated says that the supervisor had moved itself.
+func Inherit(sessionFD, rootFD int) (*Session, error) {
+	path := func(fd int) string {
+		p, _ := os.Readlink("/proc/self/fd/" + strconv.Itoa(fd))
+		return p
+	}
+	r := &root{dir: &dir{rootFD, path(rootFD)}, road: Explicit}
+	s := &Session{dir: &dir{sessionFD, path(sessionFD)}, root: r}
+	if err := s.verify(); err != nil {
+		return nil, err
+	}
+	s.name = s.path[strings.LastIndexByte(s.path, '/')+1:]
+	if !strings.HasPrefix(s.name, sessionPrefix) {
+		return nil, fmt.Errorf("%s is not a session", s.path)
+	}
+	if self, err := os.ReadFile("/proc/self/cgroup"); err == nil {
+		if own, ok := parseSelf(self); ok && strings.HasSuffix(own, "/"+supervisorLeaf) {
+			r.leaf = supervisorLeaf
+		}
+	}
+	return s, nil
+}
+
+// Destroy kills whatever is left in the session, waits until it is empty, and
+// removes it.
+func (s *Session) Destroy() error {
+	err := s.destroy()
+	s.release()
+	return err
+}
+
+func (s *Session) destroy() error {
+	if err := s.dir.killAndWait(); err != nil {
+		return err
+	}
+	return s.root.removeTree(s.name)
+}
+
+// Close removes the session, which must be empty, and moves us back to where we
+// came from.
+func (s *Session) Close() error {
+	err := s.root.removeTree(s.name)
+	s.release()
+	return err
+}
+
+func (s *Session) release() {
+	s.root.restore()
+	s.close()
+	s.root.close()
+}

@@ -1,0 +1,256 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/supervisor"
+)
+
+// Modes of --contain.
+const (
+	containAuto      = "auto"
+	containCgroup    = "cgroup"
+	containSubreaper = "subreaper"
+)
+
+// runOptions is the command line of "supervise run".
+type runOptions struct {
+	leftovers supervisor.Leftovers
+	timeout   time.Duration
+	grace     time.Duration
+	graceSet  bool
+	signal    unix.Signal
+	contain   string
+	cgroup    string
+	name      string
+	record    string
+	summary   bool
+	noGuard   bool
+	owner     int    // descriptor, -1: none
+	reason    string // why the job is in the fallback, told by the guarding supervise
+	help      bool
+
+	argv  []string
+	flags []string // as they were given, for the guarded supervise
+}
+
+const defaultGrace = 10 * time.Second
+
+// A runFlag sets one option; value is nil for a switch that was given none.
+type runFlag struct {
+	name     string
+	isSwitch bool
+	set      func(o *runOptions, value string) error
+}
+
+// runFlags is in the order of the help text.
+var runFlags = []runFlag{
+	{"timeout", false, func(o *runOptions, v string) error { return parseDuration(&o.timeout, v) }},
+	{"grace", false, func(o *runOptions, v string) error { o.graceSet = true; return parseDuration(&o.grace, v) }},
+	{"signal", false, func(o *runOptions, v string) error { return parseSignal(&o.signal, v) }},
+	{"leftovers", false, setLeftovers},
+	{"contain", false, setContain},
+	{"cgroup", false, func(o *runOptions, v string) error { o.cgroup = v; return notEmpty(v) }},
+	{"name", false, setName},
+	{"record", false, func(o *runOptions, v string) error { o.record = v; return notEmpty(v) }},
+	{"summary", true, func(o *runOptions, v string) error { o.summary = true; return nil }},
+	{"owner", false, setOwner},
+	{"no-guard", true, func(o *runOptions, v string) error { o.noGuard = true; return nil }},
+	{"fallback-reason", false, func(o *runOptions, v string) error { o.reason = v; return nil }},
+	{"help", true, func(o *runOptions, v string) error { o.help = true; return nil }},
+}
+
+// parseRun reads the arguments behind "run": flags up to the first argument that
+// is none, or "--", then the command.
+func parseRun(args []string) (*runOptions, error) {
+	o := &runOptions{grace: defaultGrace, signal: unix.SIGTERM, contain: containAuto, owner: -1}
+	rest := args
+	for len(rest) > 0 && strings.HasPrefix(rest[0], "-") && rest[0] != "-" {
+		if rest[0] == "--" {
+			rest = rest[1:]
+			break
+		}
+		n, err := o.parseFlag(rest)
+		if err != nil {
+			return nil, err
+		}
+		o.flags = append(o.flags, rest[:n]...)
+		rest = rest[n:]
+	}
+	o.argv = rest
+	if len(rest) == 0 && !o.help {
+		return nil, errors.New("run: no command given; try: supervise run -- sleep 10")
+	}
+	if o.cgroup != "" && o.contain == containSubreaper {
+		return nil, errors.New("run: --cgroup and --contain=subreaper exclude each other")
+	}
+	return o, nil
+}
+
+// parseFlag sets the flag that rest begins with and says how many arguments it
+// took.
+func (o *runOptions) parseFlag(rest []string) (n int, err error) {
+	name, value, hasValue := strings.Cut(strings.TrimLeft(rest[0], "-"), "=")
+	if rest[0] == "-h" {
+		name = "help"
+	}
+	f, err := findFlag(name, rest[0])
+	if err != nil {
+		return 0, err
+	}
+	switch {
+	case f.isSwitch && hasValue:
+		return 0, fmt.Errorf("run: --%s takes no value", name)
+	case f.isSwitch:
+		return 1, f.set(o, "")
+	case hasValue:
+		n = 1
+	case len(rest) < 2:
+		return 0, fmt.Errorf("run: --%s needs a value", name)
+	default:
+		value, n = rest[1], 2
+	}
+	if err := f.set(o, value); err != nil {
+		return 0, fmt.Errorf("run: --%s %q: %w", name, value, err)
+	}
+	return n, nil
+}
+
+func findFlag(name, arg string) (*runFlag, error) {
+	var known []string
+	for i, f := range runFlags {
+		if f.name == name && (strings.HasPrefix(arg, "--") || arg == "-h") {
+			return &runFlags[i], nil
+		}
+		known = append(known, "--"+f.name)
+	}
+	return nil, fmt.Errorf("run: no flag %s%s; 'supervise help run' lists them", arg, didYouMean("--"+name, known))
+}
+
+func notEmpty(v string) error {
+	if v == "" {
+		return errors.New("must not be empty")
+	}
+	return nil
+}
+
+// parseDuration reads a Go duration (1m30s, 500ms), or a number of seconds as
+// timeout(1) and systemd have it.
+func parseDuration(d *time.Duration, v string) error {
+	parsed, err := time.ParseDuration(v)
+	if seconds, e := strconv.ParseFloat(v, 64); err != nil && e == nil && seconds < math.MaxInt64/1e9 {
+		parsed, err = time.Duration(seconds*1e9), nil
+	}
+	if err != nil || parsed < 0 {
+		return errors.New("want a duration such as 90, 1m30s or 500ms")
+	}
+	*d = parsed
+	return nil
+}
+
+// parseSignal reads TERM, SIGTERM or 15.
+func parseSignal(sig *unix.Signal, v string) error {
+	name := strings.ToUpper(v)
+	if !strings.HasPrefix(name, "SIG") {
+		name = "SIG" + name
+	}
+	if *sig = unix.SignalNum(name); *sig != 0 {
+		return nil
+	}
+	n, err := strconv.Atoi(v)
+	if err != nil || n < 1 || n > 64 {
+		return errors.New("want a signal such as TERM, SIGINT or 15")
+	}
+	*sig = unix.Signal(n)
+	return nil
+}
+
+func setLeftovers(o *runOptions, v string) error {
+	modes := map[string]supervisor.Leftovers{"kill": supervisor.Kill, "wait": supervisor.Wait, "fail": supervisor.Fail}
+	mode, ok := modes[v]
+	if !ok {
+		return errors.New("want kill, wait or fail")
+	}
+	o.leftovers = mode
+	return nil
+}
+
+func setContain(o *runOptions, v string) error {
+	switch v {
+	case containAuto, containCgroup, containSubreaper:
+		o.contain = v
+		return nil
+	}
+	return errors.New("want auto, cgroup or subreaper")
+}
+
+func setName(o *runOptions, v string) error {
+	if len(v) > 255 || strings.ContainsAny(v, "/\n\x00") {
+		return errors.New("want at most 255 bytes without slash and newline")
+	}
+	o.name = v
+	return notEmpty(v)
+}
+
+func setOwner(o *runOptions, v string) (err error) {
+	o.owner, err = parseFD(v)
+	return err
+}
+
+// parseFD reads fd:N and checks that the descriptor is open. The job does not
+// inherit it.
+func parseFD(v string) (int, error) {
+	n, err := strconv.Atoi(strings.TrimPrefix(v, "fd:"))
+	if err != nil || n < 0 || !strings.HasPrefix(v, "fd:") {
+		return -1, errors.New("want an open descriptor such as fd:3")
+	}
+	if _, err := unix.FcntlInt(uintptr(n), unix.F_GETFD, 0); err != nil {
+		return -1, fmt.Errorf("descriptor %d is not open", n)
+	}
+	if n > 2 {
+		unix.CloseOnExec(n)
+	}
+	return n, nil
+}
+
+// didYouMean names the nearest of the known words, if one is near.
+func didYouMean(word string, known []string) string {
+	best, least := "", len(word)/2+1
+	for _, k := range known {
+		if d := distance(word, k); d < least {
+			best, least = k, d
+		}
+	}
+	if best == "" {
+		return ""
+	}
+	return "; did you mean " + best + "?"
+}
+
+// distance is Levenshtein's: how many letters to insert, delete or replace.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		diagonal := row[0]
+		row[0] = i
+		for j := 1; j <= len(b); j++ {
+			cost := diagonal
+			if a[i-1] != b[j-1] {
+				cost++
+			}
+			diagonal = row[j]
+			row[j] = min(cost, row[j]+1, row[j-1]+1)
+		}
+	}
+	return row[len(b)]
+}

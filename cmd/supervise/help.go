@@ -1,0 +1,60 @@
+package main
+
+import (
+	"fmt"
+	"os"
+)
+
+const helpText = `Supervise runs commands so that nothing they start can outlive them.
+
+  supervise run [flags] [--] command [args]   run one command
+  supervise                                   speak the binary protocol on fd 0 and 1
+  supervise version                           print the version
+  supervise help [command]                    this text, or more about a command
+
+  supervise run -- make -j8                   nothing is left of it, whatever it starts
+  supervise run --timeout 10m -- ./test.sh    and it ends in time
+`
+
+const helpRun = `usage: supervise run [flags] [--] command [args]
+
+Runs a command and passes on its standard streams, its signals and its exit
+status. When it ends, or supervise does, whatever it has started is killed.
+
+  --timeout D          end the job after D (90, 1m30s, 500ms)
+  --grace D            time between the signal and the kill then (default 10s);
+                       if given, SIGTERM to supervise starts it as well
+  --signal S           the signal that begins the end (default TERM)
+  --leftovers MODE     processes that outlive the command: kill (default), wait
+                       for them, or fail (kill, name them, exit 125)
+  --contain MODE       cgroup, subreaper, or auto (default): cgroup if it can be
+  --cgroup PATH        make the job's cgroup below this one
+  --name NAME          of the job, for its cgroup and record
+  --record FILE        write a JSON record at the end; also fd:N, or - for stdout
+  --summary            print the record for people on stderr
+  --owner fd:N         end the job when the other end of descriptor N closes
+  --no-guard           do without the guardian: then kill -9 on supervise leaks
+
+exit status: the command's; 128+n if signal n ended it, 124 if the time was up,
+127 if it was not found, 126 if it cannot be executed, 125 if supervise failed,
+2 if it was misused.
+
+  supervise run -- sh -c 'sleep 1000 & echo done'   the sleep ends with the sh
+  supervise run --timeout 5s --grace 1s -- ./server
+  supervise run --leftovers=fail -- make check
+  supervise run --record job.json --summary -- ./batch.sh
+  supervise run -- nice -n 10 env -C /tmp A=b ./job
+`
+
+// help prints a text to stdout.
+func help(args []string) int {
+	switch {
+	case len(args) == 0:
+		fmt.Fprint(os.Stdout, helpText)
+	case args[0] == "run":
+		fmt.Fprint(os.Stdout, helpRun)
+	default:
+		return usage(fmt.Errorf("help: no command %q%s", args[0], didYouMean(args[0], []string{"run"})))
+	}
+	return 0
+}

@@ -1,0 +1,196 @@
+// Package subreaper holds a job by descent alone: everything below this process,
+// which is a child subreaper (prctl(2), PR_SET_CHILD_SUBREAPER), so that no
+// descendant can leave by losing its parent. It is the fallback where there is
+// no cgroup to be had, and the sweep after a cgroup is empty.
+//
+// It ends what a plain hunt through /proc cannot, a fork bomb: first every
+// descendant is stopped, until a pass finds none that runs; a stopped process
+// does not fork, and keeps its slot in the limit of processes. Then all are
+// killed.
+package subreaper
+
+import (
+	"errors"
+	"fmt"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// A Tree is all descendants of this process but those spared. The zero value
+// spares none. It belongs to one goroutine, and nothing may reap while one of
+// its methods runs: that is what keeps the pids true.
+type Tree struct {
+	Spare []int // children that are ours and not the job's: the guardian
+}
+
+// Become makes this process a child subreaper.
+func Become() error {
+	return prctlError(unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0))
+}
+
+func prctlError(err error) error {
+	if err != nil {
+		return fmt.Errorf("becoming a child subreaper: %w", err)
+	}
+	return nil
+}
+
+// Start runs a program as our child; attr is as for syscall.StartProcess.
+func (t *Tree) Start(path string, argv []string, attr *syscall.ProcAttr) (int, error) {
+	return syscall.ForkExec(path, argv, attr)
+}
+
+// Procs returns the pids of the live descendants.
+func (t *Tree) Procs() ([]int, error) {
+	procs, err := t.live()
+	pids := make([]int, len(procs))
+	for i, p := range procs {
+		pids[i] = p.pid
+	}
+	return pids, err
+}
+
+// Empty reports whether no live descendant is left; zombies do not count.
+func (t *Tree) Empty() (bool, error) {
+	procs, err := t.live()
+	return err == nil && len(procs) == 0, err
+}
+
+// Signal sends sig to every descendant. All are stopped first, so that one which
+// is just being forked cannot be missed, and continued afterwards, but for those
+// that were stopped before.
+func (t *Tree) Signal(sig unix.Signal) error {
+	held, wasStopped, err := t.stop()
+	for pid := range held {
+		err = errors.Join(err, sendError(pid, sig, unix.Kill(pid, sig)))
+	}
+	for pid := range held {
+		if !wasStopped[pid] {
+			unix.Kill(pid, unix.SIGCONT)
+		}
+	}
+	return err
+}
+
+// killLimit bounds the wait for processes that were sent SIGKILL: one that hangs
+// in the kernel (D state) does not go.
+const killLimit = 10 * time.Second
+
+// Kill ends every descendant and returns when none is left alive, or with an
+// *AliveError that names those that cannot be ended.
+func (t *Tree) Kill() error {
+	deadline := time.Now().Add(killLimit)
+	for {
+		held, _, err := t.stop()
+		if err != nil {
+			return err
+		}
+		if len(held) == 0 {
+			return nil
+		}
+		for pid := range held {
+			unix.Kill(pid, unix.SIGKILL)
+		}
+		for pid := range held {
+			awaitDeath(pid, deadline)
+		}
+		if time.Now().After(deadline) {
+			return t.alive()
+		}
+	}
+}
+
+// An AliveError names descendants that could not be ended.
+type AliveError struct{ Pids []int }
+
+func (e *AliveError) Error() string {
+	return fmt.Sprintf("processes %v cannot be ended (another user's, or hanging in the kernel)", e.Pids)
+}
+
+func (t *Tree) alive() error {
+	pids, err := t.Procs()
+	if err != nil || len(pids) == 0 {
+		return err
+	}
+	return &AliveError{pids}
+}
+
+// stopPasses bounds stop where somebody else continues what we stop, or where a
+// process cannot stop (frozen by its cgroup): Kill then goes on, and comes again.
+const stopPasses = 100
+
+// stop stops every descendant, pass after pass, until one finds none that is new
+// or runs. What it returns stays true until somebody reaps or continues: a
+// stopped parent does not wait for its children.
+func (t *Tree) stop() (held, wasStopped map[int]bool, err error) {
+	held, wasStopped = map[int]bool{}, map[int]bool{}
+	for range stopPasses {
+		procs, err := t.live()
+		if err != nil {
+			return nil, nil, err
+		}
+		moving := false
+		for _, p := range procs {
+			if known := held[p.pid]; known && p.settled() {
+				continue
+			} else if !known {
+				wasStopped[p.pid] = p.state == 'T'
+			}
+			switch stopOne(p) {
+			case nil:
+				moving = true
+				fallthrough
+			case unix.EPERM:
+				held[p.pid] = true
+			}
+		}
+		if !moving {
+			break
+		}
+	}
+	return held, wasStopped, nil
+}
+
+// stopOne stops a process that was seen as a descendant a moment ago. Its number
+// may be another's by now if its parent reaped it: a pidfd (Linux 5.3) holds on
+// to whoever has the number, and a second look says whether that is the same.
+func stopOne(p process) error {
+	fd, err := unix.PidfdOpen(p.pid, 0)
+	if err == unix.ENOSYS || err == unix.EPERM || err == unix.EMFILE {
+		return unix.Kill(p.pid, unix.SIGSTOP)
+	}
+	if err != nil {
+		return unix.ESRCH
+	}
+	defer unix.Close(fd)
+	if now, err := readProcess(p.pid); err != nil || now.start != p.start {
+		return unix.ESRCH
+	}
+	return unix.PidfdSendSignal(fd, unix.SIGSTOP, nil, 0)
+}
+
+// awaitDeath returns when a process is a zombie or gone. Without pidfds, or for
+// a process that we may not signal, the caller's next pass decides.
+func awaitDeath(pid int, deadline time.Time) {
+	fd, err := unix.PidfdOpen(pid, 0)
+	if err != nil {
+		return
+	}
+	defer unix.Close(fd)
+	for {
+		wait := time.Until(deadline).Milliseconds()
+		n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, int(max(wait, 0)))
+		if err != unix.EINTR || n > 0 {
+			return
+		}
+	}
+}
+
+func sendError(pid int, sig unix.Signal, err error) error {
+	if err == nil || err == unix.ESRCH {
+		return nil
+	}
+	return fmt.Errorf("sending %s to process %d: %w", unix.SignalName(sig), pid, err)
+}

@@ -1,0 +1,135 @@
+package subreaper
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"slices"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+)
+
+// A process is what /proc/PID/stat tells (proc_pid_stat(5)).
+type process struct {
+	pid, parent int
+	state       byte   // R, S, D, T (stopped), t (traced), Z (zombie), X
+	start       uint64 // clock ticks after boot: with pid, an identity
+}
+
+func (p process) dead() bool { return p.state == 'Z' || p.state == 'X' }
+
+// settled says that a process sent SIGSTOP will not fork: it is stopped, or in
+// the kernel for longer (a parent in vfork(2)), with the signal before it.
+func (p process) settled() bool { return p.state != 'R' && p.state != 'S' }
+
+func readProcess(pid int) (process, error) {
+	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	if err != nil {
+		return process{}, err
+	}
+	return parseStat(b)
+}
+
+// parseStat reads fields 1, 3, 4 and 22; the name in field 2 may hold spaces and
+// parentheses.
+func parseStat(b []byte) (process, error) {
+	open, end := bytes.IndexByte(b, '('), bytes.LastIndexByte(b, ')')
+	if open < 1 || end < open {
+		return process{}, fmt.Errorf("/proc/PID/stat is %q", b)
+	}
+	fields := bytes.Fields(b[end+1:])
+	if len(fields) < 20 {
+		return process{}, fmt.Errorf("/proc/PID/stat has %d fields behind the name", len(fields))
+	}
+	pid, err1 := strconv.Atoi(string(bytes.TrimSpace(b[:open])))
+	parent, err2 := strconv.Atoi(string(fields[1]))
+	start, err3 := strconv.ParseUint(string(fields[19]), 10, 64)
+	return process{pid, parent, fields[0][0], start}, errors.Join(err1, err2, err3)
+}
+
+// live returns the live descendants, parents before children.
+func (t *Tree) live() ([]process, error) {
+	below, err := childLists()
+	if err != nil {
+		return nil, err
+	}
+	var found []process
+	seen := map[int]bool{}
+	todo := below(os.Getpid())
+	for len(todo) > 0 {
+		pid := todo[0]
+		todo = todo[1:]
+		if seen[pid] || slices.Contains(t.Spare, pid) {
+			continue
+		}
+		seen[pid] = true
+		p, err := readProcess(pid)
+		if err != nil {
+			continue // gone: its children are somebody else's below us, or ours, by the next pass
+		}
+		if !p.dead() {
+			found = append(found, p)
+		}
+		todo = append(todo, below(pid)...) // a zombie leader may have live threads with children
+	}
+	return found, nil
+}
+
+// childLists returns a function that lists the children of a process: from
+// /proc/PID/task/*/children (CONFIG_PROC_CHILDREN) or else from one reading of
+// every /proc/PID/stat.
+func childLists() (func(pid int) []int, error) {
+	_, err := os.Stat("/proc/self/task/" + strconv.Itoa(os.Getpid()) + "/children")
+	if err == nil {
+		return children, nil
+	}
+	if _, err := os.Stat("/proc/self/stat"); err != nil {
+		return nil, fmt.Errorf("looking for descendants: %w", err)
+	}
+	return scan()
+}
+
+func children(pid int) (pids []int) {
+	tasks := "/proc/" + strconv.Itoa(pid) + "/task"
+	d, err := os.Open(tasks)
+	if err != nil {
+		return nil
+	}
+	names, _ := d.Readdirnames(-1)
+	d.Close()
+	for _, tid := range names {
+		b, _ := os.ReadFile(tasks + "/" + tid + "/children")
+		for f := range bytes.FieldsSeq(b) {
+			if n, err := strconv.Atoi(string(f)); err == nil {
+				pids = append(pids, n)
+			}
+		}
+	}
+	return pids
+}
+
+func scan() (func(pid int) []int, error) {
+	d, err := os.Open("/proc")
+	if err != nil {
+		return nil, err
+	}
+	defer d.Close()
+	names, err := d.Readdirnames(-1)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, unix.ESRCH) {
+		return nil, err
+	}
+	lists := map[int][]int{}
+	for _, name := range names {
+		pid, err := strconv.Atoi(name)
+		if err != nil {
+			continue
+		}
+		if p, err := readProcess(pid); err == nil {
+			lists[p.parent] = append(lists[p.parent], pid)
+		}
+	}
+	return func(pid int) []int { return lists[pid] }, nil
+}

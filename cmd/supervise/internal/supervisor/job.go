@@ -1,0 +1,292 @@
+package supervisor
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/seed-c1490a04/supervise/protocol"
+)
+
+// A Containment holds the processes of one job. If it is also an io.Closer, it
+// is closed when empty; see Lister and Accountant for what else it may know.
+type Containment interface {
+	// Start runs a program inside and returns its pid; see syscall.StartProcess.
+	Start(path string, argv []string, attr *syscall.ProcAttr) (pid int, err error)
+	// Signal sends sig to every process, missing none that is being forked.
+	Signal(sig unix.Signal) error
+	// Kill ends every process. It may return before they are dead.
+	Kill() error
+	// Empty reports whether no live process is left; zombies do not count.
+	Empty() (bool, error)
+}
+
+// A Lister knows the pids of its live processes.
+type Lister interface{ Procs() ([]int, error) }
+
+// An Accountant knows the processor time used inside, in microseconds.
+type Accountant interface {
+	CPU() (user, system uint64, err error)
+}
+
+// Leftovers is what becomes of processes that outlive the main process.
+type Leftovers int
+
+const (
+	Kill Leftovers = iota // kill them at once
+	Wait                  // wait for them
+	Fail                  // kill them, and the job has failed
+)
+
+// A Spec describes a job.
+type Spec struct {
+	Containment Containment
+	Path        string // of the main process's program; "": the job is the children we have
+	Argv        []string
+	Attr        *syscall.ProcAttr
+
+	Leftovers Leftovers
+	Timeout   time.Duration // 0: none
+	Signal    unix.Signal   // sent to the whole job when the time is up
+	Grace     time.Duration // between that and the kill; 0: kill at once
+	TermGrace time.Duration // if set, SIGTERM to us also starts a grace period, of this length
+}
+
+// A Result is how a job went.
+type Result struct {
+	PID            int             // 0: none
+	Exit           *protocol.Event // of the main process; nil: it had none, or is stuck
+	Cause          protocol.Cause
+	Started, Ended time.Time
+	Leftovers      []protocol.Leftover
+	LeftoversTotal int
+	Stuck          []int // processes that could not be ended
+	UserUS, SysUS  *uint64
+	Reaped         int
+	Err            error // what went wrong on our, or the owner's, side
+}
+
+type state int
+
+const (
+	running  state = iota // the main process is alive or not reaped
+	waiting               // it is gone; the others are waited for
+	stopping              // all were sent a signal, the grace period runs
+	killing               // all were killed
+	ended                 // nothing is left
+)
+
+// killLimit bounds the wait for killed processes: one that hangs in the kernel
+// (D state) does not go, and is reported instead.
+const killLimit = 10 * time.Second
+
+type job struct {
+	Spec
+	s       *Supervisor
+	state   state
+	main    int // pid, 0 if there is no main process
+	exit    *protocol.Event
+	cause   protocol.Cause // "" until something but the main process decides
+	timer   *time.Timer
+	started time.Time
+	res     Result
+	stuck   []int
+	err     error
+}
+
+// settle moves the job on if it waits for the end of the main process or of
+// everything, and that has come.
+func (j *job) settle() {
+	switch {
+	case j.state == ended:
+		return
+	case j.main != 0 && j.exit == nil:
+		return // running; or dead but not reaped
+	case j.main == 0 && j.state == running && !j.s.childless:
+		return
+	}
+	empty, err := j.Containment.Empty()
+	switch {
+	case err != nil:
+		j.fail(err)
+		j.finish()
+	case empty:
+		j.finish()
+	case j.state == running:
+		j.outlived()
+	}
+}
+
+// outlived decides about processes that outlived the main process.
+func (j *job) outlived() {
+	j.listLeftovers()
+	if j.Leftovers == Wait {
+		j.enter(waiting)
+		return
+	}
+	j.kill()
+}
+
+// forward hands a signal on to the main process.
+func (j *job) forward(sig unix.Signal) {
+	if sig == unix.SIGCONT && j.s.Terminal != nil && j.exit == nil {
+		j.s.Terminal.Resume(j.main)
+	}
+	switch {
+	case sig == unix.SIGTERM && j.TermGrace > 0 && j.state <= waiting:
+		j.stop(protocol.CauseKilled, sig, j.TermGrace)
+	case j.exit == nil && j.main != 0:
+		unix.Kill(j.main, sig)
+	case j.state == waiting && isFatal(sig): // nobody else is there to take it
+		j.end(protocol.CauseKilled, nil)
+	}
+}
+
+// isFatal says whether a signal, by default, ends a process (signal(7)).
+func isFatal(sig unix.Signal) bool {
+	switch sig {
+	case unix.SIGCONT, unix.SIGWINCH, unix.SIGURG, unix.SIGCHLD, unix.SIGTSTP, unix.SIGTTIN, unix.SIGTTOU:
+		return false
+	}
+	return true
+}
+
+// stop sends sig to the whole job and gives it time to end.
+func (j *job) stop(cause protocol.Cause, sig unix.Signal, grace time.Duration) {
+	j.because(cause)
+	if grace <= 0 || sig == unix.SIGKILL {
+		j.kill()
+		return
+	}
+	j.fail(j.Containment.Signal(sig))
+	j.fail(j.Containment.Signal(unix.SIGCONT)) // a stopped process could not act on it
+	j.enter(stopping)
+	j.deadline(grace)
+}
+
+// end kills the job because of something but its main process.
+func (j *job) end(cause protocol.Cause, err error) {
+	if j.state == killing || j.state == ended {
+		return
+	}
+	j.fail(err)
+	j.because(cause)
+	j.kill()
+}
+
+// because notes why the job ends, once; leftovers that are ended do not change
+// what became of the main process.
+func (j *job) because(cause protocol.Cause) {
+	if j.cause == "" && j.exit == nil {
+		j.cause = cause
+	}
+}
+
+// kill ends every process, now.
+func (j *job) kill() {
+	err := j.Containment.Kill()
+	j.enter(killing)
+	j.deadline(killLimit)
+	if err != nil { // no cgroup.kill, say, or in the fallback processes that do not go
+		j.fail(err)
+		j.expire()
+		return
+	}
+	j.settle()
+}
+
+// enter changes the state, and asks for hints about the containment, since from
+// now on its end is waited for.
+func (j *job) enter(next state) {
+	j.state = next
+	if empty, err := j.Containment.Empty(); empty || err != nil || j.s.Watch == nil {
+		return
+	}
+	hints, err := j.s.Watch(j.Containment)
+	if err != nil {
+		return // SIGCHLD of the last process does nearly always; killLimit in the rest
+	}
+	j.s.hints = hints
+}
+
+// deadline has expire called after d, instead of any deadline before.
+func (j *job) deadline(d time.Duration) {
+	j.noDeadline()
+	var t *time.Timer
+	t = time.AfterFunc(d, func() { // the goroutine ends when the loop takes j, or with the loop
+		select {
+		case j.s.expired <- j:
+		case <-j.s.done:
+		}
+	})
+	j.timer = t
+}
+
+func (j *job) noDeadline() {
+	if j.timer != nil {
+		j.timer.Stop()
+		j.timer = nil
+	}
+}
+
+// expire handles the deadline of the state.
+func (j *job) expire() {
+	switch j.state {
+	case running, waiting:
+		j.stop(protocol.CauseTimeout, j.Signal, j.Grace)
+	case stopping:
+		j.kill()
+	case killing:
+		j.giveUp()
+	}
+}
+
+// giveUp ends the job though processes of it live on, and names them.
+func (j *job) giveUp() {
+	if j.settle(); j.state == ended {
+		return
+	}
+	if l, ok := j.Containment.(Lister); ok {
+		j.stuck, _ = l.Procs()
+	}
+	j.fail(fmt.Errorf("processes %v could not be ended", j.stuck))
+	j.finish()
+}
+
+// finish sweeps up what has left the containment, reads the counters while they
+// exist, and removes the containment.
+func (j *job) finish() {
+	j.noDeadline()
+	j.state = ended
+	if !j.s.childless && len(j.s.jobs) == 1 && len(j.stuck) == 0 {
+		j.fail(j.s.Sweep())
+	}
+	j.res.Ended = time.Now()
+	if a, ok := j.Containment.(Accountant); ok {
+		if user, system, err := a.CPU(); err == nil {
+			j.res.UserUS, j.res.SysUS = &user, &system
+		}
+	}
+	if c, ok := j.Containment.(io.Closer); ok {
+		j.fail(c.Close())
+	}
+}
+
+func (j *job) fail(err error) { j.err = errors.Join(j.err, err) }
+
+func (j *job) result() Result {
+	r := j.res
+	r.PID, r.Exit, r.Cause = j.main, j.exit, j.cause
+	r.Started, r.Stuck, r.Reaped, r.Err = j.started, j.stuck, j.s.reaped, j.err
+	if r.Cause == "" {
+		r.Cause = protocol.CauseExited
+		if j.exit != nil && j.exit.Code() != protocol.Exited {
+			r.Cause = protocol.CauseSignaled
+		}
+	}
+	return r
+}

@@ -1,0 +1,98 @@
+// Supervise runs commands so that nothing they start can outlive them. See
+// README.md, and "supervise help".
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"runtime/debug"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/seed-c1490a04/supervise/cgroup"
+	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/guardian"
+)
+
+// Exit statuses of our own; anything else is the job's.
+const (
+	exitRubbish       = 1   // the owner does not speak the protocol
+	exitUsage         = 2   // the command line is wrong
+	exitTimeout       = 124 // --timeout ran out
+	exitFailure       = 125 // we failed
+	exitNotExecutable = 126 // the command cannot be executed
+	exitNotFound      = 127 // there is no such command
+	exitSignal        = 128 // plus the signal that ended the main process
+)
+
+func main() {
+	cgroup.Init()
+	if session, root, ok := guardian.Invoked(); ok {
+		os.Exit(clean(session, root))
+	}
+	if len(os.Args) <= 1 {
+		os.Exit(seed())
+	}
+	os.Exit(command(os.Args[1], os.Args[2:]))
+}
+
+// command runs a subcommand.
+func command(name string, args []string) int {
+	switch name {
+	case "run":
+		return run(args)
+	case "version", "--version":
+		fmt.Println("supervise", version())
+		return 0
+	case "help", "--help", "-h":
+		return help(args)
+	}
+	known := []string{"run", "version", "help"}
+	return usage(fmt.Errorf("no command %q%s; 'supervise run -- %s' runs a program, 'supervise help' lists the commands",
+		name, didYouMean(name, known), name))
+}
+
+// clean is the second life of a guardian: it removes the session of a supervisor
+// that was killed. Nobody listens to it.
+func clean(sessionFD, rootFD int) int {
+	s, err := cgroup.Inherit(sessionFD, rootFD)
+	if err != nil || s.Destroy() != nil {
+		return exitFailure
+	}
+	return 0
+}
+
+// version is what the Go tool put into the binary: a tag, or a pseudo-version.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok || info.Main.Version == "" {
+		return "(devel)"
+	}
+	return info.Main.Version
+}
+
+// complain writes one line to stderr.
+func complain(err error) {
+	unix.Write(2, []byte("supervise: "+oneLine(err)+"\n")) // not os.Stderr, whose broken pipe would kill us
+}
+
+// oneLine joins the messages of several errors.
+func oneLine(err error) string {
+	var joined interface{ Unwrap() []error }
+	if !errors.As(err, &joined) {
+		return err.Error()
+	}
+	line := ""
+	for _, e := range joined.Unwrap() {
+		if line != "" {
+			line += "; "
+		}
+		line += oneLine(e)
+	}
+	return line
+}
+
+func usage(err error) int {
+	complain(err)
+	return exitUsage
+}

@@ -1,0 +1,196 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/supervisor"
+	"github.com/seed-c1490a04/supervise/protocol"
+)
+
+// A recordFile is where --record goes: a descriptor, or a file that appears
+// whole.
+type recordFile struct {
+	fd   int    // -1: a file
+	path string // "": none
+}
+
+// openRecord checks the place before the job is started.
+func openRecord(target string) (*recordFile, error) {
+	switch {
+	case target == "":
+		return &recordFile{fd: -1}, nil
+	case target == "-":
+		return &recordFile{fd: 1}, nil
+	case strings.HasPrefix(target, "fd:"):
+		fd, err := parseFD(target)
+		return &recordFile{fd: fd}, err
+	}
+	abs, err := filepath.Abs(target)
+	if err != nil {
+		return nil, err
+	}
+	if st, err := os.Stat(abs); err == nil && st.IsDir() {
+		return nil, unix.EISDIR
+	}
+	if err := unix.Access(filepath.Dir(abs), unix.W_OK|unix.X_OK); err != nil {
+		return nil, fmt.Errorf("writing to %s: %w", filepath.Dir(abs), err)
+	}
+	return &recordFile{fd: -1, path: abs}, nil
+}
+
+func (f *recordFile) wanted() bool { return f.fd >= 0 || f.path != "" }
+
+func (f *recordFile) write(b []byte) error {
+	if f.fd >= 0 {
+		return writeAll(f.fd, b)
+	}
+	tmp, err := os.CreateTemp(filepath.Dir(f.path), "."+filepath.Base(f.path)+".*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(tmp.Name()) // fails after the rename, as it should
+	_, err = tmp.Write(b)
+	err = errors.Join(err, tmp.Chmod(0o666&^umask()), tmp.Close())
+	if err != nil {
+		return err
+	}
+	return os.Rename(tmp.Name(), f.path)
+}
+
+// umask reads the mask, which can only be read by setting it.
+func umask() os.FileMode {
+	mask := unix.Umask(0o077)
+	unix.Umask(mask)
+	return os.FileMode(mask)
+}
+
+// writeAll writes to a descriptor that may be a pipe or non-blocking.
+func writeAll(fd int, b []byte) error {
+	for len(b) > 0 {
+		n, err := unix.Write(fd, b)
+		switch {
+		case err == unix.EAGAIN:
+			unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLOUT}}, -1)
+		case err != nil && err != unix.EINTR:
+			return os.NewSyscallError("write", err)
+		case n > 0:
+			b = b[n:]
+		}
+	}
+	return nil
+}
+
+// deliver writes the record and the summary, where they are asked for. The
+// supervise that guards another leaves that to it.
+func (r *runner) deliver(record *protocol.Record) error {
+	if r.guarding && record.Cause != protocol.CauseStartFailed {
+		return nil
+	}
+	if r.o.summary {
+		writeAll(2, []byte(summary(record)))
+	}
+	if !r.out.wanted() {
+		return nil
+	}
+	b, err := json.Marshal(record)
+	if err == nil {
+		err = r.out.write(append(b, '\n'))
+	}
+	if err != nil {
+		return fmt.Errorf("writing the record: %w", err)
+	}
+	return nil
+}
+
+// emptyRecord is what is known of every job.
+func (r *runner) emptyRecord() *protocol.Record {
+	return &protocol.Record{
+		Schema: protocol.RecordSchema, Name: optional(r.o.name), Argv: r.o.argv,
+		Containment: protocol.ContainmentSubreaper, Leftovers: []protocol.Leftover{},
+		Started: protocol.Time{Time: r.began}, Ended: protocol.Time{Time: r.began},
+	}
+}
+
+// failedRecord is that of a job which never was.
+func (r *runner) failedRecord(err error) *protocol.Record {
+	record := r.emptyRecord()
+	record.Cause = protocol.CauseStartFailed
+	record.Error = optional(oneLine(err))
+	if r.hold == nil || r.hold.session != nil {
+		record.Containment = "" // it did not come to one
+	}
+	return record
+}
+
+func (r *runner) newRecord(result *supervisor.Result) *protocol.Record {
+	record := r.emptyRecord()
+	record.PID, record.Cause, record.Exit = &result.PID, result.Cause, exitOf(result.Exit)
+	record.Started.Time, record.Ended.Time = result.Started, result.Ended
+	record.WallS = result.Ended.Sub(result.Started).Seconds()
+	record.Cgroup, record.ContainmentReason = optional(r.hold.path()), optional(r.hold.reason)
+	if r.hold.job != nil {
+		record.Containment = protocol.ContainmentCgroup
+		record.CPU = cpuSeconds(result.UserUS, result.SysUS)
+	} else {
+		record.CPU = reapedCPU()
+	}
+	record.Reaped, record.LeftoversTotal = result.Reaped, &result.LeftoversTotal
+	record.Leftovers = append(record.Leftovers, result.Leftovers...)
+	if result.Err != nil {
+		record.Error = optional(oneLine(result.Err))
+	}
+	return record
+}
+
+func exitOf(e *protocol.Event) *protocol.Exit {
+	if e == nil {
+		return nil
+	}
+	if status := e.Status(); e.Code() == protocol.Exited {
+		return &protocol.Exit{Code: &status}
+	}
+	name := signalName(unix.Signal(e.Status()))
+	return &protocol.Exit{Signal: &name, Core: e.Code() == protocol.Dumped}
+}
+
+// signalName also names those that have none: SIGRTMIN+n as in signal(7), with
+// SIGRTMIN as the C library has it.
+func signalName(sig unix.Signal) string {
+	if name := unix.SignalName(sig); name != "" {
+		return name
+	}
+	return fmt.Sprintf("SIGRTMIN+%d", int(sig)-minRealTime)
+}
+
+func cpuSeconds(user, system *uint64) (c protocol.CPU) {
+	if user != nil && system != nil {
+		u, s := float64(*user)/1e6, float64(*system)/1e6
+		c = protocol.CPU{UserS: &u, SystemS: &s}
+	}
+	return c
+}
+
+// reapedCPU is the time of all processes that were waited for, by us or by those
+// we waited for.
+func reapedCPU() protocol.CPU {
+	var u unix.Rusage
+	if unix.Getrusage(unix.RUSAGE_CHILDREN, &u) != nil {
+		return protocol.CPU{}
+	}
+	user, system := uint64(u.Utime.Nano()/1e3), uint64(u.Stime.Nano()/1e3)
+	return cpuSeconds(&user, &system)
+}
+
+func optional(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}

@@ -1,0 +1,267 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path"
+	"strconv"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/subreaper"
+	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/supervisor"
+	"github.com/seed-c1490a04/supervise/protocol"
+)
+
+// run is "supervise run": one job, whose exit status becomes ours.
+func run(args []string) int {
+	o, err := parseRun(args)
+	if err != nil {
+		return usage(err)
+	}
+	if o.help {
+		return help([]string{"run"})
+	}
+	out, err := openRecord(o.record)
+	if err != nil {
+		complain(fmt.Errorf("run: --record %s: %w", o.record, err))
+		return exitFailure
+	}
+	r := &runner{o: o, out: out, began: time.Now()}
+	return r.run()
+}
+
+// A runner carries one "supervise run" from the options to the exit status.
+type runner struct {
+	o        *runOptions
+	out      *recordFile
+	began    time.Time
+	hold     *hold
+	terminal *terminal
+	guarding bool // the job is another supervise, which does what the options say
+}
+
+func (r *runner) run() int {
+	file, err := lookPath(r.o.argv[0])
+	if err != nil {
+		return r.startFailed(err)
+	}
+	if err := subreaper.Become(); err != nil {
+		return r.startFailed(err)
+	}
+	if r.hold, err = choose(r.o); err != nil {
+		return r.startFailed(err)
+	}
+	if r.hold.session == nil && !r.o.noGuard {
+		return r.guardedBySupervise()
+	}
+	result, err := r.supervise(file, r.o.argv, r.spec())
+	if err != nil {
+		return r.startFailed(err)
+	}
+	return r.finish(result)
+}
+
+// spec is what the options say about the job.
+func (r *runner) spec() supervisor.Spec {
+	s := supervisor.Spec{Leftovers: r.o.leftovers, Timeout: r.o.timeout, Signal: r.o.signal, Grace: r.o.grace}
+	if r.o.graceSet {
+		s.TermGrace = r.o.grace
+	}
+	return s
+}
+
+// supervise runs the job from start to end and gives the hold back. An error
+// means that the job was not started.
+func (r *runner) supervise(file string, argv []string, spec supervisor.Spec) (*supervisor.Result, error) {
+	spec.Path, spec.Argv = file, argv
+	signals := make(chan os.Signal, 16)
+	s := &supervisor.Supervisor{
+		Children: catchChildren(), Signals: signals, Forward: true,
+		Sweep: r.hold.tree.Kill, Watch: r.hold.watch,
+	}
+	r.terminal = findTerminal()
+	r.terminal.typed = signals
+	s.Terminal = r.terminal
+	spec.Attr = r.attr()
+	if r.o.owner >= 0 && !r.guarding {
+		s.Owner.Gone = awaitHangup(r.o.owner)
+	}
+	catch(signals, fatalSignals)
+	if err := r.start(s, spec); err != nil {
+		return nil, errors.Join(err, r.hold.release())
+	}
+	catch(signals, otherSignals)
+	catch(signals, realTimeSignals())
+	result := s.Run()[0]
+	r.terminal.takeBack(result.Exit)
+	result.Err = errors.Join(result.Err, r.hold.release())
+	return &result, nil
+}
+
+// start starts the main process; a file that is executable but of no known
+// format is a shell script, as for execvp(3).
+func (r *runner) start(s *supervisor.Supervisor, spec supervisor.Spec) error {
+	auto := r.o.contain == containAuto && r.o.cgroup == ""
+	err := r.hold.start(s, spec, auto)
+	if err == unix.ENOEXEC {
+		spec.Argv = append([]string{"sh", spec.Path}, spec.Argv[1:]...)
+		spec.Path = "/bin/sh"
+		err = r.hold.start(s, spec, auto)
+	}
+	return err
+}
+
+// attr has the job inherit everything, in a process group of its own: what is
+// typed at the terminal, or sent to our group, reaches it once.
+func (r *runner) attr() *syscall.ProcAttr {
+	sys := &syscall.SysProcAttr{Setpgid: true}
+	if r.terminal.eager {
+		sys.Foreground, sys.Ctty = true, r.terminal.fd
+	}
+	return &syscall.ProcAttr{Env: os.Environ(), Files: []uintptr{0, 1, 2}, Sys: sys}
+}
+
+// guardedBySupervise runs the job in a second supervise below this one. Without
+// cgroups only an ancestor that is a subreaper can end what a killed supervisor
+// leaves, so we become that ancestor; and the second one, whose owner we are,
+// ends the job if we are killed.
+func (r *runner) guardedBySupervise() int {
+	r.guarding = true
+	owner, ours, err := ownerPipe()
+	if err != nil {
+		return r.startFailed(err)
+	}
+	argv := append([]string{"supervise", "run"}, r.o.flags...)
+	argv = append(argv, "--no-guard", "--contain="+containSubreaper, "--owner=fd:"+strconv.Itoa(owner),
+		"--fallback-reason="+r.hold.reason, "--")
+	result, err := r.supervise("/proc/self/exe", append(argv, r.o.argv...), supervisor.Spec{})
+	unix.Close(owner)
+	unix.Close(ours)
+	if err != nil {
+		return r.startFailed(err)
+	}
+	if e := result.Exit; e != nil && e.Code() != protocol.Exited && unix.Signal(e.Status()) == unix.SIGKILL {
+		complain(errors.New("the supervisor below this one was killed; the job is ended"))
+		return exitFailure
+	}
+	return r.status(result)
+}
+
+// ownerPipe returns a read end that the inner supervise inherits, and the write
+// end that closes when we die.
+func ownerPipe() (read, write int, err error) {
+	var p [2]int
+	if err := unix.Pipe2(p[:], unix.O_CLOEXEC); err != nil {
+		return 0, 0, os.NewSyscallError("pipe2", err)
+	}
+	_, err = unix.FcntlInt(uintptr(p[0]), unix.F_SETFD, 0)
+	return p[0], p[1], os.NewSyscallError("fcntl", err)
+}
+
+// awaitHangup returns a channel that gets a value when the other end of a
+// descriptor is closed. Its goroutine ends then, or with the process.
+func awaitHangup(fd int) <-chan error {
+	gone := make(chan error, 1)
+	go func() {
+		gone <- drain(fd)
+	}()
+	return gone
+}
+
+// drain reads until the end, which is all that an owner can say here.
+func drain(fd int) error {
+	buf := make([]byte, 4096)
+	for {
+		n, err := unix.Read(fd, buf)
+		switch {
+		case err == unix.EINTR:
+		case err == unix.EAGAIN:
+			unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, -1)
+		case n <= 0:
+			return nil // end of file; or ECONNRESET and the like, which is the same to us
+		}
+	}
+}
+
+// finish delivers the record, then the exit status.
+func (r *runner) finish(result *supervisor.Result) int {
+	record := r.newRecord(result)
+	if err := r.deliver(record); err != nil {
+		complain(err)
+		return exitFailure
+	}
+	if result.Err != nil {
+		complain(result.Err)
+		return exitFailure
+	}
+	return r.status(result)
+}
+
+// status turns a result into our exit status. At a terminal a job that was
+// interrupted from the keyboard takes us, and the script we are in, along.
+func (r *runner) status(result *supervisor.Result) int {
+	if result.LeftoversTotal > 0 && r.o.leftovers == supervisor.Fail && !r.guarding {
+		complain(leftoversError(result))
+		return exitFailure
+	}
+	e := result.Exit
+	switch {
+	case result.Cause == protocol.CauseTimeout:
+		return exitTimeout
+	case e == nil:
+		return exitFailure
+	case e.Code() == protocol.Exited:
+		return e.Status()
+	}
+	if sig := unix.Signal(e.Status()); r.terminal.interrupted(sig) {
+		dieOf(sig)
+	}
+	return exitSignal + e.Status()
+}
+
+func leftoversError(result *supervisor.Result) error {
+	names := ""
+	for _, l := range result.Leftovers {
+		names += fmt.Sprintf(" %s (%d)", l.Comm, l.PID)
+	}
+	if more := result.LeftoversTotal - len(result.Leftovers); more > 0 {
+		names += fmt.Sprintf(" and %d more", more)
+	}
+	return fmt.Errorf("the command left %d running, now killed:%s", result.LeftoversTotal, names)
+}
+
+// startFailed reports a job that never was.
+func (r *runner) startFailed(err error) int {
+	if e := r.deliver(r.failedRecord(err)); e != nil {
+		err = errors.Join(err, e)
+	}
+	name := r.o.argv[0]
+	switch {
+	case isNotFound(err):
+		complain(fmt.Errorf("%s: not found", name))
+		return exitNotFound
+	case isErrno(err):
+		complain(fmt.Errorf("%s: cannot be executed: %w", name, err))
+		return exitNotExecutable
+	}
+	complain(err)
+	return exitFailure
+}
+
+// isErrno says whether an error is a bare errno: execve's, as ours are wrapped.
+func isErrno(err error) bool {
+	_, ok := err.(syscall.Errno)
+	return ok
+}
+
+// jobName is what the job's directory is named after.
+func jobName(o *runOptions) string {
+	if o.name != "" {
+		return o.name
+	}
+	return path.Base(o.argv[0])
+}

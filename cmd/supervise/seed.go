@@ -1,0 +1,118 @@
+package main
+
+import (
+	"os"
+	"os/signal"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/subreaper"
+	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/supervisor"
+	"github.com/seed-c1490a04/supervise/protocol"
+)
+
+// seedSignals are those whose default action ends a process, and which do not
+// come from a fault of our own.
+var seedSignals = []unix.Signal{
+	unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGTERM, unix.SIGUSR1, unix.SIGUSR2, unix.SIGALRM, unix.SIGABRT,
+	unix.SIGTRAP, unix.SIGVTALRM, unix.SIGPROF, unix.SIGXCPU, unix.SIGXFSZ, unix.SIGIO, unix.SIGPWR,
+	unix.SIGSTKFLT, unix.SIGSYS,
+}
+
+// seed is supervise without arguments: the binary protocol on descriptors 0 and
+// 1. The job is the children that exist already, and all they start.
+func seed() int {
+	children := catchChildren()
+	signals := make(chan os.Signal, 1) // the first one ends us: more need not be kept
+	catch(signals, seedSignals)
+	catch(signals, realTimeSignals())
+	signal.Notify(make(chan os.Signal, 1), unix.SIGPIPE) // an owner that is gone is EPIPE, no reason to die
+
+	if err := subreaper.Become(); err != nil {
+		complain(err)
+		return exitFailure
+	}
+	h := adoptChildren()
+	s := &supervisor.Supervisor{
+		Owner:    talk(0, 1),
+		Children: children, Signals: signals,
+		Sweep: h.tree.Kill, Watch: h.watch,
+	}
+	s.Start(supervisor.Spec{Containment: h.Containment}) // cannot fail: there is no process to start
+	result := s.Run()[0]
+	h.release()
+	if result.Err != nil {
+		complain(result.Err)
+		return exitRubbish
+	}
+	return 0
+}
+
+// adoptChildren moves all there is below us into a job. Where that cannot be,
+// it stays where it is, in the fallback: the owner has no flag to be told by.
+func adoptChildren() *hold {
+	h, err := takeHold("", "job", true)
+	if err != nil {
+		return fallback(err.Error())
+	}
+	if err := h.job.Adopt(h.tree.Procs); err != nil {
+		h.release()
+		return fallback(err.Error())
+	}
+	return h
+}
+
+// talk connects an owner. Its goroutines end with the owner, or the process.
+func talk(in, out int) supervisor.Owner {
+	requests := make(chan protocol.Request)
+	gone := make(chan error, 1)
+	events := make(chan protocol.Event)
+	deaf := make(chan struct{})
+	go func() { gone <- readRequests(in, requests) }()
+	go func() {
+		for e := range events {
+			if writeAll(out, e[:]) != nil {
+				close(deaf)
+				return
+			}
+		}
+	}()
+	return supervisor.Owner{Requests: requests, Gone: gone, Events: events, Deaf: deaf}
+}
+
+// readRequests reads until the end of input, which is nil, or rubbish. The
+// descriptor may share its file description with the owner, so it is left as it
+// is, blocking or not.
+func readRequests(fd int, requests chan<- protocol.Request) error {
+	var decoder protocol.RequestDecoder
+	whole := keepsBoundaries(fd)
+	buf := make([]byte, 4096)
+	for {
+		n, err := unix.Read(fd, buf)
+		switch {
+		case err == unix.EINTR:
+			continue
+		case err == unix.EAGAIN:
+			unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, -1)
+			continue
+		case n <= 0:
+			return decoder.Close() // end of file; or ECONNRESET and the like, which is the same to us
+		}
+		list, err := decoder.Decode(buf[:n])
+		for _, r := range list {
+			requests <- r
+		}
+		if err == nil && whole {
+			err = decoder.Close()
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// keepsBoundaries says whether a descriptor is a socket with messages.
+func keepsBoundaries(fd int) bool {
+	t, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TYPE)
+	return err == nil && (t == unix.SOCK_SEQPACKET || t == unix.SOCK_DGRAM)
+}

@@ -1,0 +1,160 @@
+// Package protocol is what a supervisor and its owner say to each other.
+//
+// # The binary protocol
+//
+// It is spoken by supervise without arguments, and is the one of its
+// predecessor, the C program catern/supervise, byte for byte. Requests arrive on
+// descriptor 0, events leave on descriptor 1; both may be the same socket. All
+// numbers are in the byte order of the machine.
+//
+// A request, 8 bytes, asks to send a signal to an immediate child of the
+// supervisor, living or zombie; for any other process it is ignored:
+//
+//	offset  size  field
+//	     0     4  pid     int32
+//	     4     4  signal  int32, 0 to 64
+//
+// On a SOCK_SEQPACKET or SOCK_DGRAM socket one message holds one or more whole
+// requests; on a stream or a pipe they may be split and merged at will. End of
+// input ends the job.
+//
+// An event, 128 bytes, is the siginfo_t that waitid(2) fills for a child which
+// changed status, one write each. These are the offsets on 64-bit Linux
+// (include/uapi/asm-generic/siginfo.h); bytes not named are zero:
+//
+//	offset  size  field
+//	     0     4  si_signo   int32, always SIGCHLD (17)
+//	     4     4  si_errno   int32, always 0
+//	     8     4  si_code    int32, see Code
+//	    12     4  padding
+//	    16     4  si_pid     int32
+//	    20     4  si_uid     uint32, the child's real user
+//	    24     4  si_status  int32, exit status or signal number
+//
+// Every exit is reported, once. A stop and the continuation after it may fall
+// together while the owner does not read: the kernel keeps one status a child.
+package protocol
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+)
+
+// Sizes of the binary messages in bytes.
+const (
+	RequestSize = 8
+	EventSize   = 128
+)
+
+// ErrSyntax is wrapped by every error about bytes that are no message.
+var ErrSyntax = errors.New("not the supervise protocol")
+
+// A Request asks to send a signal to an immediate child.
+type Request struct {
+	PID    int32
+	Signal int32 // 0 to 64; 0 only probes
+}
+
+const maxSignal = 64 // _NSIG on Linux
+
+// AppendRequest appends the 8 bytes of a request.
+func AppendRequest(b []byte, r Request) []byte {
+	b = binary.NativeEndian.AppendUint32(b, uint32(r.PID))
+	return binary.NativeEndian.AppendUint32(b, uint32(r.Signal))
+}
+
+// A RequestDecoder puts requests together from pieces of a byte stream. The zero
+// value is ready.
+type RequestDecoder struct {
+	rest []byte // 0 to 7 bytes of an unfinished request
+}
+
+// Decode returns the requests completed by b. It keeps what is unfinished, and
+// not b. A signal number out of range is an error that wraps ErrSyntax.
+func (d *RequestDecoder) Decode(b []byte) ([]Request, error) {
+	b = append(d.rest, b...)
+	var requests []Request
+	for len(b) >= RequestSize {
+		r := Request{
+			PID:    int32(binary.NativeEndian.Uint32(b[0:])),
+			Signal: int32(binary.NativeEndian.Uint32(b[4:])),
+		}
+		if r.Signal < 0 || r.Signal > maxSignal {
+			return requests, fmt.Errorf("%w: request for signal %d", ErrSyntax, r.Signal)
+		}
+		requests = append(requests, r)
+		b = b[RequestSize:]
+	}
+	d.rest = append([]byte(nil), b...)
+	return requests, nil
+}
+
+// Close says whether the stream may end here: an unfinished request is an error
+// that wraps ErrSyntax. For sockets that keep message boundaries, call it after
+// every message.
+func (d *RequestDecoder) Close() error {
+	if len(d.rest) > 0 {
+		return fmt.Errorf("%w: a request of %d bytes, not %d", ErrSyntax, len(d.rest), RequestSize)
+	}
+	return nil
+}
+
+// A Code is si_code of an event: how a child changed status.
+type Code int32
+
+const (
+	Exited    Code = 1 // Status is the exit status
+	Killed    Code = 2 // Status is the signal
+	Dumped    Code = 3 // Status is the signal; a core was dumped
+	Trapped   Code = 4 // a traced child trapped
+	Stopped   Code = 5 // Status is the signal
+	Continued Code = 6 // Status is SIGCONT
+)
+
+// Ended says whether the child is no more.
+func (c Code) Ended() bool { return c == Exited || c == Killed || c == Dumped }
+
+// An Event is a siginfo_t as waitid(2) fills it.
+type Event [EventSize]byte
+
+func (e *Event) field(offset int) int32 {
+	return int32(binary.NativeEndian.Uint32(e[offset:]))
+}
+
+// Code returns how the child changed status.
+func (e *Event) Code() Code { return Code(e.field(8)) }
+
+// PID returns the child's process id.
+func (e *Event) PID() int { return int(e.field(16)) }
+
+// UID returns the child's real user id.
+func (e *Event) UID() uint32 { return uint32(e.field(20)) }
+
+// Status returns the exit status (0 to 255) or the signal number, by Code.
+func (e *Event) Status() int { return int(e.field(24)) }
+
+// NewEvent makes the event that waitid(2) would report.
+func NewEvent(code Code, pid int, uid uint32, status int) *Event {
+	const sigchld = 17
+	var e Event
+	put := func(offset int, v int32) { binary.NativeEndian.PutUint32(e[offset:], uint32(v)) }
+	put(0, sigchld)
+	put(8, int32(code))
+	put(16, int32(pid))
+	put(20, int32(uid))
+	put(24, int32(status))
+	return &e
+}
+
+// ParseEvent checks and copies 128 bytes. Its errors wrap ErrSyntax.
+func ParseEvent(b []byte) (*Event, error) {
+	if len(b) != EventSize {
+		return nil, fmt.Errorf("%w: an event of %d bytes, not %d", ErrSyntax, len(b), EventSize)
+	}
+	e := Event(b)
+	if c := e.Code(); c < Exited || c > Continued {
+		return nil, fmt.Errorf("%w: event code %d", ErrSyntax, c)
+	}
+	return &e, nil
+}

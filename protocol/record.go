@@ -1,0 +1,95 @@
+package protocol
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// RecordSchema names the layout of Record; a change that readers must know of
+// changes the number.
+const RecordSchema = "supervise.record/1"
+
+// A Cause is why a job ended.
+type Cause string
+
+const (
+	CauseExited      Cause = "exited"       // the main process exited
+	CauseSignaled    Cause = "signaled"     // a signal that was not ours killed the main process
+	CauseTimeout     Cause = "timeout"      // --timeout ran out
+	CauseKilled      Cause = "killed"       // we were told to end the job
+	CauseOwnerGone   Cause = "owner-gone"   // the owner's descriptor closed
+	CauseStartFailed Cause = "start-failed" // the command was never executed
+)
+
+// A Containment is how a job is held.
+type Containment string
+
+const (
+	ContainmentCgroup    Containment = "cgroup"
+	ContainmentSubreaper Containment = "subreaper"
+)
+
+// A Record is the final word about a job. What is not known is null, never zero.
+type Record struct {
+	Schema string `json:"schema"` // RecordSchema
+
+	Name *string  `json:"name"` // --name
+	Argv []string `json:"argv"`
+	PID  *int     `json:"pid"` // of the main process; null if it never was
+
+	Cgroup            *string     `json:"cgroup"` // directory of the job node
+	Containment       Containment `json:"containment"`
+	ContainmentReason *string     `json:"containment_reason"` // why it is not cgroup, where that would have been taken
+
+	Started Time    `json:"started"`
+	Ended   Time    `json:"ended"`  // nothing of the job was alive any more
+	WallS   float64 `json:"wall_s"` // seconds between them, by the monotonic clock
+
+	Exit  *Exit `json:"exit"` // of the main process; null if it never was
+	Cause Cause `json:"cause"`
+
+	CPU    CPU `json:"cpu"`
+	Reaped int `json:"reaped"` // processes whose end was waited for, the main process included
+
+	Leftovers      []Leftover `json:"leftovers"`       // alive when the main process ended, 100 of them at most
+	LeftoversTotal *int       `json:"leftovers_total"` // how many they were
+
+	Error *string `json:"error"` // what went wrong on our side
+}
+
+// An Exit is how a process ended: Code or Signal, the other is null.
+type Exit struct {
+	Code   *int    `json:"code"`   // 0 to 255
+	Signal *string `json:"signal"` // such as SIGKILL
+	Core   bool    `json:"core"`   // a core was dumped
+}
+
+// CPU is processor time of the whole job in seconds: in a cgroup from cpu.stat,
+// else the rusage of every process that was reaped.
+type CPU struct {
+	UserS   *float64 `json:"user_s"`
+	SystemS *float64 `json:"system_s"`
+}
+
+// A Leftover is a process that outlived the main process.
+type Leftover struct {
+	PID      int      `json:"pid"`
+	Comm     string   `json:"comm"`      // /proc/PID/comm
+	Argv     []string `json:"argv"`      // /proc/PID/cmdline; empty for a process that has none
+	AgeS     *float64 `json:"age_s"`     // seconds since it was forked
+	RSSBytes *int64   `json:"rss_bytes"` // /proc/PID/statm, resident
+}
+
+// A Time is an instant, in JSON an RFC 3339 string in UTC with all nine digits
+// of nanoseconds, so that records sort as text.
+type Time struct{ time.Time }
+
+const timeLayout = "2006-01-02T15:04:05.000000000Z07:00"
+
+// MarshalJSON implements json.Marshaler.
+func (t Time) MarshalJSON() ([]byte, error) {
+	return []byte(`"` + t.UTC().Format(timeLayout) + `"`), nil
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (t *Time) UnmarshalJSON(b []byte) error { return json.Unmarshal(b, &t.Time) }

@@ -67,7 +67,7 @@ func birthRefused(err error) bool {
 // cgroup (kill_seq). ForkExec returns success, for the pipe by which it learns
 // of a failure is closed by death as it is by execve.
 func killedAtBirth(pid int) bool {
-	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	b, err := readFile("/proc/" + strconv.Itoa(pid) + "/stat")
 	if err != nil {
 		return false
 	}

@@ -11,8 +11,7 @@
 //
 // A session is locked by flock(2) on its directory for as long as its
 // supervisor, or the guardian that inherits the descriptor, is alive; a session
-// that nobody locks was left behind and is removed by the next Open in the same
-// root. Sessions and job nodes carry extended attributes (user.supervise.*,
+// that nobody locks was left behind, and is removed by RemoveStale of the next. Sessions and job nodes carry extended attributes (user.supervise.*,
 // Linux 5.7), which is how a nested supervisor recognises the job it is in.
 //
 // A directory is never used again after cgroup.kill: the kernel remembers the

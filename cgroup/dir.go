@@ -142,6 +142,21 @@ func readAll(fd int) ([]byte, error) {
 	}
 }
 
+// readFile is os.ReadFile for a file of proc(5), without the set-up of Go's
+// poller, which a short-lived program pays for.
+func readFile(name string) ([]byte, error) {
+	fd, err := unix.Open(name, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: err}
+	}
+	defer unix.Close(fd)
+	b, err := readAll(fd)
+	if err != nil {
+		return nil, &fs.PathError{Op: "read", Path: name, Err: err}
+	}
+	return b, nil
+}
+
 // write writes a value to a file in one write(2), as cgroup files want it.
 func (d *dir) write(name, value string) error {
 	fd, err := d.open(name, unix.O_WRONLY)

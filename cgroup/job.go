@@ -92,7 +92,8 @@ func (j *Job) Procs() ([]int, error) { return j.node.procs() }
 // the job made.
 func (j *Job) Close() error {
 	j.main.close()
-	err := j.s.removeTree(j.name)
+	err := j.node.removeTree(mainLeaf)
+	err = errors.Join(err, j.s.removeTree(j.name))
 	j.node.close()
 	return err
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"os"
 	"path"
 	"strings"
 )
@@ -88,11 +87,11 @@ type place struct {
 
 // locate finds the mount through which our own cgroup can be reached.
 func locate() (place, error) {
-	self, err := os.ReadFile("/proc/self/cgroup")
+	self, err := readFile("/proc/self/cgroup")
 	if err != nil {
 		return place{}, fmt.Errorf("finding the own cgroup: %w", err)
 	}
-	info, err := os.ReadFile("/proc/self/mountinfo")
+	info, err := readFile("/proc/self/mountinfo")
 	if err != nil {
 		return place{}, fmt.Errorf("finding the cgroup2 mount: %w", err)
 	}

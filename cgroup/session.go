@@ -23,8 +23,7 @@ type Session struct {
 
 // Open finds a root and makes a locked session in it. Path names the root
 // explicitly: a directory, or a path as /proc/self/cgroup has it; empty means to
-// search: the job node of an outer supervisor, then our own cgroup. Sessions of
-// dead supervisors in the same root are removed on the way.
+// search: the job node of an outer supervisor, then our own cgroup.
 //
 // The error says why no root will do: ErrNoMount, or the refused operation with
 // its path (EROFS in a container, EACCES in a cgroup of somebody else's).
@@ -50,7 +49,6 @@ func (r *root) newSession() (*Session, error) {
 	if err := r.writable(); err != nil {
 		return nil, err
 	}
-	r.removeStale()
 	if err := r.evacuate(); err != nil {
 		r.road = Shared // it still serves, without controllers
 	}
@@ -112,19 +110,19 @@ func newName() (string, error) {
 	return fmt.Sprintf("%s%x", sessionPrefix, id), nil
 }
 
-// removeStale ends and removes what supervisors that are gone have left. What
-// is not marked as ours, or not ours to lock, stays.
-func (r *root) removeStale() {
-	names, err := r.subdirs()
+// RemoveStale ends and removes what supervisors that are gone have left in the
+// same root. What is not marked as ours, or not ours to lock, stays.
+func (s *Session) RemoveStale() {
+	names, err := s.root.subdirs()
 	if err != nil {
 		return
 	}
 	for _, name := range names {
-		if !strings.HasPrefix(name, sessionPrefix) {
+		if !strings.HasPrefix(name, sessionPrefix) || name == s.name {
 			continue
 		}
-		if d, err := r.child(name); err == nil {
-			d.removeIfStale(r)
+		if d, err := s.root.child(name); err == nil {
+			d.removeIfStale(s.root)
 			d.close()
 		}
 	}
@@ -173,7 +171,7 @@ func Inherit(sessionFD, rootFD int) (*Session, error) {
 	if !strings.HasPrefix(s.name, sessionPrefix) {
 		return nil, fmt.Errorf("%s is not a session", s.path)
 	}
-	if self, err := os.ReadFile("/proc/self/cgroup"); err == nil {
+	if self, err := readFile("/proc/self/cgroup"); err == nil {
 		if own, ok := parseSelf(self); ok && strings.HasSuffix(own, "/"+supervisorLeaf) {
 			r.leaf = supervisorLeaf
 		}

@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"syscall"
 
 	"golang.org/x/sys/unix"
 
@@ -14,36 +13,29 @@ import (
 )
 
 // A hold is how the job of this process is held: a session with one job and the
-// guardian over it, or only the tree of our descendants. It owns all of it.
+// guardian over it, or only the tree of our descendants. It owns all of it, and
+// is the containment that the supervisor knows.
 type hold struct {
-	supervisor.Containment
-	tree     subreaper.Tree
-	session  *cgroup.Session // nil: fallback
-	job      *cgroup.Job
-	guardian *guardian.Guardian // nil: none
-	watcher  *cgroup.Watcher    // nil until needed
-	reason   string             // why it is the fallback
+	supervisor.Containment // the job, or the tree
+	tree                   subreaper.Tree
+	session                *cgroup.Session // nil: fallback
+	job                    *cgroup.Job
+	guardian               *guardian.Guardian // nil: none
+	watcher                *cgroup.Watcher    // nil until needed
+	reason                 string             // why it is the fallback
 }
 
 // takeHold makes a cgroup session with a job in it. On an error nothing is left.
-func takeHold(root, name string, guard bool) (h *hold, err error) {
+func takeHold(root, name string) (h *hold, err error) {
 	h = &hold{}
 	if h.session, err = cgroup.Open(root); err != nil {
 		return nil, err
 	}
-	defer func() {
-		if err != nil {
-			h.release()
-		}
-	}()
 	if h.job, err = h.session.NewJob(name); err != nil {
-		return nil, err
+		return nil, errors.Join(err, h.Close())
 	}
 	h.Containment = h.job
-	if guard {
-		err = h.guard()
-	}
-	return h, err
+	return h, nil
 }
 
 // fallback holds by descent alone.
@@ -53,8 +45,12 @@ func fallback(reason string) *hold {
 	return h
 }
 
-// guard starts the guardian.
+// guard starts the guardian, as late as can be: what is written between the fork
+// and the end is paid for a second time.
 func (h *hold) guard() error {
+	if h.session == nil {
+		return nil
+	}
 	kill, err := h.session.KillFD()
 	if errors.Is(err, unix.ENOENT) { // before Linux 5.14 it has no better way than the cleaner's
 		kill, err = -1, nil
@@ -94,20 +90,36 @@ func (h *hold) path() string {
 	return h.job.Path()
 }
 
-// release gives everything back. The job has ended, and its cgroup is removed
-// already if it ran.
-func (h *hold) release() error {
+// Procs implements supervisor.Lister.
+func (h *hold) Procs() ([]int, error) { return h.Containment.(supervisor.Lister).Procs() }
+
+// CPU implements supervisor.Accountant.
+func (h *hold) CPU() (user, system uint64, err error) {
+	if h.job == nil {
+		return 0, 0, errors.ErrUnsupported
+	}
+	return h.job.CPU()
+}
+
+// Close gives everything back; the job has ended. A second time it does nothing.
+func (h *hold) Close() error {
 	if h.session == nil {
 		return nil
 	}
 	if h.guardian != nil {
-		h.guardian.Dismiss()
+		h.guardian.Dismiss() // it exits while we remove the directories
 		defer h.guardian.Wait()
 	}
 	if h.watcher != nil {
 		h.watcher.Close()
 	}
-	return h.session.Close()
+	err := error(nil)
+	if h.job != nil {
+		err = h.job.Close()
+	}
+	err = errors.Join(err, h.session.Close())
+	h.session = nil
+	return err
 }
 
 // choose takes the containment that the options ask for.
@@ -115,7 +127,7 @@ func choose(o *runOptions) (*hold, error) {
 	if o.contain == containSubreaper {
 		return fallback(o.reason), nil
 	}
-	h, err := takeHold(o.cgroup, jobName(o), !o.noGuard)
+	h, err := takeHold(o.cgroup, jobName(o))
 	switch {
 	case err == nil:
 		return h, nil
@@ -127,24 +139,10 @@ func choose(o *runOptions) (*hold, error) {
 	return fallback(err.Error()), nil
 }
 
-// Start starts the main process. A cgroup that cannot be joined is given up for
-// the fallback, which is why the supervisor is handed the hold and not the job.
-func (h *hold) start(s *supervisor.Supervisor, spec supervisor.Spec, mayFallBack bool) error {
-	spec.Containment = h.Containment
-	err := s.Start(spec)
-	var join *cgroup.JoinError
-	if !mayFallBack || !errors.As(err, &join) {
-		return err
-	}
-	if releaseErr := h.release(); releaseErr != nil {
-		return errors.Join(err, releaseErr)
-	}
-	*h = *fallback(join.Error())
-	spec.Containment = h.Containment
-	return s.Start(spec)
-}
-
-// isNotFound says whether a program or its interpreter is missing.
-func isNotFound(err error) bool {
-	return errors.Is(err, syscall.ENOENT) || errors.Is(err, syscall.ENOTDIR)
+// giveUp turns to the fallback.
+func (h *hold) giveUp(reason error) error {
+	err := h.Close()
+	h.job, h.reason = nil, reason.Error()
+	h.Containment, h.tree.Spare = &h.tree, nil
+	return err
 }

@@ -1,5 +1,12 @@
 // Supervise runs commands so that nothing they start can outlive them. See
 // README.md, and "supervise help".
+//
+// Neither the number of processors that a cgroup grants nor the names of mappings
+// matter to a process that sleeps, and to find them out costs start-up time.
+//
+//go:debug containermaxprocs=0
+//go:debug updatemaxprocs=0
+//go:debug decoratemappings=0
 package main
 
 import (

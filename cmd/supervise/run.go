@@ -11,6 +11,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/seed-c1490a04/supervise/cgroup"
+	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/signals"
 	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/subreaper"
 	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/supervisor"
 	"github.com/seed-c1490a04/supervise/protocol"
@@ -77,40 +79,52 @@ func (r *runner) spec() supervisor.Spec {
 // supervise runs the job from start to end and gives the hold back. An error
 // means that the job was not started.
 func (r *runner) supervise(file string, argv []string, spec supervisor.Spec) (*supervisor.Result, error) {
-	spec.Path, spec.Argv = file, argv
-	signals := make(chan os.Signal, 16)
+	caught, err := signals.Catch(forwardedSignals)
+	if err != nil {
+		return nil, errors.Join(err, r.hold.Close())
+	}
 	s := &supervisor.Supervisor{
-		Children: catchChildren(), Signals: signals, Forward: true,
+		Children: caught.Children, Signals: caught.Others, Forward: true,
 		Sweep: r.hold.tree.Kill, Watch: r.hold.watch,
 	}
 	r.terminal = findTerminal()
-	r.terminal.typed = signals
-	s.Terminal = r.terminal
-	spec.Attr = r.attr()
+	spec.Path, spec.Argv, spec.Attr, s.Terminal = file, argv, r.attr(), r.terminal
 	if r.o.owner >= 0 && !r.guarding {
 		s.Owner.Gone = awaitHangup(r.o.owner)
 	}
-	catch(signals, fatalSignals)
 	if err := r.start(s, spec); err != nil {
-		return nil, errors.Join(err, r.hold.release())
+		return nil, errors.Join(err, r.hold.Close())
 	}
-	catch(signals, otherSignals)
-	catch(signals, realTimeSignals())
+	if r.hold.session != nil {
+		r.hold.session.RemoveStale() // while the job is on its way
+	}
 	result := s.Run()[0]
 	r.terminal.takeBack(result.Exit)
-	result.Err = errors.Join(result.Err, r.hold.release())
 	return &result, nil
 }
 
-// start starts the main process; a file that is executable but of no known
-// format is a shell script, as for execvp(3).
+// start starts the guardian and the main process. A cgroup that cannot be joined
+// is given up for the fallback, if that may be. A file that is executable but of
+// no known format is a shell script, as it is for execvp(3).
 func (r *runner) start(s *supervisor.Supervisor, spec supervisor.Spec) error {
-	auto := r.o.contain == containAuto && r.o.cgroup == ""
-	err := r.hold.start(s, spec, auto)
+	if !r.o.noGuard && !r.guarding {
+		if err := r.hold.guard(); err != nil {
+			return err
+		}
+	}
+	spec.Containment = r.hold
+	err := s.Start(spec)
+	var join *cgroup.JoinError
+	if errors.As(err, &join) && r.o.contain == containAuto && r.o.cgroup == "" {
+		if err := r.hold.giveUp(join); err != nil {
+			return err
+		}
+		err = s.Start(spec)
+	}
 	if err == unix.ENOEXEC {
 		spec.Argv = append([]string{"sh", spec.Path}, spec.Argv[1:]...)
 		spec.Path = "/bin/sh"
-		err = r.hold.start(s, spec, auto)
+		err = s.Start(spec)
 	}
 	return err
 }
@@ -250,6 +264,11 @@ func (r *runner) startFailed(err error) int {
 	}
 	complain(err)
 	return exitFailure
+}
+
+// isNotFound says whether a program or its interpreter is missing.
+func isNotFound(err error) bool {
+	return errors.Is(err, syscall.ENOENT) || errors.Is(err, syscall.ENOTDIR)
 }
 
 // isErrno says whether an error is a bare errno: execve's, as ours are wrapped.

@@ -1,33 +1,22 @@
 package main
 
 import (
-	"os"
-	"os/signal"
-
 	"golang.org/x/sys/unix"
 
+	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/signals"
 	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/subreaper"
 	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/supervisor"
 	"github.com/seed-c1490a04/supervise/protocol"
 )
 
-// seedSignals are those whose default action ends a process, and which do not
-// come from a fault of our own.
-var seedSignals = []unix.Signal{
-	unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGTERM, unix.SIGUSR1, unix.SIGUSR2, unix.SIGALRM, unix.SIGABRT,
-	unix.SIGTRAP, unix.SIGVTALRM, unix.SIGPROF, unix.SIGXCPU, unix.SIGXFSZ, unix.SIGIO, unix.SIGPWR,
-	unix.SIGSTKFLT, unix.SIGSYS,
-}
-
 // seed is supervise without arguments: the binary protocol on descriptors 0 and
 // 1. The job is the children that exist already, and all they start.
 func seed() int {
-	children := catchChildren()
-	signals := make(chan os.Signal, 1) // the first one ends us: more need not be kept
-	catch(signals, seedSignals)
-	catch(signals, realTimeSignals())
-	signal.Notify(make(chan os.Signal, 1), unix.SIGPIPE) // an owner that is gone is EPIPE, no reason to die
-
+	caught, err := signals.Catch(fatalSignals)
+	if err != nil {
+		complain(err)
+		return exitFailure
+	}
 	if err := subreaper.Become(); err != nil {
 		complain(err)
 		return exitFailure
@@ -35,12 +24,11 @@ func seed() int {
 	h := adoptChildren()
 	s := &supervisor.Supervisor{
 		Owner:    talk(0, 1),
-		Children: children, Signals: signals,
+		Children: caught.Children, Signals: caught.Others,
 		Sweep: h.tree.Kill, Watch: h.watch,
 	}
-	s.Start(supervisor.Spec{Containment: h.Containment}) // cannot fail: there is no process to start
+	s.Start(supervisor.Spec{Containment: h}) // cannot fail: there is no process to start
 	result := s.Run()[0]
-	h.release()
 	if result.Err != nil {
 		complain(result.Err)
 		return exitRubbish
@@ -51,14 +39,18 @@ func seed() int {
 // adoptChildren moves all there is below us into a job. Where that cannot be,
 // it stays where it is, in the fallback: the owner has no flag to be told by.
 func adoptChildren() *hold {
-	h, err := takeHold("", "job", true)
+	h, err := takeHold("", "job")
 	if err != nil {
 		return fallback(err.Error())
 	}
-	if err := h.job.Adopt(h.tree.Procs); err != nil {
-		h.release()
-		return fallback(err.Error())
+	if err = h.guard(); err == nil {
+		err = h.job.Adopt(h.tree.Procs)
 	}
+	if err != nil {
+		h.giveUp(err)
+		return h
+	}
+	h.session.RemoveStale()
 	return h
 }
 

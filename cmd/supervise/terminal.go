@@ -2,11 +2,11 @@ package main
 
 import (
 	"os"
-	"os/signal"
 	"runtime"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/signals"
 	"github.com/seed-c1490a04/supervise/protocol"
 )
 
@@ -24,7 +24,6 @@ type terminal struct {
 	eager  bool // hand it over at the start and after every stop
 	handed bool // the job's group is the foreground
 	modes  *unix.Termios
-	typed  chan<- os.Signal // where SIGTSTP goes when it does not stop us
 }
 
 // findTerminal looks at the standard descriptors. There may be a terminal behind
@@ -119,8 +118,8 @@ func (t *terminal) stop(sig unix.Signal) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	if sig != unix.SIGSTOP {
-		signal.Reset(unix.SIGTSTP)
-		defer catch(t.typed, []unix.Signal{unix.SIGTSTP})
+		signals.Default(unix.SIGTSTP)
+		defer signals.Again(unix.SIGTSTP)
 		unix.Kill(0, sig)
 	}
 	unix.Tgkill(os.Getpid(), unix.Gettid(), sig) // to this very thread: it stops before it returns
@@ -153,7 +152,7 @@ func (t *terminal) interrupted(sig unix.Signal) bool {
 		return false
 	}
 	if t.eager {
-		signal.Ignore(sig)
+		signals.Ignore(sig)
 		unix.Kill(0, sig)
 	}
 	return true

@@ -23,6 +23,7 @@ type plan struct {
 	closing                   [maxGaps][2]uintptr // ranges of descriptors, first and last; {0, 0} are unused
 	argv                      [4]*byte
 	envv                      [1]*byte
+	all, old                  uint64 // signal masks: every signal, and what it was
 }
 
 var (
@@ -33,18 +34,23 @@ var (
 )
 
 // fork returns in the parent only. Flags 0: copied memory and descriptors, no
-// exit signal.
+// exit signal. Every signal is blocked meanwhile, so no handler of Go's can run
+// in the twin, now or ever; nor can this goroutine be preempted and leave the
+// mask on a thread that it is not on any more.
 //
 //go:norace
 //go:nosplit
 //go:noinline
 func fork(p *plan) (pid uintptr, errno syscall.Errno) {
+	const size = 8 // of the kernel's sigset_t
+	syscall.RawSyscall6(unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK,
+		uintptr(unsafe.Pointer(&p.all)), uintptr(unsafe.Pointer(&p.old)), size, 0, 0)
 	pid, _, errno = syscall.RawSyscall6(unix.SYS_CLONE, 0, 0, 0, 0, 0, 0)
-	if errno != 0 || pid != 0 {
-		return pid, errno
+	if errno == 0 && pid == 0 {
+		watch(p)
 	}
-	watch(p)
-	return 0, 0 // not reached
+	syscall.RawSyscall6(unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK, uintptr(unsafe.Pointer(&p.old)), 0, size, 0, 0)
+	return pid, errno
 }
 
 // watch is the twin's whole life.

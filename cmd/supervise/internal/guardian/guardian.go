@@ -11,7 +11,6 @@ package guardian
 import (
 	"fmt"
 	"os"
-	"runtime"
 	"slices"
 	"strconv"
 	"syscall"
@@ -41,10 +40,11 @@ func Start(kill, session, root int) (*Guardian, error) {
 	defer unix.Close(pipe[0])
 	p, err := newPlan(pipe[0], kill, session, root)
 	if err == nil {
-		var pid int
-		if pid, err = forkTwin(p); err == nil {
-			return &Guardian{pid: pid, pipe: pipe[1]}, nil
+		pid, errno := fork(p)
+		if errno == 0 {
+			return &Guardian{pid: int(pid), pipe: pipe[1]}, nil
 		}
+		err = fmt.Errorf("forking the guardian: %w", errno)
 	}
 	unix.Close(pipe[1])
 	return nil, err
@@ -52,7 +52,7 @@ func Start(kill, session, root int) (*Guardian, error) {
 
 // newPlan lays out in memory all that the twin will need, for it cannot allocate.
 func newPlan(pipe, kill, session, root int) (*plan, error) {
-	p := &plan{pipe: uintptr(pipe), kill: uintptr(kill), session: uintptr(session), root: uintptr(root)}
+	p := &plan{all: ^uint64(0), pipe: uintptr(pipe), kill: uintptr(kill), session: uintptr(session), root: uintptr(root)}
 	keep := []int{pipe, session, root}
 	if kill >= 0 {
 		keep = append(keep, kill)
@@ -84,26 +84,6 @@ func gaps(keep []int) (ranges [maxGaps][2]uintptr) {
 	}
 	ranges[n] = [2]uintptr{uintptr(next), maxFD}
 	return ranges
-}
-
-// forkTwin forks with every signal blocked: no handler of Go's can run in the
-// twin, now or ever.
-func forkTwin(p *plan) (int, error) {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	var all, old unix.Sigset_t
-	for i := range all.Val {
-		all.Val[i] = ^all.Val[i]
-	}
-	if err := unix.PthreadSigmask(unix.SIG_SETMASK, &all, &old); err != nil {
-		return 0, os.NewSyscallError("rt_sigprocmask", err)
-	}
-	pid, errno := fork(p)
-	unix.PthreadSigmask(unix.SIG_SETMASK, &old, nil)
-	if errno != 0 {
-		return 0, fmt.Errorf("forking the guardian: %w", errno)
-	}
-	return int(pid), nil
 }
 
 // PID returns the twin's process id.

@@ -28,7 +28,6 @@
 package supervisor
 
 import (
-	"os"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -61,10 +60,10 @@ type Terminal interface {
 // A Supervisor runs jobs. Set the fields before Start.
 type Supervisor struct {
 	Owner    Owner
-	Children <-chan os.Signal // SIGCHLD, with a buffer of at least one
-	Signals  <-chan os.Signal // signals sent to us
-	Forward  bool             // signals go to the main processes; else each ends all jobs
-	Terminal Terminal         // nil: none
+	Children <-chan struct{}    // a value for SIGCHLD, or for several
+	Signals  <-chan unix.Signal // the others that were sent to us
+	Forward  bool               // they go to the main processes; else each ends all jobs
+	Terminal Terminal           // nil: none
 
 	// Sweep ends descendants that are in no containment; it returns when all are dead.
 	Sweep func() error
@@ -118,7 +117,7 @@ func (s *Supervisor) Run() []Result {
 		case <-s.Children:
 			s.reap()
 		case sig := <-s.Signals:
-			s.signal(sig.(unix.Signal))
+			s.signal(sig)
 		case r := <-s.Owner.Requests:
 			s.request(r)
 		case err := <-s.Owner.Gone:

@@ -1,0 +1,74 @@
+//go:build amd64 || arm64
+
+package signals
+
+import (
+	"os"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// The only unsafe file of the package: rt_sigaction(2), which no library offers,
+// since Go's runtime takes handlers for its own. It has no use for the signals
+// caught here: those that faults of the program raise, SIGPROF and SIGURG are not
+// to be caught. Before it executes a program it resets what it had set, and
+// execve(2) resets the rest.
+
+// An action is the kernel's struct sigaction for amd64, arm64 and others of the
+// generic layout.
+type action struct {
+	handler  uintptr
+	flags    uint64
+	restorer uintptr
+	mask     uint64
+}
+
+const (
+	sigDefault, sigIgnore = 0, 1
+
+	saSiginfo  = 0x4
+	saRestorer = 0x04000000
+	saOnStack  = 0x08000000 // Go's threads have a signal stack; their others are small
+	saRestart  = 0x10000000
+)
+
+// In handler_*.s. The addresses are data, since Go has no pointer to the code of
+// an assembly function.
+var (
+	handlerPC  uintptr
+	restorerPC uintptr
+	pipeFD     int64 // what the handler writes to
+)
+
+func setPipe(fd int) { pipeFD = int64(fd) }
+
+func sigaction(sig unix.Signal, set, old *action) error {
+	_, _, errno := unix.RawSyscall6(unix.SYS_RT_SIGACTION, uintptr(sig),
+		uintptr(unsafe.Pointer(set)), uintptr(unsafe.Pointer(old)), unsafe.Sizeof(set.mask), 0, 0)
+	if errno != 0 {
+		return os.NewSyscallError("rt_sigaction", errno)
+	}
+	return nil
+}
+
+// Again catches a signal as Catch did.
+func Again(sig unix.Signal) error {
+	a := action{handler: handlerPC, flags: saSiginfo | saOnStack | saRestart, restorer: restorerPC, mask: ^uint64(0)}
+	if restorerPC != 0 {
+		a.flags |= saRestorer
+	}
+	return sigaction(sig, &a, nil)
+}
+
+func isIgnored(sig unix.Signal) (bool, error) {
+	var old action
+	err := sigaction(sig, nil, &old)
+	return old.handler == sigIgnore, err
+}
+
+// Default gives a signal its default action.
+func Default(sig unix.Signal) error { return sigaction(sig, &action{handler: sigDefault}, nil) }
+
+// Ignore has a signal ignored. Children started from now on inherit that.
+func Ignore(sig unix.Signal) error { return sigaction(sig, &action{handler: sigIgnore}, nil) }

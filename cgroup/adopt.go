@@ -43,8 +43,13 @@ func (j *Job) adopt(list func() ([]int, error)) error {
 			if isInside(pid, inside) {
 				continue
 			}
-			outside++
-			if err := j.move(pid); err != nil {
+			err := j.main.write("cgroup.procs", strconv.Itoa(pid))
+			switch {
+			case errors.Is(err, unix.ESRCH): // gone
+			case err == nil && isExiting(pid): // left where it was, without an error; its live threads are moved
+			case err == nil || errors.Is(err, unix.EINVAL): // EINVAL: it is being forked; the next pass will tell
+				outside++
+			default:
 				return err
 			}
 		}
@@ -53,16 +58,6 @@ func (j *Job) adopt(list func() ([]int, error)) error {
 		}
 	}
 	return fmt.Errorf("%s: processes are still outside after %d passes", j.node.path, adoptPasses)
-}
-
-// move puts one process into the leaf. EINVAL is the kernel's answer for one
-// that is being forked, and ESRCH for one that is gone: the next pass will tell.
-func (j *Job) move(pid int) error {
-	err := j.main.write("cgroup.procs", strconv.Itoa(pid))
-	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ESRCH) {
-		return nil
-	}
-	return err
 }
 
 // evict moves everything in the job to where we are.

@@ -67,13 +67,23 @@ func birthRefused(err error) bool {
 // cgroup (kill_seq). ForkExec returns success, for the pipe by which it learns
 // of a failure is closed by death as it is by execve.
 func killedAtBirth(pid int) bool {
+	const forkNoExec = 0x40 // PF_FORKNOEXEC, include/linux/sched.h; cleared before execve closes descriptors
+	return hasFlag(pid, forkNoExec)
+}
+
+// isExiting says whether a process is dying, or a zombie.
+func isExiting(pid int) bool {
+	const exiting = 0x4 // PF_EXITING
+	return hasFlag(pid, exiting)
+}
+
+func hasFlag(pid int, flag uint64) bool {
 	b, err := readFile("/proc/" + strconv.Itoa(pid) + "/stat")
 	if err != nil {
 		return false
 	}
 	flags, ok := statFlags(b)
-	const forkNoExec = 0x40 // PF_FORKNOEXEC, include/linux/sched.h; cleared before execve closes descriptors
-	return ok && flags&forkNoExec != 0
+	return ok && flags&flag != 0
 }
 
 // statFlags takes field 9 out of /proc/PID/stat (proc_pid_stat(5)): behind the
@@ -112,8 +122,12 @@ func (j *Job) startJoining(path string, argv []string, attr *syscall.ProcAttr) (
 	if err == nil && len(report) == 0 {
 		return pid, nil
 	}
+	unix.Kill(pid, unix.SIGKILL) // should it not be ending by itself
 	unix.Wait4(pid, nil, 0, nil)
-	return 0, errors.Join(err, j.stubError(report))
+	if err != nil {
+		return 0, err
+	}
+	return 0, j.stubError(report)
 }
 
 // forkStub lets the two descriptors through execve; the caller closes them right

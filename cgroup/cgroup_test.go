@@ -1,0 +1,492 @@
+package cgroup
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// The tests in this file need a cgroup v2 directory in which we may make others.
+
+func TestMain(m *testing.M) {
+	Init()
+	unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) // for the children of what we kill
+	os.Exit(m.Run())
+}
+
+// need skips, or fails where CI promises the feature.
+func need(t *testing.T, what string, err error) {
+	t.Helper()
+	if err == nil {
+		return
+	}
+	if os.Getenv("SUPERVISE_CI") != "" {
+		t.Fatalf("%s: %v", what, err)
+	}
+	t.Skipf("%s: %v", what, err)
+}
+
+// testRoot makes a cgroup for one test and checks at its end that nothing is in
+// it, and that no descriptor is left.
+func testRoot(t *testing.T) string {
+	t.Helper()
+	here, err := locate()
+	need(t, "finding cgroup2", err)
+	path := filepath.Join(here.path, fmt.Sprintf("cgroup-test-%d-%d", os.Getpid(), time.Now().UnixNano()))
+	need(t, "making a cgroup", os.Mkdir(path, 0o755))
+	before := openFDs(t)
+	t.Cleanup(func() {
+		if err := os.Remove(path); err != nil {
+			t.Errorf("something is left: %v", err)
+			if d, err := openDir(path); err == nil {
+				d.killAndWait()
+				d.close()
+			}
+		}
+		if after := openFDs(t); after != before {
+			t.Errorf("%d descriptors before, %d after", before, after)
+		}
+	})
+	return path
+}
+
+func openFDs(t *testing.T) int {
+	entries, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(entries)
+}
+
+func newSession(t *testing.T, root string) *Session {
+	t.Helper()
+	s, err := Open(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func newJob(t *testing.T) *Job {
+	t.Helper()
+	s := newSession(t, testRoot(t))
+	j, err := s.NewJob("test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := j.Close(); err != nil {
+			t.Error(err)
+		}
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return j
+}
+
+func attr() *syscall.ProcAttr {
+	return &syscall.ProcAttr{Env: os.Environ(), Files: []uintptr{0, 1, 2}}
+}
+
+// start starts a shell command that says "ready" when it is.
+func start(t *testing.T, j *Job, script string) (pid int) {
+	t.Helper()
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	a := attr()
+	a.Files[1] = w.Fd()
+	pid, err = j.Start("/bin/sh", []string{"sh", "-c", script}, a)
+	w.Close()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if line, _ := bufio.NewReader(r).ReadString('\n'); line != "ready\n" {
+		t.Fatalf("the process said %q", line)
+	}
+	return pid
+}
+
+// wait reaps the process and says how it ended.
+func wait(t *testing.T, pid int) unix.WaitStatus {
+	t.Helper()
+	var ws unix.WaitStatus
+	if _, err := unix.Wait4(pid, &ws, 0, nil); err != nil {
+		t.Fatal(err)
+	}
+	return ws
+}
+
+// reapAll reaps what was re-parented to us.
+func reapAll() {
+	for {
+		if _, err := unix.Wait4(-1, nil, 0, nil); err != nil && err != unix.EINTR {
+			return
+		}
+	}
+}
+
+func kill(t *testing.T, j *Job) {
+	t.Helper()
+	if err := j.node.killAndWait(); err != nil {
+		t.Fatal(err)
+	}
+	reapAll()
+}
+
+func ownCgroup(t *testing.T, pid int) string {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, _ := parseSelf(b)
+	return p
+}
+
+func TestBirth(t *testing.T) {
+	j := newJob(t)
+	pid := start(t, j, "echo ready; exec sleep 100")
+	if got := ownCgroup(t, pid); !strings.HasSuffix(got, "/test/main") || !strings.Contains(got, "/jobs-") {
+		t.Errorf("born in %s", got)
+	}
+	if pids, err := j.Procs(); err != nil || len(pids) != 1 || pids[0] != pid {
+		t.Errorf("Procs: %v, %v", pids, err)
+	}
+	if empty, err := j.Empty(); empty || err != nil {
+		t.Errorf("Empty: %v, %v", empty, err)
+	}
+	if err := j.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	if ws := wait(t, pid); ws.Signal() != unix.SIGKILL {
+		t.Errorf("ended by %v", ws)
+	}
+	if empty, err := j.Empty(); !empty || err != nil {
+		t.Errorf("Empty after the end: %v, %v", empty, err)
+	}
+	if user, system, err := j.CPU(); err != nil || user+system == 0 {
+		t.Errorf("CPU: %d, %d, %v", user, system, err)
+	}
+}
+
+func TestStartErrors(t *testing.T) {
+	j := newJob(t)
+	for path, want := range map[string]error{"/no/such": unix.ENOENT, "/etc/passwd": unix.EACCES} {
+		if _, err := j.Start(path, []string{"x"}, attr()); !errors.Is(err, want) {
+			t.Errorf("%s: %v", path, err)
+		}
+		if _, err := j.startJoining(path, []string{"x"}, attr()); err != want {
+			t.Errorf("%s, joining: %v", path, err)
+		}
+	}
+}
+
+// TestJoining starts through the stub, as where CLONE_INTO_CGROUP is refused.
+// The process must see the same descriptors as one that was born there.
+func TestJoining(t *testing.T) {
+	j := newJob(t)
+	var said [2]string
+	for i, start := range []func(string, []string, *syscall.ProcAttr) (int, error){j.startJoining, j.Start} {
+		r, w, _ := os.Pipe()
+		a := attr()
+		a.Files[1] = w.Fd()
+		pid, err := start("/bin/sh", []string{"my shell", "-c", `echo "$0"; cat /proc/self/cgroup; ls /proc/self/fd`}, a)
+		w.Close()
+		if err != nil {
+			t.Fatal(err)
+		}
+		out, _ := io.ReadAll(r)
+		r.Close()
+		wait(t, pid)
+		said[i] = string(out)
+	}
+	if said[0] != said[1] || !strings.Contains(said[0], "/test/main\n") || !strings.HasPrefix(said[0], "my shell\n") {
+		t.Errorf("joining, the process said\n%s\nborn inside\n%s", said[0], said[1])
+	}
+}
+
+// TestJoinRefused removes the leaf under the stub.
+func TestJoinRefused(t *testing.T) {
+	j := newJob(t)
+	procs := j.main
+	j.main = &dir{fd: procs.fd, path: procs.path}
+	if err := j.node.rmdir(mainLeaf); err != nil {
+		t.Fatal(err)
+	}
+	var join *JoinError
+	if pid, err := j.startJoining("/bin/true", []string{"true"}, attr()); !errors.As(err, &join) {
+		t.Errorf("pid %d, %v", pid, err)
+	}
+	reapAll()
+}
+
+// TestKillSeq starts in a leaf that was once killed: born there, the process
+// dies at birth; so it has to join.
+func TestKillSeq(t *testing.T) {
+	j := newJob(t)
+	need(t, "cgroup.kill", j.main.write("cgroup.kill", "1"))
+	pid, err := j.Start("/bin/sh", []string{"sh", "-c", "exit 7"}, attr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if ws := wait(t, pid); ws.ExitStatus() != 7 {
+		t.Errorf("ended by %v", ws)
+	}
+}
+
+// TestKillWithoutKillFile freezes, kills and thaws, as before Linux 5.14.
+func TestKillWithoutKillFile(t *testing.T) {
+	j := newJob(t)
+	start(t, j, "(sleep 100 & sleep 100 & wait) & sleep 100 & echo ready; wait")
+	deadline := time.Now().Add(killLimit)
+	for empty := false; !empty; {
+		if err := j.node.signal(unix.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+		var err error
+		if empty, err = j.node.await("populated", 0, time.Second); err != nil || time.Now().After(deadline) {
+			t.Fatalf("not empty: %v", err)
+		}
+	}
+	reapAll()
+}
+
+func TestSignal(t *testing.T) {
+	j := newJob(t)
+	pid := start(t, j, `trap 'exit 3' TERM; echo ready; while :; do sleep 0.01; done`)
+	if err := j.Signal(unix.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if ws := wait(t, pid); ws.ExitStatus() != 3 {
+		t.Errorf("ended by %v", ws)
+	}
+	kill(t, j)
+}
+
+// TestClose removes what a job leaves: sub-cgroups, modes, a frozen state.
+func TestClose(t *testing.T) {
+	j := newJob(t)
+	path := j.main.path
+	for _, sub := range []string{"/a", "/a/b", "/a/b/c", "/d"} {
+		if err := os.Mkdir(path+sub, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	need(t, "cgroup.freeze", j.main.write("cgroup.freeze", "1"))
+	for _, sub := range []string{"/a/b", "/a", "/d", ""} {
+		if err := os.Chmod(path+sub, 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestKillFrozen ends a job that has frozen itself.
+func TestKillFrozen(t *testing.T) {
+	j := newJob(t)
+	start(t, j, "echo ready; exec sleep 100")
+	if err := j.main.write("cgroup.freeze", "1"); err != nil {
+		t.Fatal(err)
+	}
+	kill(t, j)
+}
+
+func TestWatcher(t *testing.T) {
+	j := newJob(t)
+	w, err := NewWatcher()
+	if err != nil {
+		t.Fatal(err)
+	}
+	pid := start(t, j, "echo ready; exec sleep 100")
+	key, err := w.Watch(j)
+	if err != nil {
+		t.Fatal(err)
+	}
+	unix.Kill(pid, unix.SIGKILL)
+	kill(t, j)
+	select {
+	case got := <-w.C:
+		if got != key {
+			t.Errorf("key %d, want %d", got, key)
+		}
+	case <-time.After(20 * time.Second):
+		t.Error("no hint")
+	}
+	if err := w.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestAdopt moves a tree that forks all the time.
+func TestAdopt(t *testing.T) {
+	r, w, _ := os.Pipe()
+	pid, err := syscall.ForkExec("/bin/sh", []string{"sh", "-c", "echo ready; while :; do (true; true); done"},
+		&syscall.ProcAttr{Env: os.Environ(), Files: []uintptr{0, w.Fd(), 2}})
+	w.Close()
+	if err != nil {
+		t.Fatal(err)
+	}
+	bufio.NewReader(r).ReadString('\n')
+	r.Close()
+	j := newJob(t)
+	list := func() ([]int, error) { return descendants(pid), nil }
+	if err := j.Adopt(list); err != nil {
+		unix.Kill(pid, unix.SIGKILL)
+		t.Error(err)
+	}
+	for _, p := range descendants(pid) {
+		if isExiting(p) {
+			continue
+		}
+		if b, err := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", p)); err == nil && !strings.Contains(string(b), "/test/main") {
+			t.Errorf("process %d is in %s", p, b)
+		}
+	}
+	kill(t, j)
+}
+
+func descendants(pid int) []int {
+	pids := []int{pid}
+	b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid))
+	for _, f := range strings.Fields(string(b)) {
+		n, _ := strconv.Atoi(f)
+		pids = append(pids, descendants(n)...)
+	}
+	return pids
+}
+
+// TestAdoptFails puts back what was moved.
+func TestAdoptFails(t *testing.T) {
+	j := newJob(t)
+	pid, err := syscall.ForkExec("/bin/sleep", []string{"sleep", "100"}, attr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := ownCgroup(t, pid)
+	calls := 0
+	err = j.Adopt(func() ([]int, error) {
+		if calls++; calls > 1 {
+			return nil, errors.New("as the test wants it")
+		}
+		return []int{pid}, nil
+	})
+	if err == nil {
+		t.Error("no error")
+	}
+	if after := ownCgroup(t, pid); after != before {
+		t.Errorf("process is in %s, was in %s", after, before)
+	}
+	unix.Kill(pid, unix.SIGKILL)
+	wait(t, pid)
+}
+
+// TestStale: what a dead supervisor left goes, what is alive or not ours stays.
+func TestStale(t *testing.T) {
+	root := testRoot(t)
+	alive, dead := newSession(t, root), newSession(t, root)
+	j, err := dead.NewJob("orphan")
+	if err != nil {
+		t.Fatal(err)
+	}
+	pid := start(t, j, "echo ready; exec sleep 100")
+	j.main.close()
+	j.node.close()
+	dead.close() // the lock goes with the descriptor
+	dead.root.close()
+	foreign := root + "/" + sessionPrefix + "foreign"
+	if err := os.Mkdir(foreign, 0o755); err != nil {
+		t.Fatal(err)
+	}
+
+	s := newSession(t, root)
+	s.RemoveStale()
+	if _, err := os.Stat(dead.path); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the dead session: %v", err)
+	}
+	if ws := wait(t, pid); ws.Signal() != unix.SIGKILL {
+		t.Errorf("its process: %v", ws)
+	}
+	for _, path := range []string{alive.path, foreign, s.path} {
+		if _, err := os.Stat(path); err != nil {
+			t.Error(err)
+		}
+	}
+	os.Remove(foreign)
+	for _, s := range []*Session{alive, s} {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// TestInherit is what a guardian does with the descriptors.
+func TestInherit(t *testing.T) {
+	s := newSession(t, testRoot(t))
+	j, err := s.NewJob("orphan")
+	if err != nil {
+		t.Fatal(err)
+	}
+	pid := start(t, j, "echo ready; exec sleep 100")
+	j.main.close()
+	j.node.close()
+	h, err := Inherit(s.FD(), s.RootFD())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := h.Destroy(); err != nil {
+		t.Error(err)
+	}
+	if ws := wait(t, pid); ws.Signal() != unix.SIGKILL {
+		t.Errorf("its process: %v", ws)
+	}
+}
+
+func TestExplicitRoot(t *testing.T) {
+	if _, err := Open("/proc"); err == nil {
+		t.Error("opened /proc as a cgroup")
+	}
+	if _, err := Open("/no/such/cgroup"); err == nil {
+		t.Error("opened what is not there")
+	}
+	root := testRoot(t)
+	here, _ := locate()
+	for _, name := range []string{root, root + "/", here.own + strings.TrimPrefix(root, here.path)} {
+		s, err := Open(name)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if path, road := s.Root(); path != root || road != Explicit {
+			t.Errorf("%s: root %s by road %s", name, path, road)
+		}
+		s.Close()
+	}
+}
+
+// TestSameNames gives two jobs of one name two directories.
+func TestSameNames(t *testing.T) {
+	s := newSession(t, testRoot(t))
+	a, err1 := s.NewJob("x")
+	b, err2 := s.NewJob("x")
+	if err1 != nil || err2 != nil || a.Path() == b.Path() {
+		t.Fatalf("%v, %v", err1, err2)
+	}
+	for _, err := range []error{a.Close(), b.Close(), s.Close()} {
+		if err != nil {
+			t.Error(err)
+		}
+	}
+}

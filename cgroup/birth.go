@@ -166,10 +166,10 @@ func Init() {
 	}
 	unix.CloseOnExec(procs)
 	unix.CloseOnExec(report)
-	kind, err := "x", error(nil)
-	if _, err = unix.Write(procs, []byte("0")); err != nil {
-		kind = "j"
-	} else {
+	kind := "j"
+	_, err := unix.Write(procs, []byte("0"))
+	if err == nil {
+		kind = "x"
 		err = syscall.Exec(os.Args[3], os.Args[4:], os.Environ())
 	}
 	var errno syscall.Errno

@@ -97,7 +97,7 @@ func locate() (place, error) {
 	}
 	own, ok := parseSelf(self)
 	if !ok {
-		return place{}, fmt.Errorf("%w: /proc/self/cgroup has no line 0::", ErrNoMount)
+		return place{}, fmt.Errorf("%w: /proc/self/cgroup has no \"0::\" line", ErrNoMount)
 	}
 	return pick(parseMounts(info), own)
 }

@@ -38,7 +38,7 @@ const (
 var (
 	handlerPC  uintptr
 	restorerPC uintptr
-	pipeFD     int64 // what the handler writes to
+	pipeFD     int64 //nolint:unused // what the handler, in assembly, writes to
 )
 
 func setPipe(fd int) { pipeFD = int64(fd) }

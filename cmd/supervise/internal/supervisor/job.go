@@ -216,14 +216,12 @@ func (j *job) enter(next state) {
 // deadline has expire called after d, instead of any deadline before.
 func (j *job) deadline(d time.Duration) {
 	j.noDeadline()
-	var t *time.Timer
-	t = time.AfterFunc(d, func() { // the goroutine ends when the loop takes j, or with the loop
+	j.timer = time.AfterFunc(d, func() { // the goroutine ends when the loop takes j, or with the loop
 		select {
 		case j.s.expired <- j:
 		case <-j.s.done:
 		}
 	})
-	j.timer = t
 }
 
 func (j *job) noDeadline() {

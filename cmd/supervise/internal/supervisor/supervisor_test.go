@@ -1,0 +1,269 @@
+package supervisor
+
+import (
+	"errors"
+	"os"
+	"runtime"
+	"slices"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/signals"
+	"github.com/seed-c1490a04/supervise/protocol"
+)
+
+// The loop is tested on real processes, held by a process group: a containment
+// that is enough for programs which do not try to leave it.
+
+var caught *signals.Caught
+
+func TestMain(m *testing.M) {
+	unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+	var err error
+	if caught, err = signals.Catch([]unix.Signal{unix.SIGUSR1}); err != nil {
+		panic(err)
+	}
+	os.Exit(m.Run())
+}
+
+type group struct {
+	t      *testing.T
+	leader int
+	killed int
+	closed int
+}
+
+func (g *group) Start(path string, argv []string, attr *syscall.ProcAttr) (int, error) {
+	pid, err := syscall.ForkExec(path, argv, attr)
+	g.leader = pid
+	return pid, err
+}
+
+func (g *group) Signal(sig unix.Signal) error { unix.Kill(-g.leader, sig); return nil }
+func (g *group) Kill() error                  { g.killed++; return g.Signal(unix.SIGKILL) }
+func (g *group) Close() error                 { g.closed++; return nil }
+
+// Empty looks for members that are no zombies.
+func (g *group) Empty() (bool, error) {
+	pids, err := g.Procs()
+	return len(pids) == 0, err
+}
+
+func (g *group) Procs() (pids []int, err error) {
+	entries, err := os.ReadDir("/proc")
+	for _, e := range entries {
+		var pid, ppid, pgrp int
+		var state byte
+		if stat, err := os.ReadFile("/proc/" + e.Name() + "/stat"); err == nil {
+			if scanStat(stat, &pid, &state, &ppid, &pgrp) && pgrp == g.leader && state != 'Z' && state != 'X' {
+				pids = append(pids, pid)
+			}
+		}
+	}
+	return pids, err
+}
+
+func newTest(t *testing.T) (*Supervisor, *group) {
+	g := &group{t: t}
+	s := &Supervisor{
+		Children: caught.Children, Signals: caught.Others, Forward: true,
+		Sweep: func() error { return g.Kill() },
+	}
+	t.Cleanup(func() {
+		if g.closed != 1 {
+			t.Errorf("the containment was closed %d times", g.closed)
+		}
+		if _, err := unix.Wait4(-1, nil, unix.WNOHANG, nil); err != unix.ECHILD {
+			t.Errorf("a child is left: %v", err)
+		}
+	})
+	return s, g
+}
+
+func shell(g *group, script string) Spec {
+	return Spec{
+		Containment: g, Path: "/bin/sh", Argv: []string{"sh", "-c", script}, Signal: unix.SIGTERM,
+		Attr: &syscall.ProcAttr{Files: []uintptr{0, 1, 2}, Sys: &syscall.SysProcAttr{Setpgid: true}},
+	}
+}
+
+func run(t *testing.T, s *Supervisor, spec Spec) Result {
+	t.Helper()
+	if err := s.Start(spec); err != nil {
+		t.Fatal(err)
+	}
+	return s.Run()[0]
+}
+
+func TestEndings(t *testing.T) {
+	tests := []struct {
+		name   string
+		script string
+		set    func(*Spec)
+		cause  protocol.Cause
+		status int
+		left   int
+		kills  int
+	}{
+		{"exit", "exit 7", nil, protocol.CauseExited, 7, 0, 0},
+		{"signal", "kill -KILL $$", nil, protocol.CauseSignaled, 9, 0, 0},
+		{"leftovers", "sleep 100 & exit 3", nil, protocol.CauseExited, 3, 1, 1},
+		{"leftovers, failing", "sleep 100 & exit 0", func(s *Spec) { s.Leftovers = Fail }, protocol.CauseExited, 0, 1, 1},
+		{"leftovers, waited for", "exec 3>&-; (sleep 0.1; exit 0) & exit 0", func(s *Spec) { s.Leftovers = Wait }, protocol.CauseExited, 0, -1, 0},
+		{"timeout", "exec sleep 100", func(s *Spec) { s.Timeout, s.Grace = 10*time.Millisecond, time.Minute }, protocol.CauseTimeout, 15, 0, 0},
+		{"timeout, deaf", "trap '' TERM; sleep 100 & wait", func(s *Spec) { s.Timeout, s.Grace = 100*time.Millisecond, 10*time.Millisecond }, protocol.CauseTimeout, 9, 0, 1},
+		{"timeout, no grace", "exec sleep 100", func(s *Spec) { s.Timeout = 10 * time.Millisecond }, protocol.CauseTimeout, 9, 0, 1},
+		{"timeout of what is waited for", "sleep 100 & exit 0", func(s *Spec) { s.Leftovers, s.Timeout = Wait, 200*time.Millisecond }, protocol.CauseExited, 0, 1, 1},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			s, g := newTest(t)
+			spec := shell(g, tt.script)
+			if tt.set != nil {
+				tt.set(&spec)
+			}
+			r := run(t, s, spec)
+			if r.Cause != tt.cause || r.Exit.Status() != tt.status || r.PID != r.Exit.PID() {
+				t.Errorf("cause %s, exit %d of %d; job %d", r.Cause, r.Exit.Status(), r.Exit.PID(), r.PID)
+			}
+			if tt.left >= 0 && r.LeftoversTotal != tt.left || g.killed < tt.kills {
+				t.Errorf("%d leftovers, %d kills", r.LeftoversTotal, g.killed)
+			}
+			if r.Err != nil || r.Ended.Before(r.Started) || r.Reaped == 0 {
+				t.Errorf("%+v", r)
+			}
+		})
+	}
+}
+
+func TestStartFails(t *testing.T) {
+	s := &Supervisor{}
+	if err := s.Start(Spec{Containment: &group{}, Path: "/no/such", Argv: []string{"x"}, Attr: &syscall.ProcAttr{}}); err != unix.ENOENT {
+		t.Error(err)
+	}
+}
+
+func TestForward(t *testing.T) {
+	s, g := newTest(t)
+	r, w, _ := os.Pipe()
+	spec := shell(g, "trap 'exit 5' USR1; echo ready; while :; do sleep 0.01; done")
+	spec.Attr.Files[1] = w.Fd()
+	if err := s.Start(spec); err != nil {
+		t.Fatal(err)
+	}
+	w.Close()
+	r.Read(make([]byte, 6))
+	r.Close()
+	unix.Kill(os.Getpid(), unix.SIGUSR1)
+	if result := s.Run()[0]; result.Exit.Status() != 5 {
+		t.Errorf("exit %d", result.Exit.Status())
+	}
+}
+
+func TestOwnerGone(t *testing.T) {
+	for _, wrong := range []error{nil, errors.New("rubbish")} {
+		s, g := newTest(t)
+		gone := make(chan error, 1)
+		gone <- wrong
+		s.Owner.Gone = gone
+		r := run(t, s, shell(g, "exec sleep 100"))
+		if r.Cause != protocol.CauseOwnerGone || !errors.Is(r.Err, wrong) || r.Exit.Status() != 9 {
+			t.Errorf("cause %s, error %v, exit %d", r.Cause, r.Err, r.Exit.Status())
+		}
+	}
+}
+
+// TestBackpressure has an owner that reads when all children have ended: until
+// then nothing but the first is reaped, and then every event comes in order.
+func TestBackpressure(t *testing.T) {
+	const children = 200
+	s, g := newTest(t)
+	runtime.LockOSThread() // the kernel keeps a list of children for each thread, in the order of birth
+	defer runtime.UnlockOSThread()
+	events := make(chan protocol.Event)
+	s.Owner.Events = events
+	var pids []int
+	for range children {
+		pid, err := syscall.ForkExec("/bin/true", []string{"true"}, &syscall.ProcAttr{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		pids = append(pids, pid)
+		waitid(unix.P_PID, pid, unix.WEXITED|unix.WNOWAIT) // in this order
+	}
+	if err := s.Start(Spec{Containment: g}); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan []Result)
+	go func() { done <- s.Run() }()
+	first := <-events
+	got := []int{first.PID()}
+	if _, err := waitid(unix.P_PID, pids[2], unix.WEXITED|unix.WNOWAIT|unix.WNOHANG); err != nil {
+		t.Errorf("the third was reaped though the second was not taken: %v", err)
+	}
+	for len(got) < children {
+		e := <-events
+		got = append(got, e.PID())
+	}
+	if !slices.Equal(got, pids) {
+		t.Errorf("events of %v, want %v", got, pids)
+	}
+	if r := (<-done)[0]; r.Reaped != children {
+		t.Errorf("%d reaped", r.Reaped)
+	}
+}
+
+// TestDeaf: who is deaf does not hold up the end.
+func TestDeaf(t *testing.T) {
+	s, g := newTest(t)
+	deaf := make(chan struct{})
+	close(deaf)
+	s.Owner.Events, s.Owner.Deaf = make(chan protocol.Event), deaf
+	if r := run(t, s, shell(g, "exit 0")); r.Cause != protocol.CauseExited {
+		t.Error(r.Cause)
+	}
+}
+
+// TestRequest signals a child, living or zombie, and nobody else.
+func TestRequest(t *testing.T) {
+	s, g := newTest(t)
+	requests := make(chan protocol.Request)
+	s.Owner.Requests = requests
+	if err := s.Start(shell(g, "exec sleep 100")); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		for _, pid := range []int32{1, -1, 0, int32(os.Getpid()), 1 << 30, int32(g.leader)} {
+			requests <- protocol.Request{PID: pid, Signal: int32(unix.SIGINT)}
+		}
+	}()
+	if r := s.Run()[0]; r.Exit.Status() != int(unix.SIGINT) {
+		t.Errorf("ended by %d", r.Exit.Status())
+	}
+}
+
+func scanStat(stat []byte, pid *int, state *byte, ppid, pgrp *int) bool {
+	end := slices.Index(stat, ')')
+	if end < 0 || end+4 > len(stat) {
+		return false
+	}
+	*pid = number(&stat)
+	rest := stat[slices.Index(stat, ')')+2:]
+	*state, rest = rest[0], rest[2:]
+	*ppid = number(&rest)
+	rest = rest[1:]
+	*pgrp = number(&rest)
+	return true
+}
+
+// number takes the digits off the front.
+func number(b *[]byte) (n int) {
+	for len(*b) > 0 && (*b)[0] >= '0' && (*b)[0] <= '9' {
+		n = n*10 + int((*b)[0]-'0')
+		*b = (*b)[1:]
+	}
+	return n
+}

@@ -42,9 +42,15 @@ func (g *group) Start(path string, argv []string, attr *syscall.ProcAttr) (int, 
 	return pid, err
 }
 
-func (g *group) Signal(sig unix.Signal) error { unix.Kill(-g.leader, sig); return nil }
-func (g *group) Kill() error                  { g.killed++; return g.Signal(unix.SIGKILL) }
-func (g *group) Close() error                 { g.closed++; return nil }
+func (g *group) Kill() error  { g.killed++; return g.Signal(unix.SIGKILL) }
+func (g *group) Close() error { g.closed++; return nil }
+
+func (g *group) Signal(sig unix.Signal) error {
+	if g.leader > 0 { // 0 would be our own group
+		unix.Kill(-g.leader, sig)
+	}
+	return nil
+}
 
 // Empty looks for members that are no zombies.
 func (g *group) Empty() (bool, error) {
@@ -53,6 +59,9 @@ func (g *group) Empty() (bool, error) {
 }
 
 func (g *group) Procs() (pids []int, err error) {
+	if g.leader == 0 {
+		return nil, nil
+	}
 	entries, err := os.ReadDir("/proc")
 	for _, e := range entries {
 		var pid, ppid, pgrp int

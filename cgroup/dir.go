@@ -126,7 +126,7 @@ func (d *dir) read(name string) ([]byte, error) {
 // readAll reads from the start of a kernel file, which hands out what it has in
 // pieces, to its end.
 func readAll(fd int) ([]byte, error) {
-	b := make([]byte, 0, 4096)
+	b := make([]byte, 0, 512)
 	for {
 		if len(b) == cap(b) {
 			b = append(b, 0)[:len(b)]

@@ -46,7 +46,7 @@ func Catch(signals []unix.Signal) (*Caught, error) {
 
 // read takes signals out of the pipe; the kernel writes each siginfo_t whole.
 func read(fd int, children chan<- struct{}, others chan<- unix.Signal) {
-	buf := make([]byte, 32*infoSize)
+	buf := make([]byte, 8*infoSize)
 	for {
 		n, err := unix.Read(fd, buf)
 		if n <= 0 && err != unix.EINTR {

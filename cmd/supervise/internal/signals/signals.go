@@ -12,4 +12,4 @@ type Caught struct {
 }
 
 // queueSize is how many signals wait for a busy loop before the reader does.
-const queueSize = 64
+const queueSize = 16

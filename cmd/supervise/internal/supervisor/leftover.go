@@ -28,13 +28,19 @@ func (j *job) listLeftovers() {
 	for _, pid := range pids[:min(len(pids), maxLeftovers)] {
 		if l, ok := readLeftover(pid); ok {
 			j.res.Leftovers = append(j.res.Leftovers, l)
+		} else {
+			j.res.LeftoversTotal--
 		}
 	}
 }
 
-// readLeftover describes a process; false if it is gone already.
+// readLeftover describes a process; false if it is gone, or going.
 func readLeftover(pid int) (protocol.Leftover, bool) {
 	proc := "/proc/" + strconv.Itoa(pid) + "/"
+	stat, err := os.ReadFile(proc + "stat")
+	if err != nil || isExiting(stat) {
+		return protocol.Leftover{}, false
+	}
 	comm, err := os.ReadFile(proc + "comm")
 	if err != nil {
 		return protocol.Leftover{}, false
@@ -46,10 +52,24 @@ func readLeftover(pid int) (protocol.Leftover, bool) {
 	if b, err := os.ReadFile(proc + "statm"); err == nil {
 		l.RSSBytes = resident(b)
 	}
-	if b, err := os.ReadFile(proc + "stat"); err == nil {
-		l.AgeS = age(b)
-	}
+	l.AgeS = age(stat)
 	return l, true
+}
+
+// statFields returns what stands behind the name in /proc/PID/stat: the third
+// field of proc_pid_stat(5) and on.
+func statFields(stat []byte) [][]byte {
+	return bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
+}
+
+// isExiting looks for PF_EXITING in field 9.
+func isExiting(stat []byte) bool {
+	fields := statFields(stat)
+	if len(fields) < 7 {
+		return false
+	}
+	flags, err := strconv.ParseUint(string(fields[6]), 10, 64)
+	return err == nil && flags&0x4 != 0
 }
 
 // resident reads the second field of /proc/PID/statm, in pages.
@@ -69,7 +89,7 @@ func resident(statm []byte) *int64 {
 // age reads field 22 of /proc/PID/stat, the start in clock ticks after boot; a
 // tick is 1/100 s for user space on every architecture of Go's (USER_HZ).
 func age(stat []byte) *float64 {
-	fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
+	fields := statFields(stat)
 	if len(fields) < 20 {
 		return nil
 	}

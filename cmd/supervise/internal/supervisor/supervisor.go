@@ -128,7 +128,10 @@ func (s *Supervisor) Run() []Result {
 			s.reap()
 		case <-s.Owner.Deaf:
 			s.deafen()
-		case <-s.hints:
+		case _, open := <-s.hints:
+			if !open {
+				s.hints = nil
+			}
 			s.settle()
 		case j := <-s.expired:
 			j.expire()

@@ -108,7 +108,6 @@ func (h *hold) Close() error {
 	}
 	if h.guardian != nil {
 		h.guardian.Dismiss() // it exits while we remove the directories
-		defer h.guardian.Wait()
 	}
 	if h.watcher != nil {
 		h.watcher.Close()
@@ -116,6 +115,9 @@ func (h *hold) Close() error {
 	err := error(nil)
 	if h.job != nil {
 		err = h.job.Close()
+	}
+	if h.guardian != nil {
+		h.guardian.Wait() // it is where we are, and that may have to go
 	}
 	err = errors.Join(err, h.session.Close())
 	h.session = nil

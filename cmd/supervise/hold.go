@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"strconv"
 
 	"golang.org/x/sys/unix"
 
@@ -45,8 +46,8 @@ func fallback(reason string) *hold {
 	return h
 }
 
-// guard starts the guardian, as late as can be: what is written between the fork
-// and the end is paid for a second time.
+// guard starts the guardian of a session, as late as can be: what is written
+// between the fork and the end is paid for a second time.
 func (h *hold) guard() error {
 	if h.session == nil {
 		return nil
@@ -59,11 +60,55 @@ func (h *hold) guard() error {
 		return err
 	}
 	defer unix.Close(kill)
-	h.guardian, err = guardian.Start(kill, h.session.FD(), h.session.RootFD())
-	if err == nil {
+	session, root := h.session.FD(), h.session.RootFD()
+	return h.startGuardian(guardian.Plan{
+		Kill: kill, Keep: [2]int{session, root}, Args: [2]string{strconv.Itoa(session), strconv.Itoa(root)},
+	})
+}
+
+// guardMarked starts the guardian of the fallback, for children that exist
+// already: it knows them by a mark.
+func (h *hold) guardMarked() error {
+	mark, err := subreaper.NewMark()
+	if err != nil {
+		return err
+	}
+	if err := h.tree.SetMark(mark); err != nil {
+		return err
+	}
+	return h.startGuardian(guardian.Plan{Kill: -1, Keep: [2]int{-1, -1}, Args: [2]string{markArg, mark.String()}})
+}
+
+func (h *hold) startGuardian(p guardian.Plan) (err error) {
+	if h.guardian, err = guardian.Start(p); err == nil {
 		h.tree.Spare = []int{h.guardian.PID()}
 	}
 	return err
+}
+
+// markArg is the guardian's first argument where the second is a mark.
+const markArg = "mark"
+
+// clean is the second life of a guardian: it ends what a supervisor that was
+// killed has left. Nobody listens to it.
+func clean(args []string) error {
+	if args[0] == markArg {
+		mark, err := subreaper.ParseMark(args[1])
+		if err != nil {
+			return err
+		}
+		return mark.Kill()
+	}
+	session, err1 := strconv.Atoi(args[0])
+	root, err2 := strconv.Atoi(args[1])
+	if err := errors.Join(err1, err2); err != nil {
+		return err
+	}
+	s, err := cgroup.Inherit(session, root)
+	if err != nil {
+		return err
+	}
+	return s.Destroy()
 }
 
 // watch is the supervisor's Watch.
@@ -103,9 +148,6 @@ func (h *hold) CPU() (user, system uint64, err error) {
 
 // Close gives everything back; the job has ended. A second time it does nothing.
 func (h *hold) Close() error {
-	if h.session == nil {
-		return nil
-	}
 	if h.guardian != nil {
 		h.guardian.Dismiss() // it exits while we remove the directories
 	}
@@ -113,14 +155,17 @@ func (h *hold) Close() error {
 		h.watcher.Close()
 	}
 	err := error(nil)
-	if h.job != nil {
+	if h.job != nil && h.session != nil {
 		err = h.job.Close()
 	}
 	if h.guardian != nil {
 		h.guardian.Wait() // it is where we are, and that may have to go
+		h.guardian = nil
 	}
-	err = errors.Join(err, h.session.Close())
-	h.session = nil
+	if h.session != nil {
+		err = errors.Join(err, h.session.Close())
+		h.session = nil
+	}
 	return err
 }
 

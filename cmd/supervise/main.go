@@ -34,8 +34,11 @@ const (
 
 func main() {
 	cgroup.Init()
-	if session, root, ok := guardian.Invoked(); ok {
-		os.Exit(clean(session, root))
+	if args, ok := guardian.Invoked(); ok {
+		if clean(args) != nil {
+			os.Exit(exitFailure)
+		}
+		return
 	}
 	if len(os.Args) <= 1 {
 		os.Exit(seed())
@@ -57,16 +60,6 @@ func command(name string, args []string) int {
 	known := []string{"run", "version", "help"}
 	return usage(fmt.Errorf("no command %q%s; 'supervise run -- %s' runs a program, 'supervise help' lists the commands",
 		name, didYouMean(name, known), name))
-}
-
-// clean is the second life of a guardian: it removes the session of a supervisor
-// that was killed. Nobody listens to it.
-func clean(sessionFD, rootFD int) int {
-	s, err := cgroup.Inherit(sessionFD, rootFD)
-	if err != nil || s.Destroy() != nil {
-		return exitFailure
-	}
-	return 0
 }
 
 // version is what the Go tool put into the binary: a tag, or a pseudo-version.

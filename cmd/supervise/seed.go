@@ -36,22 +36,30 @@ func seed() int {
 	return 0
 }
 
-// adoptChildren moves all there is below us into a job. Where that cannot be,
-// it stays where it is, in the fallback: the owner has no flag to be told by.
+// adoptChildren moves all there is below us into a job. Where that cannot be, it
+// stays where it is, in the fallback: the owner has no flag to be told by.
 func adoptChildren() *hold {
 	h, err := takeHold("", "job")
 	if err != nil {
-		return fallback(err.Error())
-	}
-	if err = h.guard(); err == nil {
-		err = h.job.Adopt(h.tree.Procs)
-	}
-	if err != nil {
+		h = fallback(err.Error())
+	} else if err = h.adopt(); err != nil {
 		h.giveUp(err)
-		return h
+	}
+	if h.session == nil {
+		h.guardMarked() // if that cannot be either, the job is as safe as with our predecessor
+	}
+	return h
+}
+
+func (h *hold) adopt() error {
+	if err := h.guard(); err != nil {
+		return err
+	}
+	if err := h.job.Adopt(h.tree.Procs); err != nil {
+		return err
 	}
 	h.session.RemoveStale()
-	return h
+	return nil
 }
 
 // talk connects an owner. Its goroutines end with the owner, or the process.

@@ -17,13 +17,14 @@ const (
 	maxGaps = 5 // around four descriptors
 )
 
-// A plan is what the twin needs, laid out before the fork.
-type plan struct {
-	pipe, kill, session, root uintptr
-	closing                   [maxGaps][2]uintptr // ranges of descriptors, first and last; {0, 0} are unused
-	argv                      [4]*byte
-	envv                      [1]*byte
-	all, old                  uint64 // signal masks: every signal, and what it was
+// A twin is what the twin needs, laid out before the fork.
+type twin struct {
+	pipe, kill uintptr
+	keep       [2]uintptr
+	closing    [maxGaps][2]uintptr // ranges of descriptors, first and last; {0, 0} are unused
+	argv       [4]*byte
+	envv       [1]*byte
+	all, old   uint64 // signal masks: every signal, and what it was
 }
 
 var (
@@ -41,15 +42,15 @@ var (
 //go:norace
 //go:nosplit
 //go:noinline
-func fork(p *plan) (pid uintptr, errno syscall.Errno) {
+func fork(t *twin) (pid uintptr, errno syscall.Errno) {
 	const size = 8 // of the kernel's sigset_t
 	syscall.RawSyscall6(unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK,
-		uintptr(unsafe.Pointer(&p.all)), uintptr(unsafe.Pointer(&p.old)), size, 0, 0)
+		uintptr(unsafe.Pointer(&t.all)), uintptr(unsafe.Pointer(&t.old)), size, 0, 0)
 	pid, _, errno = syscall.RawSyscall6(unix.SYS_CLONE, 0, 0, 0, 0, 0, 0)
 	if errno == 0 && pid == 0 {
-		watch(p)
+		watch(t)
 	}
-	syscall.RawSyscall6(unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK, uintptr(unsafe.Pointer(&p.old)), 0, size, 0, 0)
+	syscall.RawSyscall6(unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK, uintptr(unsafe.Pointer(&t.old)), 0, size, 0, 0)
 	return pid, errno
 }
 
@@ -58,24 +59,24 @@ func fork(p *plan) (pid uintptr, errno syscall.Errno) {
 //go:norace
 //go:nosplit
 //go:noinline
-func watch(p *plan) {
+func watch(t *twin) {
 	syscall.RawSyscall(unix.SYS_SETSID, 0, 0, 0) // what is sent to our process group or terminal is not for it
 	syscall.RawSyscall(unix.SYS_PRCTL, unix.PR_SET_NAME, uintptr(unsafe.Pointer(&twinName)), 0)
 	syscall.RawSyscall(unix.SYS_CHDIR, uintptr(unsafe.Pointer(&slash)), 0, 0)
-	for i := range p.closing {
-		closeRange(p.closing[i][0], p.closing[i][1])
+	for i := range t.closing {
+		closeRange(t.closing[i][0], t.closing[i][1])
 	}
 	var b byte
 	n, errno := uintptr(0), syscall.EINTR
 	for errno == syscall.EINTR {
-		n, _, errno = syscall.RawSyscall(unix.SYS_READ, p.pipe, uintptr(unsafe.Pointer(&b)), 1)
+		n, _, errno = syscall.RawSyscall(unix.SYS_READ, t.pipe, uintptr(unsafe.Pointer(&b)), 1)
 	}
 	if n == 0 {
-		syscall.RawSyscall(unix.SYS_WRITE, p.kill, uintptr(unsafe.Pointer(&one)), 1)
-		syscall.RawSyscall(unix.SYS_FCNTL, p.session, unix.F_SETFD, 0)
-		syscall.RawSyscall(unix.SYS_FCNTL, p.root, unix.F_SETFD, 0)
+		syscall.RawSyscall(unix.SYS_WRITE, t.kill, uintptr(unsafe.Pointer(&one)), 1)
+		syscall.RawSyscall(unix.SYS_FCNTL, t.keep[0], unix.F_SETFD, 0)
+		syscall.RawSyscall(unix.SYS_FCNTL, t.keep[1], unix.F_SETFD, 0)
 		syscall.RawSyscall(unix.SYS_EXECVE, uintptr(unsafe.Pointer(&selfExe)),
-			uintptr(unsafe.Pointer(&p.argv)), uintptr(unsafe.Pointer(&p.envv)))
+			uintptr(unsafe.Pointer(&t.argv)), uintptr(unsafe.Pointer(&t.envv)))
 	}
 	for {
 		syscall.RawSyscall(unix.SYS_EXIT_GROUP, 0, 0, 0)

@@ -1,18 +1,17 @@
-// Package guardian forks a twin of this process that ends the session if this
-// process dies without doing so, even by SIGKILL.
+// Package guardian forks a twin of this process that ends the job if this process
+// dies without doing so, even by SIGKILL.
 //
 // The twin is a plain fork without exec, so it costs a few pages and no start-up.
 // It blocks in read(2) on a pipe whose only writer is this process. End of file
-// means that we are dead: it writes "1" to the session's cgroup.kill, and then
-// becomes this program anew, by execve, to wait and remove the directories
-// (see Invoked). One byte means that we are done: it exits.
+// means that we are dead: it writes "1" to a cgroup.kill, if it was given one, and
+// then becomes this program anew, by execve, for all that takes more than a
+// system call (see Invoked). One byte means that we are done: it exits.
 package guardian
 
 import (
 	"fmt"
 	"os"
 	"slices"
-	"strconv"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -27,20 +26,25 @@ type Guardian struct {
 	pipe int // the write end
 }
 
-// Start forks the twin. The descriptors are those of the session's cgroup.kill
-// (-1 where the kernel has none: before Linux 5.14) and of the two directories
-// that Invoked is to get; they stay the caller's.
-//
-// The twin has exit signal 0: waitid(2) without __WCLONE does not see it.
-func Start(kill, session, root int) (*Guardian, error) {
+// A Plan is what the twin is to do when we are dead. The descriptors stay the
+// caller's.
+type Plan struct {
+	Kill int    // a cgroup.kill to write to, -1: none
+	Keep [2]int // descriptors that it hands on to what it executes, -1: none
+	Args [2]string
+}
+
+// Start forks the twin. It has exit signal 0: waitid(2) without __WCLONE does not
+// see it.
+func Start(p Plan) (*Guardian, error) {
 	var pipe [2]int
 	if err := unix.Pipe2(pipe[:], unix.O_CLOEXEC); err != nil {
 		return nil, os.NewSyscallError("pipe2", err)
 	}
 	defer unix.Close(pipe[0])
-	p, err := newPlan(pipe[0], kill, session, root)
+	t, err := p.layOut(pipe[0])
 	if err == nil {
-		pid, errno := fork(p)
+		pid, errno := fork(t)
 		if errno == 0 {
 			return &Guardian{pid: int(pid), pipe: pipe[1]}, nil
 		}
@@ -50,25 +54,25 @@ func Start(kill, session, root int) (*Guardian, error) {
 	return nil, err
 }
 
-// newPlan lays out in memory all that the twin will need, for it cannot allocate.
-func newPlan(pipe, kill, session, root int) (*plan, error) {
-	p := &plan{all: ^uint64(0), pipe: uintptr(pipe), kill: uintptr(kill), session: uintptr(session), root: uintptr(root)}
-	keep := []int{pipe, session, root}
-	if kill >= 0 {
-		keep = append(keep, kill)
+// layOut puts into memory all that the twin will need, for it cannot allocate.
+func (p *Plan) layOut(pipe int) (*twin, error) {
+	t := &twin{all: ^uint64(0), pipe: uintptr(pipe), kill: uintptr(p.Kill)}
+	keep := []int{pipe}
+	for i, fd := range [...]int{p.Kill, p.Keep[0], p.Keep[1]} {
+		if fd >= 0 {
+			keep = append(keep, fd)
+		}
+		if i > 0 {
+			t.keep[i-1] = uintptr(fd)
+		}
 	}
-	p.closing = gaps(keep)
-	argv, err := syscall.SlicePtrFromStrings([]string{cleanerName, strconv.Itoa(session), strconv.Itoa(root)})
+	t.closing = gaps(keep)
+	argv, err := syscall.SlicePtrFromStrings(append([]string{cleanerName}, p.Args[:]...))
 	if err != nil {
 		return nil, err
 	}
-	envv, err := syscall.SlicePtrFromStrings(nil)
-	if err != nil {
-		return nil, err
-	}
-	copy(p.argv[:], argv)
-	copy(p.envv[:], envv)
-	return p, nil
+	copy(t.argv[:], argv) // an environment it has none
+	return t, nil
 }
 
 // gaps returns the ranges of descriptors around those to keep.
@@ -105,12 +109,10 @@ func (g *Guardian) Wait() {
 }
 
 // Invoked says whether this process is a twin that has outlived its supervisor,
-// and returns the descriptors of the session's and the root's directories.
-func Invoked() (session, root int, ok bool) {
+// and returns the arguments of its plan.
+func Invoked() (args []string, ok bool) {
 	if len(os.Args) != 3 || os.Args[0] != cleanerName {
-		return 0, 0, false
+		return nil, false
 	}
-	session, err1 := strconv.Atoi(os.Args[1])
-	root, err2 := strconv.Atoi(os.Args[2])
-	return session, root, err1 == nil && err2 == nil
+	return os.Args[1:], true
 }

@@ -23,6 +23,8 @@ import (
 // its methods runs: that is what keeps the pids true.
 type Tree struct {
 	Spare []int // children that are ours and not the job's: the guardian
+
+	mark Mark // if set, the processes that bear it instead of the descendants
 }
 
 // Become makes this process a child subreaper.

@@ -52,6 +52,9 @@ func parseStat(b []byte) (process, error) {
 
 // live returns the live descendants, parents before children.
 func (t *Tree) live() ([]process, error) {
+	if t.mark != 0 {
+		return t.mark.bearers()
+	}
 	below, err := childLists()
 	if err != nil {
 		return nil, err
@@ -112,6 +115,19 @@ func children(pid int) (pids []int) {
 }
 
 func scan() (func(pid int) []int, error) {
+	all, err := processes()
+	if err != nil {
+		return nil, err
+	}
+	lists := map[int][]int{}
+	for _, p := range all {
+		lists[p.parent] = append(lists[p.parent], p.pid)
+	}
+	return func(pid int) []int { return lists[pid] }, nil
+}
+
+// processes reads the stat of every process there is.
+func processes() (all []process, err error) {
 	d, err := os.Open("/proc")
 	if err != nil {
 		return nil, err
@@ -121,15 +137,14 @@ func scan() (func(pid int) []int, error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, unix.ESRCH) {
 		return nil, err
 	}
-	lists := map[int][]int{}
 	for _, name := range names {
 		pid, err := strconv.Atoi(name)
 		if err != nil {
 			continue
 		}
 		if p, err := readProcess(pid); err == nil {
-			lists[p.parent] = append(lists[p.parent], pid)
+			all = append(all, p)
 		}
 	}
-	return func(pid int) []int { return lists[pid] }, nil
+	return all, nil
 }

@@ -1,0 +1,117 @@
+package subreaper
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+)
+
+// A Mark makes the processes of a job known to somebody who is not their
+// ancestor. It is a soft limit that no ordinary process has a use for,
+// RLIMIT_RTTIME (getrlimit(2): microseconds of real-time processor time without
+// a pause), set to a random number of some 150,000 years; the limit is inherited
+// through fork and execve, can be set on children that run already (prlimit(2)),
+// and everybody can read it in /proc/PID/limits. A process can take it off, so it
+// serves for the one case for which there is nothing better.
+type Mark uint64
+
+const (
+	markBit  = 1 << 62
+	markMask = 1<<48 - 1
+)
+
+// NewMark draws a mark.
+func NewMark() (Mark, error) {
+	var b [8]byte
+	if _, err := unix.Getrandom(b[:], 0); err != nil {
+		return 0, os.NewSyscallError("getrandom", err)
+	}
+	return Mark(markBit | binary.NativeEndian.Uint64(b[:])&markMask), nil
+}
+
+// ParseMark reads what String wrote.
+func ParseMark(s string) (Mark, error) {
+	n, err := strconv.ParseUint(s, 10, 64)
+	if err != nil || n&markBit == 0 {
+		return 0, fmt.Errorf("%q is no mark", s)
+	}
+	return Mark(n), nil
+}
+
+func (m Mark) String() string { return strconv.FormatUint(uint64(m), 10) }
+
+// SetMark marks every descendant, pass after pass, until one finds none without.
+func (t *Tree) SetMark(m Mark) error {
+	for range stopPasses {
+		procs, err := t.live()
+		if err != nil {
+			return err
+		}
+		found := false
+		for _, p := range procs {
+			if m.isOn(p.pid) {
+				continue
+			}
+			err := m.put(p.pid)
+			found = found || err == nil
+			if err != nil && !errors.Is(err, unix.ESRCH) {
+				return err
+			}
+		}
+		if !found {
+			return nil
+		}
+	}
+	return errors.New("processes fork faster than they can be marked")
+}
+
+func (m Mark) put(pid int) error {
+	var limit unix.Rlimit
+	err := unix.Prlimit(pid, unix.RLIMIT_RTTIME, nil, &limit)
+	if err == nil {
+		limit.Cur = uint64(m)
+		err = unix.Prlimit(pid, unix.RLIMIT_RTTIME, &limit, nil)
+	}
+	if err != nil {
+		return fmt.Errorf("marking process %d: %w", pid, err)
+	}
+	return nil
+}
+
+func (m Mark) isOn(pid int) bool {
+	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/limits")
+	return err == nil && parseLimit(b) == uint64(m)
+}
+
+// parseLimit finds the soft limit in the text of /proc/PID/limits (proc(5)), 0 if
+// it is unlimited or not there.
+func parseLimit(limits []byte) uint64 {
+	for line := range bytes.Lines(limits) {
+		if rest, ok := bytes.CutPrefix(line, []byte("Max realtime timeout")); ok {
+			if fields := bytes.Fields(rest); len(fields) > 0 {
+				n, _ := strconv.ParseUint(string(fields[0]), 10, 64)
+				return n
+			}
+		}
+	}
+	return 0
+}
+
+// bearers returns the live processes that have the mark.
+func (m Mark) bearers() (found []process, err error) {
+	all, err := processes()
+	for _, p := range all {
+		if !p.dead() && m.isOn(p.pid) {
+			found = append(found, p)
+		}
+	}
+	return found, err
+}
+
+// Kill ends every process that has the mark, as Tree.Kill does.
+func (m Mark) Kill() error { return (&Tree{mark: m}).Kill() }

@@ -1,0 +1,173 @@
+// Bench measures the supervise of this tree beside its peers, and prints medians and their ratios:
+//
+//	go run ./integration/bench
+//
+// Every measure is taken in interleaved rounds (A, B, A, B, ...) of one run, so that what else the machine does falls on
+// all of them alike; only the ratios are worth comparing between machines. The numbers that the project promises stand
+// beside the measured ones. Peers that are not installed are left out.
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+)
+
+const module = "github.com/seed-c1490a04/supervise"
+
+// settings are the flags.
+type settings struct {
+	n      int           // rounds of the cheap measures
+	rounds int           // rounds of the expensive ones
+	procs  int           // sleeping processes to end
+	idle   time.Duration // window in which an idle supervisor must not wake
+	only   string        // measures to take, comma separated; empty: all
+	json   string        // file for the results as JSON; "-": stdout instead of the table
+	bin    string        // supervise to measure; empty: build it
+}
+
+// bench is what the measures share.
+type bench struct {
+	settings
+	supervise string  // the program under test
+	adversary string  // the fork bomb; empty where it was not built
+	self      string  // this program, which is also its own helper
+	ground    *ground // cgroups for what we start
+	rows      []row
+}
+
+func main() {
+	if len(os.Args) > 2 && os.Args[1] == helperArg {
+		helperMain(os.Args[2:]) // does not return
+	}
+	var s settings
+	flag.IntVar(&s.n, "n", 200, "rounds of starting a program")
+	flag.IntVar(&s.rounds, "rounds", 7, "rounds of ending a tree of processes")
+	flag.IntVar(&s.procs, "procs", 1000, "sleeping processes to end")
+	flag.DurationVar(&s.idle, "idle", 20*time.Second, "how long to watch an idle supervisor")
+	flag.StringVar(&s.only, "only", "", "take only these measures: start,memory,idle,end,bomb")
+	flag.StringVar(&s.json, "json", "", "write the results as JSON to this `file` too (-: only that, to stdout)")
+	flag.StringVar(&s.bin, "bin", "", "measure this supervise instead of building one")
+	flag.Parse()
+	if err := run(s); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func run(s settings) (err error) {
+	tmp, err := os.MkdirTemp("", "supervise-bench-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(tmp)
+	if err := os.Chmod(tmp, 0o755); err != nil { // the fork bomb runs as another user
+		return err
+	}
+	b := &bench{settings: s}
+	if err := b.build(tmp); err != nil {
+		return err
+	}
+	if b.ground, err = newGround(); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, b.ground.close()) }()
+	interrupted := make(chan os.Signal, 1)
+	signal.Notify(interrupted, syscall.SIGINT, syscall.SIGTERM)
+	go func() { // ends with the program
+		<-interrupted
+		b.ground.close()
+		os.RemoveAll(tmp)
+		os.Exit(130)
+	}()
+	if err := b.measure(); err != nil {
+		return err
+	}
+	return b.report()
+}
+
+// build makes the programs. A static binary is what the project ships.
+func (b *bench) build(tmp string) (err error) {
+	if b.self, err = os.Executable(); err != nil {
+		return err
+	}
+	// The copy can be executed by every user, which the one in the cache of `go run` cannot.
+	if b.self, err = copyFile(b.self, filepath.Join(tmp, "bench")); err != nil {
+		return err
+	}
+	if b.supervise = b.bin; b.bin == "" {
+		b.supervise = filepath.Join(tmp, "supervise")
+		if err := goBuild(b.supervise, "cmd/supervise"); err != nil {
+			return err
+		}
+	} else if b.supervise, err = filepath.EvalSymlinks(b.bin); err != nil {
+		return err
+	} else if b.supervise, err = filepath.Abs(b.supervise); err != nil {
+		return err
+	}
+	if b.wanted("bomb") {
+		b.adversary = filepath.Join(tmp, "adversary")
+		return goBuild(b.adversary, "integration/adversary")
+	}
+	return nil
+}
+
+func goBuild(out, pkg string) error {
+	c := exec.Command("go", "build", "-o", out, module+"/"+pkg)
+	c.Env = append(os.Environ(), "CGO_ENABLED=0")
+	c.Stderr = os.Stderr
+	if err := c.Run(); err != nil {
+		return fmt.Errorf("building %s: %w", pkg, err)
+	}
+	return nil
+}
+
+func copyFile(from, to string) (string, error) {
+	data, err := os.ReadFile(from)
+	if err != nil {
+		return "", err
+	}
+	return to, os.WriteFile(to, data, 0o755)
+}
+
+// wanted says whether a measure was asked for.
+func (b *bench) wanted(name string) bool {
+	if b.only == "" {
+		return true
+	}
+	for _, w := range strings.Split(b.only, ",") {
+		if w == name {
+			return true
+		}
+	}
+	return false
+}
+
+func (b *bench) measure() error {
+	for _, m := range []struct {
+		name string
+		take func() error
+	}{
+		{"start", b.start},
+		{"memory", b.memory},
+		{"idle", b.idleSwitches},
+		{"end", b.end},
+		{"bomb", b.bomb},
+	} {
+		if !b.wanted(m.name) {
+			continue
+		}
+		fmt.Fprintf(os.Stderr, "bench: %s ...\n", m.name)
+		if err := m.take(); err != nil {
+			return fmt.Errorf("measuring %s: %w", m.name, err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,154 @@
+package integration
+
+import (
+	"math/rand/v2"
+	"os"
+	"strconv"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// rounds is how often the supervisor is shot at a random moment.
+func rounds() int {
+	if testing.Short() {
+		return 20
+	}
+	return 200
+}
+
+// dice are random numbers whose seed is in the log, and can be given again in SUPERVISE_TEST_SEED.
+func dice(t *testing.T) *rand.Rand {
+	seed := uint64(time.Now().UnixNano())
+	if given, err := strconv.ParseUint(os.Getenv("SUPERVISE_TEST_SEED"), 10, 64); err == nil {
+		seed = given
+	}
+	t.Logf("SUPERVISE_TEST_SEED=%d", seed)
+	return rand.New(rand.NewPCG(seed, 0))
+}
+
+// busyArgs is a tree that changes all the time, and yet lets the machine do something else.
+var busyArgs = []string{"-count=4", "-pause=200"}
+
+// TestKillSupervisor shoots the supervisor at a random moment of a busy tree, each time in the same root: the session of the
+// one that died must not be in the way of the next.
+func TestKillSupervisor(t *testing.T) {
+	forEachContainment(t, func(t *testing.T, c containment) {
+		b := newBox(t)
+		random := dice(t)
+		var worst time.Duration
+		for i := range rounds() {
+			p := b.start(b.run(c, nil, adversary("busy", busyArgs...)...))
+			p.expect("ready")
+			// The moment is random by the progress of the tree.
+			if !p.stdout.waitBytes(random.IntN(500)) {
+				t.Fatalf("round %d: the tree ended by itself: %q", i, p.stderr.String())
+			}
+			worst = max(worst, shoot(t, p, c == inSubreaper && i%2 == 1))
+			p.release()
+			if b.group != nil && len(b.group.sessions()) > 0 {
+				t.Fatalf("round %d: cgroups left: %q", i, b.group.sessions())
+			}
+			if t.Failed() {
+				t.Fatalf("round %d", i)
+			}
+		}
+		t.Logf("%d rounds, all gone after %v at most", rounds(), worst.Round(time.Millisecond))
+	})
+}
+
+// shoot kills the supervisor, or the second process of the fallback, and returns when all is gone and how long it took.
+func shoot(t *testing.T, p *proc, inner bool) time.Duration {
+	t.Helper()
+	start := time.Now()
+	if inner {
+		pids := children(p.pid())
+		if len(pids) != 1 {
+			t.Fatalf("the guard has the children %s, want the one supervisor", describe(pids))
+		}
+		p.killed.Store(true) // the guard sees to it, and ends by itself
+		syscall.Kill(pids[0], syscall.SIGKILL)
+	} else {
+		p.signal(syscall.SIGKILL)
+	}
+	o := p.wait()
+	if inner && o.code == 0 {
+		t.Errorf("the supervisor was killed, and the guard exits 0; stderr %q", o.stderr)
+	}
+	return time.Since(start)
+}
+
+// TestKillAtStart shoots the supervisor while it starts up, when there may be no guardian yet: then there may be no job either.
+// A directory may be left, without a process, for the next start to remove.
+func TestKillAtStart(t *testing.T) {
+	forEachContainment(t, func(t *testing.T, c containment) {
+		b := newBox(t)
+		random := dice(t)
+		for i := range rounds() {
+			p := b.start(b.run(c, nil, adversary("daemon")...))
+			// Any moment will do: this is no wait for something to have happened.
+			<-time.After(time.Duration(random.IntN(8000)) * time.Microsecond)
+			p.signal(syscall.SIGKILL)
+			p.wait()
+			p.release()
+			if t.Failed() {
+				t.Fatalf("round %d", i)
+			}
+		}
+		o := b.start(b.run(c, nil, "true")).wait()
+		o.wantCode(0) // and box.close finds no session of any round
+	})
+}
+
+// TestNoGuard: without a guardian there is one process less, and everything else is the same.
+func TestNoGuard(t *testing.T) {
+	forEachContainment(t, func(t *testing.T, c containment) {
+		b := newBox(t)
+		p := b.start(b.run(c, []string{"--no-guard"}, adversary("daemon", "-exit=7")...))
+		p.expect("ready")
+		for _, pid := range children(p.pid()) {
+			if name := comm(pid); name != "adversary" && name != "lurker" {
+				t.Errorf("--no-guard, but the supervisor has the child %s", describe([]int{pid}))
+			}
+		}
+		p.closeStdin()
+		byMain.check(p.wait(), c)
+	})
+}
+
+// TestGuardian: a job that ends by itself leaves no guardian behind, and with it the supervisor has just one child more.
+func TestGuardian(t *testing.T) {
+	needCgroup(t)
+	b := newBox(t)
+	p := b.start(b.run(inCgroup, nil, adversary("hold", "-exit=7")...))
+	p.expect("ready")
+	if guardianOf(p.pid()) == 0 {
+		t.Errorf("no guardian among the children of the supervisor: %s", describe(children(p.pid())))
+	}
+	p.closeStdin()
+	byMain.check(p.wait(), inCgroup)
+}
+
+// TestGuardianKilled: the guardian is only a precaution. The job goes on without, and ends as ever.
+func TestGuardianKilled(t *testing.T) {
+	needCgroup(t)
+	b := newBox(t)
+	p := b.start(b.run(inCgroup, nil, adversary("daemon", "-exit=7")...))
+	p.expect("ready")
+	if pid := guardianOf(p.pid()); pid != 0 {
+		syscall.Kill(pid, syscall.SIGKILL)
+		waitPid(pid, killPatience)
+	}
+	p.closeStdin()
+	byMain.check(p.wait(), inCgroup)
+}
+
+// guardianOf is the pid of a supervisor's guardian, 0 if there is none.
+func guardianOf(supervisor int) int {
+	for _, pid := range children(supervisor) {
+		if comm(pid) == "guardian" {
+			return pid
+		}
+	}
+	return 0
+}

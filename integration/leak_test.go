@@ -1,0 +1,184 @@
+package integration
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// countdown returns a function that gives the milliseconds left.
+func countdown(d time.Duration) func() int {
+	end := time.Now().Add(d)
+	return func() int { return max(0, int(time.Until(end).Milliseconds())) }
+}
+
+// atEOF reports whether the leak pipe has no writer left, waiting for that at most so long.
+func atEOF(fd int, wait time.Duration) bool {
+	left := countdown(wait)
+	for {
+		fds := []unix.PollFd{{Fd: int32(fd)}} // POLLHUP is always reported
+		n, err := unix.Poll(fds, left())
+		if err != unix.EINTR {
+			return n == 1 && fds[0].Revents&unix.POLLHUP != 0
+		}
+	}
+}
+
+// waitPid blocks until the process ends, at most so long. A process that is not there has ended.
+func waitPid(pid int, wait time.Duration) error {
+	fd, err := unix.PidfdOpen(pid, 0)
+	if err != nil {
+		return nil
+	}
+	defer unix.Close(fd)
+	left := countdown(wait)
+	for {
+		n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, left())
+		if n == 1 {
+			return nil
+		}
+		if err != unix.EINTR {
+			return fmt.Errorf("still there after %v: %s", wait, describe([]int{pid}))
+		}
+	}
+}
+
+// settle waits until no child is left but those that the box waits for itself: what was re-parented to us is to end by
+// itself (a guardian at work), and is reaped here. It names what stays.
+func (b *box) settle(wait time.Duration) error {
+	left := countdown(wait)
+	for {
+		strays := b.strays()
+		if len(strays) == 0 {
+			return nil
+		}
+		for _, pid := range strays {
+			if err := waitPid(pid, time.Duration(left())*time.Millisecond); err != nil {
+				return errors.New("processes left: " + describe(b.strays()))
+			}
+			unix.Wait4(pid, nil, unix.WNOHANG, nil)
+		}
+	}
+}
+
+// strays are our children that the box did not start.
+func (b *box) strays() []int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.DeleteFunc(children(os.Getpid()), func(pid int) bool {
+		return slices.ContainsFunc(b.procs, func(p *proc) bool { return p.pid() == pid && p.running() })
+	})
+}
+
+// children reads the children of all threads of a process.
+func children(pid int) []int {
+	files, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
+	var pids []int
+	for _, file := range files {
+		data, _ := os.ReadFile(file)
+		for _, f := range strings.Fields(string(data)) {
+			if n, err := strconv.Atoi(f); err == nil {
+				pids = append(pids, n)
+			}
+		}
+	}
+	return pids
+}
+
+// descendants are all processes below us. As we are a subreaper none can leave.
+func descendants() []int {
+	seen := map[int]bool{}
+	var walk func(pid int)
+	walk = func(pid int) {
+		for _, child := range children(pid) {
+			if !seen[child] {
+				seen[child] = true
+				walk(child)
+			}
+		}
+	}
+	walk(os.Getpid())
+	return slices.Sorted(maps.Keys(seen))
+}
+
+// killDescendants ends everything below us, also what forks as fast as it can: stop all, then kill all. Processes that a
+// proc waits for become zombies until it has done so.
+func killDescendants() {
+	left := countdown(killPatience)
+	for left() > 0 {
+		stopped := map[int]bool{}
+		for grown := true; grown && left() > 0; {
+			grown = false
+			for _, pid := range descendants() {
+				if !stopped[pid] {
+					grown, stopped[pid] = true, true
+					unix.Kill(pid, unix.SIGSTOP)
+				}
+			}
+		}
+		for pid := range stopped {
+			unix.Kill(pid, unix.SIGKILL)
+		}
+		if len(stopped) == 0 {
+			return
+		}
+		for pid := range stopped {
+			waitPid(pid, time.Duration(left())*time.Millisecond)
+		}
+		if !slices.ContainsFunc(descendants(), func(pid int) bool { return state(pid) != "Z" }) {
+			return
+		}
+	}
+}
+
+// openFds maps our descriptors to what they are.
+func openFds() map[string]string {
+	fds := map[string]string{}
+	entries, _ := os.ReadDir("/proc/self/fd")
+	for _, e := range entries {
+		// The descriptor that read the directory is gone by now.
+		if name, err := os.Readlink("/proc/self/fd/" + e.Name()); err == nil {
+			fds[e.Name()] = name
+		}
+	}
+	return fds
+}
+
+// describe names processes, for messages.
+func describe(pids []int) string {
+	var names []string
+	for _, pid := range pids {
+		cmdline, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+		argv := strings.TrimSpace(strings.ReplaceAll(string(cmdline), "\x00", " "))
+		names = append(names, fmt.Sprintf("%d %s %s [%s]", pid, comm(pid), state(pid), argv))
+		if len(names) == 20 {
+			names = append(names, fmt.Sprintf("and %d more", len(pids)-20))
+			break
+		}
+	}
+	return strings.Join(names, "; ")
+}
+
+// comm is the name of a process, "" if it is not there.
+func comm(pid int) string {
+	data, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
+	return strings.TrimSpace(string(data))
+}
+
+// state is the letter in /proc/PID/stat, "" if the process is not there.
+func state(pid int) string {
+	data, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	_, rest, _ := strings.Cut(string(data), ") ")
+	if rest == "" {
+		return ""
+	}
+	return rest[:1]
+}

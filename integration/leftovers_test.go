@@ -1,0 +1,126 @@
+package integration
+
+import (
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// lingering starts a job whose main process has ended, with status 7, and whose one child ends when release is called.
+func (b *box) lingering(c containment, flags ...string) (p *proc, release func()) {
+	b.t.Helper()
+	r, w, err := os.Pipe()
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	l := b.run(c, flags, sh(`echo main $$; exec "$0" linger -count=1 -exit=7`, bin.adversary)...)
+	l.extra = []*os.File{r}
+	p = b.start(l)
+	r.Close()
+	release = func() { w.Close() } // a second Close does nothing
+	b.t.Cleanup(release)
+	p.expect("ready")
+	main := p.printedPid("main")
+	p.closeStdin()
+	if err := waitPid(main, killPatience); err != nil {
+		b.t.Fatal(err)
+	}
+	return p, release
+}
+
+// untilExec is shell that waits until its last background child is no shell any more.
+const untilExec = ` while [ "$(cat /proc/$!/comm)" = sh ]; do :; done; `
+
+func TestLeftoversKill(t *testing.T) {
+	forEachContainment(t, func(t *testing.T, c containment) {
+		for _, flags := range [][]string{nil, {"--leftovers=kill"}, {"--leftovers", "kill"}} {
+			b := newBox(t)
+			o := b.start(b.run(c, flags, sh("sleep 1000 &"+untilExec+"exit 5")...)).wait()
+			o.wantCode(5)
+			if r := o.wantRecord(c, "exited"); len(r.Leftovers) != 1 || !r.hasLeftover("sleep") {
+				t.Errorf("record: leftovers %+v, want the one sleep", r.Leftovers)
+			}
+		}
+	})
+}
+
+func TestLeftoversWait(t *testing.T) {
+	forEachContainment(t, func(t *testing.T, c containment) {
+		b := newBox(t)
+		p, release := b.lingering(c, "--leftovers=wait")
+		if !p.running() {
+			t.Error("supervise has not waited for the leftover")
+		}
+		release()
+		o := p.wait()
+		o.wantCode(7)
+		o.wantRecord(c, "exited").wantExit(t, 7)
+	})
+}
+
+// TestLeftoversWaitEndless: a timeout bounds the waiting for leftovers too. It does not change what became of the command.
+func TestLeftoversWaitEndless(t *testing.T) {
+	forEachContainment(t, func(t *testing.T, c containment) {
+		b := newBox(t)
+		p, _ := b.lingering(c, "--leftovers=wait", "--timeout=2s")
+		o := p.wait()
+		o.wantCode(7)
+		o.wantRecord(c, "exited").wantExit(t, 7)
+		if o.took < 2*time.Second {
+			t.Errorf("took %v", o.took)
+		}
+	})
+}
+
+// TestLeftoversWaitTerm: TERM ends the waiting, although there is no main process to forward it to.
+func TestLeftoversWaitTerm(t *testing.T) {
+	forEachContainment(t, func(t *testing.T, c containment) {
+		b := newBox(t)
+		p, _ := b.lingering(c, "--leftovers=wait")
+		p.signal(syscall.SIGTERM)
+		if o := p.wait(); o.code == -1 {
+			t.Errorf("ended by %v", o.signal)
+		}
+	})
+}
+
+func TestLeftoversFail(t *testing.T) {
+	forEachContainment(t, func(t *testing.T, c containment) {
+		b := newBox(t)
+		o := b.start(b.run(c, []string{"--leftovers=fail"}, sh("sleep 1000 &"+untilExec+"tail -f /dev/null &"+untilExec)...)).wait()
+		o.wantCode(125)
+		for _, name := range []string{"sleep", "tail"} {
+			if !strings.Contains(o.stderr, name) {
+				t.Errorf("stderr %q does not name %s", o.stderr, name)
+			}
+			if !o.wantRecord(c, "exited").hasLeftover(name) {
+				t.Errorf("record: leftovers %+v, want %s", o.record.Leftovers, name)
+			}
+		}
+	})
+}
+
+// TestLeftoversFailWithout: without leftovers the status is the main process's.
+func TestLeftoversFailWithout(t *testing.T) {
+	forEachContainment(t, func(t *testing.T, c containment) {
+		b := newBox(t)
+		o := b.start(b.run(c, []string{"--leftovers=fail"}, sh("sleep 0 & wait; exit 6")...)).wait()
+		o.wantCode(6)
+		if r := o.wantRecord(c, "exited"); len(r.Leftovers) != 0 {
+			t.Errorf("record: leftovers %+v", r.Leftovers)
+		}
+	})
+}
+
+// TestLeftoversThatEnd: a child that ends at about the same time as the main process is no leftover by being a zombie.
+func TestLeftoversThatEnd(t *testing.T) {
+	forEachContainment(t, func(t *testing.T, c containment) {
+		b := newBox(t)
+		o := b.start(b.run(c, []string{"--leftovers=fail"}, adversary("zombies", "-count=50", "-exit=6")...))
+		o.expect("ready")
+		o.closeStdin()
+		o.wait().wantCode(6)
+	})
+}

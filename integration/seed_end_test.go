@@ -1,0 +1,248 @@
+package integration
+
+import (
+	"fmt"
+	"strings"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// family is a child with a child of its own and a daemon, all of which ignore what asks politely. It prints a line when
+// all are there.
+var family = shell("trap '' HUP INT QUIT TERM; setsid sleep 10000 & (sleep 10000 &); sleep 10000 & echo ready; wait")
+
+// familySize is how many events a family gives when it is killed: each dies as a child of supervise, or is re-parented to
+// it as a zombie.
+const familySize = 4
+
+// startFamily is a supervise with two families and an only child.
+func startFamily(t *testing.T, c containment, via transport) *seed {
+	t.Helper()
+	s := newBox(t).startSeed(c, via, seedSpec{Children: [][]string{family, family, sleeper}})
+	if !s.lines.waitUntil(func(text string) bool { return strings.Count(text, "ready\n") == 2 }) {
+		t.Fatal("the families are not complete")
+	}
+	return s
+}
+
+// wantAllKilled reads the events of startFamily's end.
+func (s *seed) wantAllKilled(size int) {
+	s.t.Helper()
+	events := s.drain()
+	if len(events) < size {
+		s.t.Errorf("%d events, want %d: %v", len(events), size, events)
+	}
+	for pid, e := range events {
+		// The parenthesis of a family has exited long ago, into the hands of its parent.
+		if e != killed(pid) {
+			s.t.Errorf("event %v", e)
+		}
+	}
+}
+
+// The end of fd 0 kills everybody; the events still come, then supervise exits 0.
+func TestSeedEndOfRequests(t *testing.T) {
+	forEachContainment(t, func(t *testing.T, c containment) {
+		for _, via := range []transport{seqpacket, stream, pipes} {
+			t.Run(string(via), func(t *testing.T) {
+				s := startFamily(t, c, via)
+				s.closeRequests()
+				s.wantAllKilled(2*familySize + 1)
+				s.wantExit(0)
+			})
+		}
+	})
+}
+
+// Without a reader of fd 1 it goes on silently: it obeys requests, and ends with fd 0.
+func TestSeedEventsHungUp(t *testing.T) {
+	forEachContainment(t, func(t *testing.T, c containment) {
+		for _, via := range []transport{seqpacket, stream, pipes} {
+			t.Run(string(via), func(t *testing.T) {
+				s := startFamily(t, c, via)
+				only := s.pids[2]
+				s.closeEvents()
+				s.send(only, syscall.SIGKILL)
+				s.must(waitPid(only, startDeadline))
+				s.send(s.pids[0], syscall.SIGKILL)
+				s.must(waitPid(s.pids[0], startDeadline))
+				if !lives(s.pids[1]) || !s.running() {
+					t.Fatalf("the other family is in state %q, supervise running: %v", state(s.pids[1]), s.running())
+				}
+				s.must(s.requests.Close())
+				s.wait().wantCode(0)
+			})
+		}
+	})
+}
+
+// When the owner is gone, both ends are.
+func TestSeedBothHungUp(t *testing.T) {
+	forEachContainment(t, func(t *testing.T, c containment) {
+		for _, via := range []transport{seqpacket, stream, pipes} {
+			t.Run(string(via), func(t *testing.T) {
+				s := startFamily(t, c, via)
+				s.must(s.requests.Close())
+				s.events.Close()
+				s.wait().wantCode(0)
+			})
+		}
+	})
+}
+
+// It ends with its last child though the owner is there, and also if there never was one.
+func TestSeedNoChildren(t *testing.T) {
+	forEachContainment(t, func(t *testing.T, c containment) {
+		for _, via := range []transport{seqpacket, stream, pipes} {
+			t.Run(string(via), func(t *testing.T) {
+				s := newBox(t).startSeed(c, via, seedSpec{})
+				s.wantExit(0)
+			})
+		}
+	})
+}
+
+// A signal that would have killed it is the same as the end of the requests.
+func TestSeedFatalSignals(t *testing.T) {
+	signals := []syscall.Signal{
+		syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGALRM,
+		syscall.SIGVTALRM, syscall.SIGXCPU, syscall.SIGPWR, syscall.SIGABRT, 40, 64,
+	}
+	forEachContainment(t, func(t *testing.T, c containment) {
+		for _, sig := range signals {
+			t.Run(sigName(sig), func(t *testing.T) {
+				s := startFamily(t, c, seqpacket)
+				s.kill(s.pids[2]) // it is up
+				s.signal(sig)
+				s.wantAllKilled(2 * familySize)
+				s.wantExit(0)
+			})
+		}
+	})
+}
+
+func sigName(sig syscall.Signal) string {
+	if name := unix.SignalName(sig); name != "" {
+		return name
+	}
+	return fmt.Sprint(int(sig))
+}
+
+// A signal that it was told to ignore, that was blocked, or whose default does not kill, does nothing. (Go's runtime
+// unblocks TERM, HUP, INT and others before anybody can see that they were blocked.) SIGPIPE is what it gets when fd 1 is
+// hung up.
+func TestSeedOtherSignals(t *testing.T) {
+	for name, tt := range map[string]struct {
+		sig  syscall.Signal
+		spec seedSpec
+	}{
+		"ignored HUP":     {syscall.SIGHUP, seedSpec{Ignore: []int{int(syscall.SIGHUP)}}},
+		"ignored TERM":    {syscall.SIGTERM, seedSpec{Ignore: []int{int(syscall.SIGTERM)}}},
+		"ignored PIPE":    {syscall.SIGPIPE, seedSpec{Ignore: []int{int(syscall.SIGPIPE)}}},
+		"blocked USR1":    {syscall.SIGUSR1, seedSpec{Block: []int{int(syscall.SIGUSR1)}}},
+		"harmless PIPE":   {syscall.SIGPIPE, seedSpec{}},
+		"harmless WINCH":  {syscall.SIGWINCH, seedSpec{}},
+		"harmless URG":    {syscall.SIGURG, seedSpec{}},
+		"harmless CONT":   {syscall.SIGCONT, seedSpec{}},
+		"harmless CHLD":   {syscall.SIGCHLD, seedSpec{}},
+		"ignored CHLD":    {syscall.SIGCHLD, seedSpec{Ignore: []int{int(syscall.SIGCHLD)}}},
+		"all are blocked": {syscall.SIGUSR2, seedSpec{Block: blockable()}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			tt.spec.Children = [][]string{sleeper, sleeper, sleeper}
+			s := newBox(t).startSeed(inSubreaper, seqpacket, tt.spec)
+			for _, pid := range s.pids[:2] {
+				s.kill(pid)
+				s.signal(tt.sig)
+			}
+			s.kill(s.pids[2])
+			s.wantExit(0)
+		})
+	}
+}
+
+// blockable lists what a careless client may have blocked at the time of exec.
+func blockable() (all []int) {
+	for sig := 1; sig <= 64; sig++ {
+		if sig != int(syscall.SIGKILL) && sig != int(syscall.SIGSTOP) {
+			all = append(all, sig)
+		}
+	}
+	return all
+}
+
+// An owner that sends rubbish gets one line on stderr; its job is killed.
+func TestSeedRubbish(t *testing.T) {
+	good := string(request(1<<30, 0))
+	bytewise, messages, all := []transport{stream, pipes}, []transport{seqpacket}, []transport{seqpacket, stream, pipes}
+	for name, tt := range map[string]struct {
+		via  []transport
+		send string
+		end  bool // it shows at the end of the requests only
+	}{
+		"truncated at the end": {bytewise, good + "123", true},
+		"nothing but a stub":   {bytewise, "1", true},
+		"short datagram":       {messages, "12345", false},
+		"long datagram":        {messages, good + "1234", false},
+		"signal 65":            {all, string(request(1<<30, 65)), false},
+		"signal -1":            {all, string(request(1<<30, -1)), false},
+		"text":                 {all, "KILL 1234 please", false},
+	} {
+		for _, via := range tt.via {
+			t.Run(name+"/"+string(via), func(t *testing.T) {
+				s := startFamily(t, inSubreaper, via)
+				s.write([]byte(tt.send))
+				if tt.end {
+					s.closeRequests()
+				}
+				s.drain()
+				o := s.wait()
+				o.wantCode(1)
+				if strings.Count(o.stderr, "\n") != 1 || !strings.HasSuffix(o.stderr, "\n") || !strings.HasPrefix(o.stderr, "supervise: ") {
+					t.Errorf("stderr is not one line of ours: %q", o.stderr)
+				}
+			})
+		}
+	}
+}
+
+// Supervise in supervise in supervise: the end of the outermost ends all.
+func TestSeedNested(t *testing.T) {
+	forEachContainment(t, func(t *testing.T, c containment) {
+		b := newBox(t)
+		b.staleOK = true // an inner one may have made its session beside ours before it was moved; its guardian dies with it
+		s := b.startSeed(c, seqpacket, seedSpec{Children: [][]string{nested(3)}})
+		s.line("innermost")
+		s.closeRequests()
+		events := s.drain()
+		if events[s.pids[0]] != killed(s.pids[0]) {
+			t.Errorf("event of the middle supervise: %v", events[s.pids[0]])
+		}
+		s.wantExit(0)
+	})
+}
+
+// nested is a command line that runs supervise in supervise without any help of ours: its standard input is a fifo that
+// stays open, its standard output goes nowhere.
+func nested(depth int) []string {
+	inner := "(sleep 10000 & echo innermost >&9; wait)"
+	for range depth {
+		inner = fmt.Sprintf("(%s) & exec '%s' <&8 >/dev/null", inner, bin.supervise)
+	}
+	return shell(fmt.Sprintf("exec 9>&1; d=$(mktemp -d); mkfifo $d/f; exec 8<>$d/f; rm -r $d; %s", inner))
+}
+
+// SIGKILL cannot be handled; the guardian ends what the supervisor left. (In the fallback there is none: the children are
+// there before supervise, so that no other process can be put above it.)
+func TestSeedSupervisorKilled(t *testing.T) {
+	needCgroup(t)
+	s := startFamily(t, inCgroup, seqpacket)
+	s.kill(s.pids[2])
+	s.signal(syscall.SIGKILL)
+	o := s.wait()
+	if o.signal != syscall.SIGKILL {
+		t.Errorf("exit status %d, signal %v", o.code, o.signal)
+	}
+}

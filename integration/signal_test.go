@@ -1,0 +1,110 @@
+package integration
+
+import (
+	"fmt"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// forwardable are the signals that have no meaning of their own for supervise. Not TTIN and TTOU, which the terminal sends to
+// who does not own it; not URG and PROF, which the Go runtime keeps for itself.
+var forwardable = []unix.Signal{unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGUSR1, unix.SIGUSR2, unix.SIGALRM, unix.SIGVTALRM,
+	unix.SIGIO, unix.SIGPWR, unix.SIGWINCH, unix.SIGXCPU, unix.SIGXFSZ, unix.SIGCONT}
+
+func TestForwarding(t *testing.T) {
+	forEachContainment(t, func(t *testing.T, c containment) {
+		b := newBox(t)
+		p := b.start(b.run(c, nil, adversary("signals", "-exit=7")...))
+		p.expect("ready")
+		for _, sig := range forwardable {
+			p.signal(sig)
+			p.expect("got " + unix.SignalName(sig))
+		}
+		p.signal(syscall.SIGTERM)
+		o := p.wait()
+		o.wantCode(7)
+		o.wantRecord(c, "exited").wantExit(t, 7)
+		for _, sig := range append(forwardable, unix.SIGTERM) {
+			if n := strings.Count(o.stdout, "got "+unix.SignalName(sig)+"\n"); n != 1 {
+				t.Errorf("%s arrived %d times", unix.SignalName(sig), n)
+			}
+		}
+	})
+}
+
+// TestRealtimeSignal: systemd and container engines stop some programs with RTMIN+3.
+func TestRealtimeSignal(t *testing.T) {
+	forEachContainment(t, func(t *testing.T, c containment) {
+		const sig = 34 + 3
+		b := newBox(t)
+		p := b.start(b.run(c, nil, adversary("signals")...))
+		p.expect("ready")
+		p.signal(syscall.Signal(sig))
+		p.expect(fmt.Sprintf("got signal %d", sig))
+		p.closeStdin()
+		p.wait().wantCode(0)
+	})
+}
+
+// TestManySignals: a burst of one signal ends nothing, and at least one arrives. Signals do not queue.
+func TestManySignals(t *testing.T) {
+	forEachContainment(t, func(t *testing.T, c containment) {
+		b := newBox(t)
+		p := b.start(b.run(c, nil, adversary("signals")...))
+		p.expect("ready")
+		for range 1000 {
+			p.signal(syscall.SIGUSR1)
+		}
+		p.expect("got SIGUSR1")
+		p.signal(syscall.SIGUSR2)
+		p.expect("got SIGUSR2")
+		p.closeStdin()
+		p.wait().wantCode(0)
+	})
+}
+
+// TestSignalAtStart: a TERM at any moment of the start ends the job, and does not get lost. Before supervise has its
+// handlers the default ends supervise itself.
+func TestSignalAtStart(t *testing.T) {
+	forEachContainment(t, func(t *testing.T, c containment) {
+		b := newBox(t)
+		random := dice(t)
+		for range rounds() / 2 {
+			p := b.start(b.run(c, nil, "sleep", "1000"))
+			<-time.After(time.Duration(random.IntN(8000)) * time.Microsecond) // any moment will do
+			p.killed.Store(true)                                              // by the TERM itself, if that is early: then the guardian sees to the rest
+			p.signal(syscall.SIGTERM)
+			o := p.wait()
+			if o.code != 143 && o.signal != syscall.SIGTERM {
+				t.Fatalf("status %d, signal %v, want 143; stderr %q", o.code, o.signal, o.stderr)
+			}
+			p.release()
+		}
+	})
+}
+
+// TestStoppedMain: a main process that stops has not ended, and goes on when somebody continues it.
+func TestStoppedMain(t *testing.T) {
+	forEachContainment(t, func(t *testing.T, c containment) {
+		b := newBox(t)
+		p := b.start(b.run(c, nil, sh(`exec 4<&0; (read x <&4; kill -CONT $$) & echo ready; kill -STOP $$; echo on; exit 3`)...))
+		p.expect("ready")
+		p.stdin.Write([]byte("go\n"))
+		p.wait().wantCode(3)
+	})
+}
+
+// TestSignalWithoutMain: what is sent after the main process has ended, while leftovers keep the job going, is not an error.
+func TestSignalWithoutMain(t *testing.T) {
+	forEachContainment(t, func(t *testing.T, c containment) {
+		b := newBox(t)
+		p, release := b.lingering(c, "--leftovers=wait")
+		p.signal(syscall.SIGUSR1)
+		release()
+		p.wait().wantCode(7)
+	})
+}

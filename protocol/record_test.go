@@ -1,0 +1,143 @@
+package protocol
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"os"
+	"path/filepath"
+	"reflect"
+	"testing"
+	"time"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+// golden compares with testdata/name, or writes it.
+func golden(t *testing.T, name string, got []byte) {
+	t.Helper()
+	file := filepath.Join("testdata", name)
+	if *update {
+		if err := os.WriteFile(file, got, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(got, want) {
+		t.Errorf("%s differs (go test -update writes it anew); got\n%s", file, got)
+	}
+}
+
+func at(nanoseconds int) Time {
+	return Time{time.Date(2026, 2, 3, 4, 5, 6, nanoseconds, time.UTC)}
+}
+
+// fullRecord has a value in every field.
+func fullRecord() *Record {
+	return &Record{
+		Schema: RecordSchema,
+		Name:   new("nightly"), Argv: []string{"sh", "-c", "echo \"a\tb\" <&0", "ü\xff"}, PID: new(4711),
+		Cgroup:      new("/sys/fs/cgroup/jobs-x/nightly"),
+		Containment: ContainmentCgroup, ContainmentReason: new("none"),
+		Started: at(0), Ended: at(123456789), WallS: 0.123456789,
+		Exit: &Exit{Code: new(3), Signal: new("SIGKILL"), Core: true}, Cause: CauseTimeout,
+		CPU: CPU{new(1.5), new(0.25)}, Reaped: 7,
+		Leftovers: []Leftover{
+			{42, "sleep", []string{"sleep", "1000"}, new(0.5), new(int64(1 << 33))},
+			{PID: 43, Comm: "(sd-pam)", Argv: []string{}},
+		},
+		LeftoversTotal: new(102),
+		Error:          new("removing /sys/fs/cgroup/jobs-x: device or resource busy"),
+	}
+}
+
+// startFailed is the least a record says.
+func startFailed() *Record {
+	return &Record{
+		Schema: RecordSchema, Argv: []string{"nosuch"}, Leftovers: []Leftover{},
+		Started: at(500), Ended: at(500), Cause: CauseStartFailed, Error: new("no such file or directory"),
+	}
+}
+
+func TestRecordJSON(t *testing.T) {
+	for name, r := range map[string]*Record{"record.json": fullRecord(), "start-failed.json": startFailed()} {
+		t.Run(name, func(t *testing.T) {
+			b, err := json.MarshalIndent(r, "", "  ")
+			if err != nil {
+				t.Fatal(err)
+			}
+			golden(t, name, append(b, '\n'))
+			var back Record
+			if err := json.Unmarshal(b, &back); err != nil {
+				t.Fatal(err)
+			}
+			r.Argv = back.Argv // bytes that are no UTF-8 do not come back
+			if !reflect.DeepEqual(&back, r) {
+				t.Errorf("it came back as %+v", back)
+			}
+		})
+	}
+}
+
+// TestRecordNulls: what is not known is there, and null.
+func TestRecordNulls(t *testing.T) {
+	b, err := json.Marshal(startFailed())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal(b, &fields); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"name", "pid", "cgroup", "containment_reason", "exit", "leftovers_total"} {
+		if got := string(fields[name]); got != "null" {
+			t.Errorf("%s is %q, want null", name, got)
+		}
+	}
+	for name, want := range map[string]string{
+		"schema": `"supervise.record/1"`, "cpu": `{"user_s":null,"system_s":null}`, "leftovers": "[]",
+	} {
+		if got := string(fields[name]); got != want {
+			t.Errorf("%s is %s, want %s", name, got, want)
+		}
+	}
+}
+
+func TestTimeJSON(t *testing.T) {
+	east := time.FixedZone("", 5*3600+1800)
+	tests := []struct {
+		name string
+		t    time.Time
+		want string
+	}{
+		{"whole second", at(0).Time, `"2026-02-03T04:05:06.000000000Z"`},
+		{"nine digits", at(123456789).Time, `"2026-02-03T04:05:06.123456789Z"`},
+		{"trailing zeros", at(120000000).Time, `"2026-02-03T04:05:06.120000000Z"`},
+		{"one nanosecond", at(1).Time, `"2026-02-03T04:05:06.000000001Z"`},
+		{"elsewhere", time.Date(2026, 1, 1, 1, 0, 0, 5, east), `"2025-12-31T19:30:00.000000005Z"`},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			b, err := json.Marshal(Time{tt.t})
+			if err != nil || string(b) != tt.want {
+				t.Fatalf("got %s, %v, want %s", b, err, tt.want)
+			}
+			var back Time
+			if err := json.Unmarshal(b, &back); err != nil || !back.Equal(tt.t) {
+				t.Errorf("it came back as %v, %v", back, err)
+			}
+		})
+	}
+}
+
+func TestTimeJSONErrors(t *testing.T) {
+	for _, s := range []string{`""`, `0`, `"yesterday"`, `"2026-02-03"`} {
+		var got Time
+		if err := json.Unmarshal([]byte(s), &got); err == nil {
+			t.Errorf("%s was read as %v", s, got)
+		}
+	}
+}

@@ -32,7 +32,20 @@ func newRunGroup() (*group, error) {
 		}
 		base = filepath.Join(mount, own)
 	}
+	removeOldRuns(base)
 	return makeGroup(filepath.Join(base, fmt.Sprintf("it-%d", os.Getpid())))
+}
+
+// removeOldRuns removes the empty cgroups of test runs that were killed.
+func removeOldRuns(base string) {
+	old, _ := filepath.Glob(filepath.Join(base, "it-*"))
+	for _, path := range old {
+		_, pid, _ := strings.Cut(filepath.Base(path), "-")
+		_, err := os.Stat("/proc/" + pid)
+		if g := (&group{path}); os.IsNotExist(err) && !g.populated() {
+			g.destroy()
+		}
+	}
 }
 
 func makeGroup(path string) (*group, error) {

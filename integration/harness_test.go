@@ -71,6 +71,7 @@ type box struct {
 	procs []*proc
 	// staleOK: sub-cgroups without processes may be left. For tests that kill supervisor and guardian at once.
 	staleOK bool
+	timers  sync.WaitGroup // deadlines that may still strike
 }
 
 var boxes int
@@ -105,6 +106,7 @@ func (b *box) close() {
 		<-p.done
 		p.release()
 	}
+	b.timers.Wait()
 	if err := b.settle(killPatience); err != nil {
 		b.t.Error(err)
 		b.abort()

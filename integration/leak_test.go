@@ -112,23 +112,10 @@ func descendants() []int {
 // killDescendants ends everything below us, also what forks as fast as it can: stop all, then kill all. Processes that a
 // proc waits for become zombies until it has done so.
 func killDescendants() {
-	left := countdown(killPatience)
-	for left() > 0 {
-		stopped := map[int]bool{}
-		for grown := true; grown && left() > 0; {
-			grown = false
-			for _, pid := range descendants() {
-				if !stopped[pid] {
-					grown, stopped[pid] = true, true
-					unix.Kill(pid, unix.SIGSTOP)
-				}
-			}
-		}
+	for left := countdown(killPatience); left() > 0; {
+		stopped := stopDescendants(left)
 		for pid := range stopped {
 			unix.Kill(pid, unix.SIGKILL)
-		}
-		if len(stopped) == 0 {
-			return
 		}
 		for pid := range stopped {
 			waitPid(pid, time.Duration(left())*time.Millisecond)
@@ -137,6 +124,25 @@ func killDescendants() {
 			return
 		}
 	}
+}
+
+// stopDescendants stops until a pass finds nobody new. Whole process groups first: a thousand that run leave us little time.
+func stopDescendants(left func() int) map[int]bool {
+	stopped, own := map[int]bool{}, unix.Getpgrp()
+	for grown := true; grown && left() > 0; {
+		grown = false
+		for _, pid := range descendants() {
+			if stopped[pid] {
+				continue
+			}
+			grown, stopped[pid] = true, true
+			if group, err := unix.Getpgid(pid); err == nil && group != own {
+				unix.Kill(-group, unix.SIGSTOP)
+			}
+			unix.Kill(pid, unix.SIGSTOP)
+		}
+	}
+	return stopped
 }
 
 // openFds maps our descriptors to what they are.

@@ -125,7 +125,9 @@ func (b *box) watch(p *proc, deadline time.Duration) {
 	b.mu.Lock()
 	b.procs = append(b.procs, p)
 	b.mu.Unlock()
+	b.timers.Add(1)
 	p.timer = time.AfterFunc(deadline, func() {
+		defer b.timers.Done()
 		b.t.Errorf("%q ran for more than %v: killed. Processes: %s", p.argv, deadline, describe(descendants()))
 		p.killed.Store(true)
 		b.abort()
@@ -133,7 +135,9 @@ func (b *box) watch(p *proc, deadline time.Duration) {
 	go func() { // ends with the process, at the deadline at the latest
 		p.cmd.Wait()
 		p.ended = time.Now()
-		p.timer.Stop()
+		if p.timer.Stop() {
+			b.timers.Done()
+		}
 		close(p.done)
 	}()
 }

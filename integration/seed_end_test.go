@@ -234,15 +234,16 @@ func nested(depth int) []string {
 	return shell(fmt.Sprintf("exec 9>&1; d=$(mktemp -d); mkfifo $d/f; exec 8<>$d/f; rm -r $d; %s", inner))
 }
 
-// SIGKILL cannot be handled; the guardian ends what the supervisor left. (In the fallback there is none: the children are
-// there before supervise, so that no other process can be put above it.)
+// SIGKILL cannot be handled; the guardian ends what the supervisor left: by cgroup.kill, and in the fallback, where the
+// children were there before supervise and no other process can be put above it, by the mark that they bear.
 func TestSeedSupervisorKilled(t *testing.T) {
-	needCgroup(t)
-	s := startFamily(t, inCgroup, seqpacket)
-	s.kill(s.pids[2])
-	s.signal(syscall.SIGKILL)
-	o := s.wait()
-	if o.signal != syscall.SIGKILL {
-		t.Errorf("exit status %d, signal %v", o.code, o.signal)
-	}
+	forEachContainment(t, func(t *testing.T, c containment) {
+		s := startFamily(t, c, seqpacket)
+		s.kill(s.pids[2])
+		s.signal(syscall.SIGKILL)
+		o := s.wait()
+		if o.signal != syscall.SIGKILL {
+			t.Errorf("exit status %d, signal %v", o.code, o.signal)
+		}
+	})
 }

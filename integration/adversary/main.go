@@ -59,6 +59,7 @@ func main() {
 	// A forked child must not find a collection or a preemption half done.
 	debug.SetGCPercent(-1)
 	runtime.LockOSThread()
+	readClock(&birth)
 	if len(os.Args) < 2 || modes[os.Args[1]].set == nil {
 		usage()
 	}

@@ -33,12 +33,36 @@ func rawSetsid() {
 	unix.RawSyscall(unix.SYS_SETSID, 0, 0, 0)
 }
 
-// forever blocks. ppoll and not pause, which not every architecture has.
+// limit is how long anything here lives, should nobody end it: a failed test must not leave a machine behind that forks.
+const limit = 5 * 60 // seconds
+
+// birth is when the program started (CLOCK_MONOTONIC_COARSE).
+var birth unix.Timespec
+
+//go:nosplit
+func readClock(t *unix.Timespec) {
+	unix.RawSyscall(unix.SYS_CLOCK_GETTIME, unix.CLOCK_MONOTONIC_COARSE, uintptr(unsafe.Pointer(t)), 0)
+}
+
+// endAtLimit ends a process that has run for too long.
+//
+//go:nosplit
+func endAtLimit() {
+	var now unix.Timespec
+	readClock(&now)
+	if now.Sec-birth.Sec > limit {
+		rawExit()
+	}
+}
+
+// forever blocks. ppoll and not pause, which not every architecture has, and which knows no limit.
 //
 //go:nosplit
 func forever() {
 	for {
-		unix.RawSyscall6(unix.SYS_PPOLL, 0, 0, 0, 0, 0, 0)
+		wait := unix.Timespec{Sec: limit}
+		unix.RawSyscall6(unix.SYS_PPOLL, 0, 0, uintptr(unsafe.Pointer(&wait)), 0, 0, 0)
+		endAtLimit()
 	}
 }
 

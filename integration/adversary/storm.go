@@ -59,6 +59,7 @@ func bombRoot(o options) error {
 func explode() {
 	told := false
 	for {
+		endAtLimit()
 		switch pid := fork(); {
 		case pid == 0:
 			told = false
@@ -101,6 +102,7 @@ func hop() {
 			rawSetsid()
 		}
 		writeDot(1)
+		endAtLimit()
 		rest()
 	}
 }
@@ -111,6 +113,7 @@ func hop() {
 func churn() {
 	writeDot(tellFd)
 	for {
+		endAtLimit()
 		pid := fork()
 		if pid == 0 {
 			rawExit()

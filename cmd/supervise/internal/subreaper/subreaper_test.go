@@ -2,6 +2,7 @@ package subreaper
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"flag"
 	"fmt"
@@ -93,7 +94,13 @@ func helper(t *testing.T, name string) string {
 		t.Fatal(err)
 	}
 	defer end.Close()
-	cmd := exec.CommandContext(t.Context(), "/proc/self/exe")
+	ctx := t.Context()
+	if d, ok := t.Deadline(); ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, d.Add(-5*time.Second))
+		defer cancel()
+	}
+	cmd := exec.CommandContext(ctx, "/proc/self/exe")
 	cmd.Env = append(os.Environ(), helperEnv+"="+name, "GORACE=atexit_sleep_ms=0")
 	cmd.ExtraFiles = []*os.File{held, block} // descriptors 3 and 4
 	cmd.Stderr = os.Stderr

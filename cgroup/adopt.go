@@ -10,54 +10,41 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// adoptPasses bounds Adopt. Everything that has been moved is frozen and cannot
-// fork, so each pass leaves fewer processes that can.
-const adoptPasses = 1000
-
-// Adopt moves running processes into the job: whatever list names, asked again
-// until a pass finds none outside. On an error the processes moved so far are
-// put back where this process is, and the job is as empty as before.
-func (j *Job) Adopt(list func() ([]int, error)) error {
+// Adopt moves running processes into the job. Each is to call its argument with
+// every process concerned, again and again until there is none for which that
+// says that it did something. What has been moved is frozen meanwhile, and cannot
+// fork. On an error the processes moved so far are put back where this process
+// is, and the job is as empty as before.
+func (j *Job) Adopt(each func(move func(pid int) (moved bool, err error)) error) error {
+	inside, err := j.procPath()
+	if err != nil {
+		return err
+	}
 	if err := j.main.write("cgroup.freeze", "1"); err != nil {
 		return err
 	}
-	err := j.adopt(list)
+	err = each(func(pid int) (bool, error) { return j.move(pid, inside) })
 	if err != nil {
 		err = errors.Join(err, j.evict())
 	}
 	return errors.Join(err, j.main.write("cgroup.freeze", "0"))
 }
 
-func (j *Job) adopt(list func() ([]int, error)) error {
-	inside, err := j.procPath()
-	if err != nil {
-		return err
+// move puts a process into the leaf, whose path is inside, if it is not there.
+func (j *Job) move(pid int, inside string) (moved bool, err error) {
+	if isInside(pid, inside) {
+		return false, nil
 	}
-	for range adoptPasses {
-		pids, err := list()
-		if err != nil {
-			return err
-		}
-		outside := 0
-		for _, pid := range pids {
-			if isInside(pid, inside) {
-				continue
-			}
-			err := j.main.write("cgroup.procs", strconv.Itoa(pid))
-			switch {
-			case errors.Is(err, unix.ESRCH): // gone
-			case err == nil && isExiting(pid): // left where it was, without an error; its live threads are moved
-			case err == nil || errors.Is(err, unix.EINVAL): // EINVAL: it is being forked; the next pass will tell
-				outside++
-			default:
-				return err
-			}
-		}
-		if outside == 0 {
-			return nil
-		}
+	err = j.main.write("cgroup.procs", strconv.Itoa(pid))
+	switch {
+	case errors.Is(err, unix.ESRCH): // gone
+		return false, nil
+	case errors.Is(err, unix.EINVAL): // it is being forked: once more
+		return true, nil
+	case err != nil:
+		return false, err
 	}
-	return fmt.Errorf("%s: processes are still outside after %d passes", j.node.path, adoptPasses)
+	return !isExiting(pid), nil // such a one stays where it was, without an error; its live threads are moved
 }
 
 // evict moves everything in the job to where we are.

@@ -342,8 +342,23 @@ func TestAdopt(t *testing.T) {
 	bufio.NewReader(r).ReadString('\n')
 	r.Close()
 	j := newJob(t)
-	list := func() ([]int, error) { return descendants(pid), nil }
-	if err := j.Adopt(list); err != nil {
+	each := func(move func(int) (bool, error)) error {
+		for range 1000 {
+			again := false
+			for _, p := range descendants(pid) {
+				moved, err := move(p)
+				if err != nil {
+					return err
+				}
+				again = again || moved
+			}
+			if !again {
+				return nil
+			}
+		}
+		return errors.New("no end of it")
+	}
+	if err := j.Adopt(each); err != nil {
 		unix.Kill(pid, unix.SIGKILL)
 		t.Error(err)
 	}
@@ -376,12 +391,11 @@ func TestAdoptFails(t *testing.T) {
 		t.Fatal(err)
 	}
 	before := ownCgroup(t, pid)
-	calls := 0
-	err = j.Adopt(func() ([]int, error) {
-		if calls++; calls > 1 {
-			return nil, errors.New("as the test wants it")
+	err = j.Adopt(func(move func(int) (bool, error)) error {
+		if moved, err := move(pid); !moved || err != nil {
+			t.Errorf("moved: %v, %v", moved, err)
 		}
-		return []int{pid}, nil
+		return errors.New("as the test wants it")
 	})
 	if err == nil {
 		t.Error("no error")

@@ -154,10 +154,11 @@ func (r *record) hasLeftover(comm string) bool {
 	return slices.ContainsFunc(r.Leftovers, func(l leftover) bool { return l.Comm == comm })
 }
 
+// tail shortens a long text to its two ends: a crash of a Go program begins with its reason.
 func tail(s string) string {
 	const most = 2000
 	if len(s) > most {
-		return "..." + s[len(s)-most:]
+		return s[:most/2] + " [...] " + s[len(s)-most/2:]
 	}
 	return s
 }

@@ -108,3 +108,16 @@ func TestSignalWithoutMain(t *testing.T) {
 		p.wait().wantCode(7)
 	})
 }
+
+// TestFloodedByJob: a job that sends its supervisor signals as fast as it can keeps it from nothing, and least of all from
+// seeing the end of the job.
+func TestFloodedByJob(t *testing.T) {
+	forEachContainment(t, func(t *testing.T, c containment) {
+		b := newBox(t)
+		p := b.start(b.run(c, nil, adversary("flood", "-count=200000", "-exit=5")...))
+		p.closeStdin()
+		o := p.wait()
+		o.wantCode(5)
+		o.wantRecord(c, "exited").wantExit(t, 5)
+	})
+}

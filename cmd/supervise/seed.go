@@ -55,7 +55,7 @@ func (h *hold) adopt() error {
 	if err := h.guard(); err != nil {
 		return err
 	}
-	if err := h.job.Adopt(h.tree.Procs); err != nil {
+	if err := h.job.Adopt(h.tree.Each); err != nil {
 		return err
 	}
 	h.session.RemoveStale()

@@ -52,6 +52,7 @@ var modes = map[string]mode{
 	"busy":        {busy, "-count lineages: each process forks its successor, writes a dot to stdout and ends"},
 	"linger":      {linger, "a child that lives until descriptor 4 ends"},
 	"signals":     {signals, "print a line for each signal; TERM ends it only with -exit 0"},
+	"flood":       {flood, "send the parent -count signals as fast as possible"},
 	"bomb-root":   {bombRoot, "(the first process of bomb)"},
 }
 

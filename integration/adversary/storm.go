@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"runtime"
 	"syscall"
 	"unsafe"
@@ -138,4 +139,15 @@ func vfork(o options) error {
 	}
 	_, err = readN(r, o.count)
 	return err
+}
+
+// flood sends the parent two signals in turn, and ignores what comes back.
+func flood(o options) error {
+	signal.Ignore(unix.SIGWINCH, unix.SIGUSR1)
+	parent := os.Getppid()
+	for range o.count / 2 {
+		unix.Kill(parent, unix.SIGWINCH)
+		unix.Kill(parent, unix.SIGUSR1)
+	}
+	return nil
 }

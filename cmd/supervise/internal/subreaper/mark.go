@@ -45,29 +45,18 @@ func ParseMark(s string) (Mark, error) {
 
 func (m Mark) String() string { return strconv.FormatUint(uint64(m), 10) }
 
-// SetMark marks every descendant, pass after pass, until one finds none without.
+// SetMark marks every descendant.
 func (t *Tree) SetMark(m Mark) error {
-	for range stopPasses {
-		procs, err := t.live()
-		if err != nil {
-			return err
+	return t.each(func(p process) (acted bool, err error) {
+		if m.isOn(p.pid) {
+			return false, nil
 		}
-		found := false
-		for _, p := range procs {
-			if m.isOn(p.pid) {
-				continue
-			}
-			err := m.put(p.pid)
-			found = found || err == nil
-			if err != nil && !errors.Is(err, unix.ESRCH) {
-				return err
-			}
+		err = m.put(p.pid)
+		if errors.Is(err, unix.ESRCH) {
+			return false, nil
 		}
-		if !found {
-			return nil
-		}
-	}
-	return errors.New("processes fork faster than they can be marked")
+		return err == nil, err
+	})
 }
 
 func (m Mark) put(pid int) error {

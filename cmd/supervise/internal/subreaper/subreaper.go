@@ -65,6 +65,9 @@ func (t *Tree) Empty() (bool, error) {
 // that were stopped before.
 func (t *Tree) Signal(sig unix.Signal) error {
 	held, wasStopped, err := t.stop()
+	if err == errTooFast {
+		err = nil // those that were caught get it
+	}
 	for pid := range held {
 		err = errors.Join(err, sendError(pid, sig, unix.Kill(pid, sig)))
 	}
@@ -86,10 +89,10 @@ func (t *Tree) Kill() error {
 	deadline := time.Now().Add(killLimit)
 	for {
 		held, _, err := t.stop()
-		if err != nil {
+		if err != nil && err != errTooFast {
 			return err
 		}
-		if len(held) == 0 {
+		if err == nil && len(held) == 0 {
 			return nil
 		}
 		for pid := range held {
@@ -119,40 +122,28 @@ func (t *Tree) alive() error {
 	return &AliveError{pids}
 }
 
-// stopPasses bounds stop where somebody else continues what we stop, or where a
-// process cannot stop (frozen by its cgroup): Kill then goes on, and comes again.
-const stopPasses = 100
-
-// stop stops every descendant, pass after pass, until one finds none that is new
-// or runs. What it returns stays true until somebody reaps or continues: a
-// stopped parent does not wait for its children.
+// stop stops every descendant. What it returns stays true until somebody reaps or
+// continues: a stopped parent does not wait for its children. Where somebody else
+// continues what we stop, or a process cannot stop (frozen by its cgroup), it
+// is errTooFast: Kill then goes on, and comes again.
 func (t *Tree) stop() (held, wasStopped map[int]bool, err error) {
 	held, wasStopped = map[int]bool{}, map[int]bool{}
-	for range stopPasses {
-		procs, err := t.live()
-		if err != nil {
-			return nil, nil, err
+	err = t.each(func(p process) (acted bool, err error) {
+		if known := held[p.pid]; known && p.settled() {
+			return false, nil
+		} else if !known {
+			wasStopped[p.pid] = p.state == 'T'
 		}
-		moving := false
-		for _, p := range procs {
-			if known := held[p.pid]; known && p.settled() {
-				continue
-			} else if !known {
-				wasStopped[p.pid] = p.state == 'T'
-			}
-			switch stopOne(p) {
-			case nil:
-				moving = true
-				fallthrough
-			case unix.EPERM:
-				held[p.pid] = true
-			}
+		switch stopOne(p) {
+		case nil:
+			held[p.pid] = true
+			return true, nil
+		case unix.EPERM:
+			held[p.pid] = true // to be reported
 		}
-		if !moving {
-			break
-		}
-	}
-	return held, wasStopped, nil
+		return false, nil
+	})
+	return held, wasStopped, err
 }
 
 // stopOne stops a process that was seen as a descendant a moment ago. Its number

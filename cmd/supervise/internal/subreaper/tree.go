@@ -50,8 +50,16 @@ func parseStat(b []byte) (process, error) {
 	return process{pid, parent, fields[0][0], start}, errors.Join(err1, err2, err3)
 }
 
-// live returns the live descendants, parents before children.
+// live returns the live descendants as one look finds them. One look may miss a
+// process whose parent ends meanwhile: see each.
 func (t *Tree) live() ([]process, error) {
+	all, err := t.look(nil)
+	return slices.DeleteFunc(all, process.dead), err
+}
+
+// look returns the descendants, living and zombies, or the bearers of the mark.
+// Zombies that are known to be our children need not be looked at again.
+func (t *Tree) look(zombies map[int]process) ([]process, error) {
 	if t.mark != 0 {
 		return t.mark.bearers()
 	}
@@ -62,6 +70,7 @@ func (t *Tree) live() ([]process, error) {
 	var found []process
 	seen := map[int]bool{}
 	todo := below(os.Getpid())
+	slices.Reverse(todo) // the youngest may be about to end and leave a child: it comes first
 	for len(todo) > 0 {
 		pid := todo[0]
 		todo = todo[1:]
@@ -69,16 +78,69 @@ func (t *Tree) live() ([]process, error) {
 			continue
 		}
 		seen[pid] = true
-		p, err := readProcess(pid)
-		if err != nil {
-			continue // gone: its children are somebody else's below us, or ours, by the next pass
+		p, known := zombies[pid]
+		if !known {
+			if p, err = readProcess(pid); err != nil {
+				continue // gone: its children are to be found elsewhere by the next look
+			}
 		}
-		if !p.dead() {
-			found = append(found, p)
+		found = append(found, p)
+		if !known {
+			todo = append(todo, below(pid)...) // a zombie leader may have live threads with children
 		}
-		todo = append(todo, below(pid)...) // a zombie leader may have live threads with children
 	}
 	return found, nil
+}
+
+// eachLimit bounds each, should somebody fork faster than we look.
+const eachLimit = 200
+
+// errTooFast says that each found no end.
+var errTooFast = errors.New("processes come and go faster than they can be looked at")
+
+// each visits every live descendant, look after look, until one finds exactly
+// what the one before has found and no visit did anything. A lineage in which
+// each process leaves a child and ends is in none of its members for long, and
+// every look may miss it; but each member leaves a zombie with us, for nobody
+// reaps meanwhile, and so no two looks are the same.
+func (t *Tree) each(visit func(p process) (acted bool, err error)) error {
+	last := map[process]bool{}
+	zombies := map[int]process{}
+	for range eachLimit {
+		all, err := t.look(zombies)
+		if err != nil {
+			return err
+		}
+		changed := len(all) != len(last)
+		now := make(map[process]bool, len(all))
+		for _, p := range all {
+			id := process{pid: p.pid, start: p.start}
+			switch {
+			case p.state == 'Z' && p.parent == os.Getpid():
+				id.state = 'Z'
+				zombies[p.pid] = p
+			case !p.dead():
+				acted, err := visit(p)
+				if err != nil {
+					return err
+				}
+				changed = changed || acted
+			}
+			now[id] = true
+			changed = changed || !last[id]
+		}
+		if !changed {
+			return nil
+		}
+		last = now
+	}
+	return errTooFast
+}
+
+// Each visits the pid of every live descendant until there is nothing more to
+// do: visit says whether it did anything. Nothing may reap meanwhile.
+func (t *Tree) Each(visit func(pid int) (acted bool, err error)) error {
+	return t.each(func(p process) (bool, error) { return visit(p.pid) })
 }
 
 // childLists returns a function that lists the children of a process: from

@@ -15,12 +15,12 @@ func TestSeedAdoption(t *testing.T) {
 	if testing.Short() {
 		rounds = 2
 	}
-	// Every orphan that ends stays a zombie until the owner has read of it, so none of them may go at full speed: they
-	// would use up all pids.
+	// Every orphan that ends stays a zombie until the owner has read of it, so none of them may go at full speed: if
+	// something fails they would use up all pids.
 	busy := [][]string{
-		adversary("busy", "-count=3", "-pause=2000"),
+		adversary("busy", "-count=3", "-pause=20000"),
 		shell("while :; do (:); done"),
-		shell("while :; do setsid sleep 0.02 & (sleep 0.01 &); (:); done"),
+		shell("while :; do setsid sleep 0.2 & (sleep 0.1 &); (:); sleep 0.01; done"),
 		sleeper,
 	}
 	forEachContainment(t, func(t *testing.T, c containment) {

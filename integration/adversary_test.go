@@ -9,8 +9,9 @@ import (
 	"time"
 )
 
-// spareUID is a user that owns nothing. The kernel holds root to no RLIMIT_NPROC, so root bombs as this one.
-const spareUID = 61100
+// spareUID is a user that owns nothing, and another one in each test run, as RLIMIT_NPROC counts all processes of a user. The
+// kernel holds root to no such limit, so root bombs as this one.
+var spareUID = 61100 + os.Getpid()%1000
 
 // An ending is a way for a job with an adversary to come to its end, once that is set up.
 type ending struct {

@@ -17,7 +17,7 @@ func (b *box) unwritable(l launch) launch {
 	}
 	switch {
 	case os.Geteuid() == 0:
-		l.attr.Credential = &syscall.Credential{Uid: spareUID, Gid: spareUID}
+		l.attr.Credential = &syscall.Credential{Uid: uint32(spareUID), Gid: uint32(spareUID)}
 	case b.group != nil:
 		const script = `chmod 444 "$0"/cgroup.procs && chmod 555 "$0" && exec "$@"`
 		l.argv = sh(script, append([]string{b.group.path}, l.argv...)...)

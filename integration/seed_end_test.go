@@ -131,15 +131,15 @@ func sigName(sig syscall.Signal) string {
 }
 
 // A signal that it was told to ignore, that was blocked, or whose default does not kill, does nothing. (Go's runtime
-// unblocks TERM, HUP, INT and others before anybody can see that they were blocked.) SIGPIPE is what it gets when fd 1 is
-// hung up.
+// unblocks TERM, HUP, INT and others, and takes all but HUP and INT out of being ignored, before anybody can see how they
+// were.) SIGPIPE is what it gets when fd 1 is hung up.
 func TestSeedOtherSignals(t *testing.T) {
 	for name, tt := range map[string]struct {
 		sig  syscall.Signal
 		spec seedSpec
 	}{
 		"ignored HUP":     {syscall.SIGHUP, seedSpec{Ignore: []int{int(syscall.SIGHUP)}}},
-		"ignored TERM":    {syscall.SIGTERM, seedSpec{Ignore: []int{int(syscall.SIGTERM)}}},
+		"ignored INT":     {syscall.SIGINT, seedSpec{Ignore: []int{int(syscall.SIGINT)}}},
 		"ignored PIPE":    {syscall.SIGPIPE, seedSpec{Ignore: []int{int(syscall.SIGPIPE)}}},
 		"blocked USR1":    {syscall.SIGUSR1, seedSpec{Block: []int{int(syscall.SIGUSR1)}}},
 		"harmless PIPE":   {syscall.SIGPIPE, seedSpec{}},
@@ -153,11 +153,13 @@ func TestSeedOtherSignals(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			tt.spec.Children = [][]string{sleeper, sleeper, sleeper}
 			s := newBox(t).startSeed(inSubreaper, seqpacket, tt.spec)
-			for _, pid := range s.pids[:2] {
-				s.kill(pid)
-				s.signal(tt.sig)
+			for i, pid := range s.pids {
+				s.send(pid, syscall.SIGALRM) // and not SIGKILL, which is how the job would end
+				s.want(event{cldKilled, pid, int(syscall.SIGALRM)})
+				if i < 2 {
+					s.signal(tt.sig)
+				}
 			}
-			s.kill(s.pids[2])
 			s.wantExit(0)
 		})
 	}

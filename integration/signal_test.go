@@ -91,8 +91,15 @@ func TestSignalAtStart(t *testing.T) {
 func TestStoppedMain(t *testing.T) {
 	forEachContainment(t, func(t *testing.T, c containment) {
 		b := newBox(t)
-		p := b.start(b.run(c, nil, sh(`exec 4<&0; (read x <&4; kill -CONT $$) & echo ready; kill -STOP $$; echo on; exit 3`)...))
+		p := b.start(b.run(c, nil, sh(`echo main $$; exec 4<&0; (read x <&4; kill -CONT $$) & echo ready; kill -STOP $$; exit 3`)...))
 		p.expect("ready")
+		main := p.printedPid("main")
+		eventually(t, "stopping the main process", func() error {
+			if s := state(main); s != "T" {
+				return fmt.Errorf("its state is %s", s)
+			}
+			return nil
+		})
 		p.stdin.Write([]byte("go\n"))
 		p.wait().wantCode(3)
 	})

@@ -21,8 +21,16 @@ const (
 	CauseStartFailed Cause = "start-failed" // the command was never executed
 )
 
-// A Containment is how a job is held.
+// A Containment is how a job is held; "", in JSON null, if it is not.
 type Containment string
+
+// MarshalJSON implements json.Marshaler.
+func (c Containment) MarshalJSON() ([]byte, error) {
+	if c == "" {
+		return []byte("null"), nil
+	}
+	return json.Marshal(string(c))
+}
 
 const (
 	ContainmentCgroup    Containment = "cgroup"
@@ -37,8 +45,8 @@ type Record struct {
 	Argv []string `json:"argv"`
 	PID  *int     `json:"pid"` // of the main process; null if it never was
 
-	Cgroup            *string     `json:"cgroup"` // directory of the job node
-	Containment       Containment `json:"containment"`
+	Cgroup            *string     `json:"cgroup"`             // directory of the job node
+	Containment       Containment `json:"containment"`        // null if it did not come to one
 	ContainmentReason *string     `json:"containment_reason"` // why it is not cgroup, where that would have been taken
 
 	Started Time    `json:"started"`

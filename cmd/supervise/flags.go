@@ -126,7 +126,7 @@ func (o *runOptions) parseFlag(rest []string) (n int, err error) {
 func findFlag(name, arg string) (*runFlag, error) {
 	var known []string
 	for i, f := range runFlags {
-		if f.name == name && (strings.HasPrefix(arg, "--") || arg == "-h") {
+		if f.name == name && (strings.HasPrefix(arg, "--"+name) || arg == "-h") {
 			return &runFlags[i], nil
 		}
 		known = append(known, "--"+f.name)
@@ -148,7 +148,7 @@ func parseDuration(d *time.Duration, v string) error {
 	if seconds, e := strconv.ParseFloat(v, 64); err != nil && e == nil && seconds < math.MaxInt64/1e9 {
 		parsed, err = time.Duration(seconds*1e9), nil
 	}
-	if err != nil || parsed < 0 {
+	if err != nil || parsed < 0 || parsed == 0 && strings.ContainsAny(v, "123456789") {
 		return errors.New("want a duration such as 90, 1m30s or 500ms")
 	}
 	*d = parsed
@@ -165,6 +165,10 @@ func parseSignal(sig *unix.Signal, v string) error {
 		return nil
 	}
 	n, err := strconv.Atoi(v)
+	if rest, ok := strings.CutPrefix(name, "SIGRTMIN+"); ok {
+		n, err = strconv.Atoi(rest)
+		n += minRealTime
+	}
 	if err != nil || n < 1 || n > 64 {
 		return errors.New("want a signal such as TERM, SIGINT or 15")
 	}
@@ -208,7 +212,7 @@ func setOwner(o *runOptions, v string) (err error) {
 // inherit it.
 func parseFD(v string) (int, error) {
 	n, err := strconv.Atoi(strings.TrimPrefix(v, "fd:"))
-	if err != nil || n < 0 || !strings.HasPrefix(v, "fd:") {
+	if err != nil || n < 0 || n > math.MaxInt32 || !strings.HasPrefix(v, "fd:") {
 		return -1, errors.New("want an open descriptor such as fd:3")
 	}
 	if _, err := unix.FcntlInt(uintptr(n), unix.F_GETFD, 0); err != nil {

@@ -135,6 +135,9 @@ func (h *hold) path() string {
 	return h.job.Path()
 }
 
+// Hold implements supervisor.Holder.
+func (h *hold) Hold() error { return h.Containment.(supervisor.Holder).Hold() }
+
 // Procs implements supervisor.Lister.
 func (h *hold) Procs() ([]int, error) { return h.Containment.(supervisor.Lister).Procs() }
 

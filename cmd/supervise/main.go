@@ -10,10 +10,10 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"runtime/debug"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -76,20 +76,14 @@ func complain(err error) {
 	unix.Write(2, []byte("supervise: "+oneLine(err)+"\n")) // not os.Stderr, whose broken pipe would kill us
 }
 
-// oneLine joins the messages of several errors.
+// oneLine puts the message of an error, or of several joined, on one line.
 func oneLine(err error) string {
-	var joined interface{ Unwrap() []error }
-	if !errors.As(err, &joined) {
-		return err.Error()
-	}
-	line := ""
-	for _, e := range joined.Unwrap() {
-		if line != "" {
-			line += "; "
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return '?'
 		}
-		line += oneLine(e)
-	}
-	return line
+		return r
+	}, strings.ReplaceAll(err.Error(), "\n", "; "))
 }
 
 func usage(err error) int {

@@ -11,6 +11,9 @@ import (
 // is, else PATH is searched. The error is ENOENT, or EACCES if something of that
 // name was found but cannot be executed.
 func lookPath(name string) (string, error) {
+	if name == "" {
+		return "", unix.ENOENT
+	}
 	if strings.Contains(name, "/") {
 		return name, executable(name)
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -36,14 +37,24 @@ func openRecord(target string) (*recordFile, error) {
 	if err != nil {
 		return nil, err
 	}
-	if st, err := os.Stat(abs); err == nil && st.IsDir() {
+	st, err := os.Lstat(abs)
+	if err == nil && st.IsDir() {
 		return nil, unix.EISDIR
+	}
+	if err == nil && !st.Mode().IsRegular() {
+		return nil, errors.New("is there already, and no regular file; fd:N writes to anything")
+	}
+	if len(filepath.Base(abs)) > maxName {
+		return nil, unix.ENAMETOOLONG
 	}
 	if err := unix.Access(filepath.Dir(abs), unix.W_OK|unix.X_OK); err != nil {
 		return nil, fmt.Errorf("writing to %s: %w", filepath.Dir(abs), err)
 	}
 	return &recordFile{fd: -1, path: abs}, nil
 }
+
+// maxName is NAME_MAX, less what the temporary name adds.
+const maxName = 255 - len(".") - len(".") - 10
 
 func (f *recordFile) wanted() bool { return f.fd >= 0 || f.path != "" }
 
@@ -163,8 +174,8 @@ func exitOf(e *protocol.Event) *protocol.Exit {
 // signalName also names those that have none: SIGRTMIN+n as in signal(7), with
 // SIGRTMIN as the C library has it.
 func signalName(sig unix.Signal) string {
-	if name := unix.SignalName(sig); name != "" {
-		return name
+	if name := unix.SignalName(sig); name != "" || sig < minRealTime {
+		return cmp.Or(name, fmt.Sprintf("SIG%d", int(sig)))
 	}
 	return fmt.Sprintf("SIGRTMIN+%d", int(sig)-minRealTime)
 }

@@ -149,12 +149,20 @@ func (r *runner) guardedBySupervise() int {
 	if err != nil {
 		return r.startFailed(err)
 	}
-	argv := append([]string{"supervise", "run"}, r.o.flags...)
+	if r.o.owner >= 0 {
+		go func() { // ends with the owner, or the process
+			drain(r.o.owner)
+			unix.Close(ours)
+		}()
+	}
+	if r.out.fd > 2 {
+		unix.FcntlInt(uintptr(r.out.fd), unix.F_SETFD, 0) // the inner one writes the record
+	}
+	argv := append([]string{"supervise", "run"}, r.o.flags...) // of a flag that is there twice the last one counts
 	argv = append(argv, "--no-guard", "--contain="+containSubreaper, "--owner=fd:"+strconv.Itoa(owner),
 		"--fallback-reason="+r.hold.reason, "--")
 	result, err := r.supervise("/proc/self/exe", append(argv, r.o.argv...), supervisor.Spec{})
 	unix.Close(owner)
-	unix.Close(ours)
 	if err != nil {
 		return r.startFailed(err)
 	}

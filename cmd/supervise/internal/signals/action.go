@@ -11,8 +11,8 @@ import (
 
 // The only unsafe file of the package: rt_sigaction(2), which no library offers,
 // since Go's runtime takes handlers for its own. It has no use for the signals
-// caught here: those that faults of the program raise, SIGPROF and SIGURG are not
-// to be caught. Before it executes a program it resets what it had set, and
+// caught here: those that faults of the program raise, and SIGURG, are not to be
+// caught. Before it executes a program it resets what it had set, and
 // execve(2) resets the rest.
 
 // An action is the kernel's struct sigaction for amd64, arm64 and others of the
@@ -70,5 +70,5 @@ func isIgnored(sig unix.Signal) (bool, error) {
 // Default gives a signal its default action.
 func Default(sig unix.Signal) error { return sigaction(sig, &action{handler: sigDefault}, nil) }
 
-// Ignore has a signal ignored. Children started from now on inherit that.
+// Ignore has a signal ignored.
 func Ignore(sig unix.Signal) error { return sigaction(sig, &action{handler: sigIgnore}, nil) }

@@ -41,7 +41,7 @@ func Catch(signals []unix.Signal) (*Caught, error) {
 // Default gives a signal its default action.
 func Default(sig unix.Signal) error { signal.Reset(sig); return nil }
 
-// Ignore has a signal ignored. Children started from now on inherit that.
+// Ignore has a signal ignored.
 func Ignore(sig unix.Signal) error { signal.Ignore(sig); return nil }
 
 // Again catches a signal as Catch did.

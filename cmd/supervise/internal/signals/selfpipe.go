@@ -29,6 +29,7 @@ func Catch(signals []unix.Signal) (*Caught, error) {
 	if err := unix.SetNonblock(pipe[1], true); err != nil { // a handler must not block
 		return nil, os.NewSyscallError("fcntl", err)
 	}
+	unix.FcntlInt(uintptr(pipe[1]), unix.F_SETPIPE_SZ, 1<<20) // room for 8192, if we may
 	setPipe(pipe[1])
 	for _, sig := range append([]unix.Signal{unix.SIGCHLD}, signals...) {
 		ignored, err := isIgnored(sig)
@@ -53,15 +54,13 @@ func read(fd int, children chan<- struct{}, others chan<- unix.Signal) {
 			return
 		}
 		for info := buf[:max(n, 0)]; len(info) >= infoSize; info = info[infoSize:] {
-			sig := unix.Signal(binary.NativeEndian.Uint32(info)) // si_signo is at offset 0
-			if sig != unix.SIGCHLD {
+			if sig := unix.Signal(binary.NativeEndian.Uint32(info)); sig != unix.SIGCHLD { // si_signo is at offset 0
 				others <- sig
-				continue
 			}
-			select {
-			case children <- struct{}{}:
-			default: // one says as much as many
-			}
+		}
+		select {
+		case children <- struct{}{}: // whatever it was: a SIGCHLD may have found the pipe full
+		default: // one says as much as many
 		}
 		runtime.Gosched() // let who waits for it run on this thread, instead of waking another
 	}

@@ -56,7 +56,7 @@ func (t *Tree) SetMark(m Mark) error {
 			return false, nil
 		}
 		return err == nil, err
-	})
+	}, nil)
 }
 
 func (m Mark) put(pid int) error {

@@ -16,10 +16,11 @@ import (
 type process struct {
 	pid, parent int
 	state       byte   // R, S, D, T (stopped), t (traced), Z (zombie), X
+	threads     int    // 1 for a zombie, or more: its first thread has exited, others live
 	start       uint64 // clock ticks after boot: with pid, an identity
 }
 
-func (p process) dead() bool { return p.state == 'Z' || p.state == 'X' }
+func (p process) dead() bool { return p.state == 'X' || p.state == 'Z' && p.threads <= 1 }
 
 // settled says that a process sent SIGSTOP will not fork: it is stopped, or in
 // the kernel for longer (a parent in vfork(2)), with the signal before it.
@@ -33,7 +34,7 @@ func readProcess(pid int) (process, error) {
 	return parseStat(b)
 }
 
-// parseStat reads fields 1, 3, 4 and 22; the name in field 2 may hold spaces and
+// parseStat reads fields 1, 3, 4, 20 and 22; the name in field 2 may hold spaces and
 // parentheses.
 func parseStat(b []byte) (process, error) {
 	open, end := bytes.IndexByte(b, '('), bytes.LastIndexByte(b, ')')
@@ -46,15 +47,19 @@ func parseStat(b []byte) (process, error) {
 	}
 	pid, err1 := strconv.Atoi(string(bytes.TrimSpace(b[:open])))
 	parent, err2 := strconv.Atoi(string(fields[1]))
-	start, err3 := strconv.ParseUint(string(fields[19]), 10, 64)
-	return process{pid, parent, fields[0][0], start}, errors.Join(err1, err2, err3)
+	threads, err3 := strconv.Atoi(string(fields[17]))
+	start, err4 := strconv.ParseUint(string(fields[19]), 10, 64)
+	return process{pid, parent, fields[0][0], threads, start}, errors.Join(err1, err2, err3, err4)
 }
 
-// live returns the live descendants as one look finds them. One look may miss a
-// process whose parent ends meanwhile: see each.
-func (t *Tree) live() ([]process, error) {
-	all, err := t.look(nil)
-	return slices.DeleteFunc(all, process.dead), err
+// live returns the live descendants. One look finds them, or misses a process
+// whose parent ends meanwhile; only to find none takes more: see each.
+func (t *Tree) live() (found []process, err error) {
+	err = t.each(func(p process) (bool, error) {
+		found = append(found, p)
+		return false, nil
+	}, func() bool { return len(found) > 0 })
+	return found, err
 }
 
 // look returns the descendants, living and zombies, or the bearers of the mark.
@@ -102,8 +107,9 @@ var errTooFast = errors.New("processes come and go faster than they can be looke
 // what the one before has found and no visit did anything. A lineage in which
 // each process leaves a child and ends is in none of its members for long, and
 // every look may miss it; but each member leaves a zombie with us, for nobody
-// reaps meanwhile, and so no two looks are the same.
-func (t *Tree) each(visit func(p process) (acted bool, err error)) error {
+// reaps meanwhile, and so no two looks are the same. Enough, if not nil, ends it
+// after a look.
+func (t *Tree) each(visit func(p process) (acted bool, err error), enough func() bool) error {
 	last := map[process]bool{}
 	zombies := map[int]process{}
 	for range eachLimit {
@@ -116,7 +122,7 @@ func (t *Tree) each(visit func(p process) (acted bool, err error)) error {
 		for _, p := range all {
 			id := process{pid: p.pid, start: p.start}
 			switch {
-			case p.state == 'Z' && p.parent == os.Getpid():
+			case p.dead() && p.parent == os.Getpid():
 				id.state = 'Z'
 				zombies[p.pid] = p
 			case !p.dead():
@@ -129,7 +135,7 @@ func (t *Tree) each(visit func(p process) (acted bool, err error)) error {
 			now[id] = true
 			changed = changed || !last[id]
 		}
-		if !changed {
+		if !changed || enough != nil && enough() {
 			return nil
 		}
 		last = now
@@ -140,7 +146,7 @@ func (t *Tree) each(visit func(p process) (acted bool, err error)) error {
 // Each visits the pid of every live descendant until there is nothing more to
 // do: visit says whether it did anything. Nothing may reap meanwhile.
 func (t *Tree) Each(visit func(pid int) (acted bool, err error)) error {
-	return t.each(func(p process) (bool, error) { return visit(p.pid) })
+	return t.each(func(p process) (bool, error) { return visit(p.pid) }, nil)
 }
 
 // childLists returns a function that lists the children of a process: from
@@ -171,6 +177,23 @@ func children(pid int) (pids []int) {
 			if n, err := strconv.Atoi(string(f)); err == nil {
 				pids = append(pids, n)
 			}
+		}
+	}
+	return pids
+}
+
+// firstChildren is children for the first thread alone, and cheap.
+func firstChildren(pid int, buf []byte) (pids []int) {
+	p := strconv.Itoa(pid)
+	fd, err := unix.Open("/proc/"+p+"/task/"+p+"/children", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil
+	}
+	n, _ := unix.Read(fd, buf)
+	unix.Close(fd)
+	for f := range bytes.FieldsSeq(buf[:max(n, 0)]) {
+		if n, err := strconv.Atoi(string(f)); err == nil {
+			pids = append(pids, n)
 		}
 	}
 	return pids

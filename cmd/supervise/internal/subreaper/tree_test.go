@@ -31,11 +31,12 @@ func TestParseStat(t *testing.T) {
 		{"an imitation", stat("42", "a) Z 9 (b", "S", "1", "4711"), sleeping},
 		{"newline", stat("42", "a\nb\n", "S", "1", "4711"), sleeping},
 		{"bytes", stat("42", "\xff\x80", "S", "1", "4711"), sleeping},
-		{"stopped", stat("4194304", "sh", "T", "4194303", "0"), process{4194304, 4194303, 'T', 0}},
-		{"zombie", stat("2", "sh", "Z", "0", "18446744073709551615"), process{2, 0, 'Z', 1<<64 - 1}},
+		{"stopped", stat("4194304", "sh", "T", "4194303", "0"), process{pid: 4194304, parent: 4194303, state: 'T'}},
+		{"zombie", stat("2", "sh", "Z", "0", "18446744073709551615"), process{pid: 2, state: 'Z', start: 1<<64 - 1}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
+			tt.want.threads = 7 // what stat fills up with
 			if got, err := parseStat([]byte(tt.in)); err != nil || got != tt.want {
 				t.Errorf("parseStat(%q) = %+v, %v, want %+v", tt.in, got, err, tt.want)
 			}

@@ -25,6 +25,9 @@ type Containment interface {
 	Empty() (bool, error)
 }
 
+// A Holder can keep its processes from running until Kill.
+type Holder interface{ Hold() error }
+
 // A Lister knows the pids of its live processes.
 type Lister interface{ Procs() ([]int, error) }
 
@@ -123,11 +126,15 @@ func (j *job) settle() {
 
 // outlived decides about processes that outlived the main process.
 func (j *job) outlived() {
-	j.listLeftovers()
 	if j.Leftovers == Wait {
+		j.listLeftovers()
 		j.enter(waiting)
 		return
 	}
+	if h, ok := j.Containment.(Holder); ok {
+		j.fail(h.Hold()) // a fork bomb would leave no time to list it
+	}
+	j.listLeftovers()
 	j.kill()
 }
 

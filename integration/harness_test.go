@@ -135,8 +135,9 @@ func (b *box) closeGroup() {
 func (b *box) abort() {
 	if b.group != nil {
 		b.group.kill()
+		b.group.waitEvent("populated 0", countdown(killPatience))
 	}
-	killDescendants()
+	killDescendants() // what was moved elsewhere
 }
 
 // A launch says how to start a process. The zero value of each field works.

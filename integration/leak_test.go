@@ -3,7 +3,6 @@ package integration
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -93,32 +92,36 @@ func children(pid int) []int {
 	return pids
 }
 
-// descendants are all processes below us. As we are a subreaper none can leave.
+// descendants are all processes below us, parents first. As we are a subreaper none can leave.
 func descendants() []int {
+	var found []int
 	seen := map[int]bool{}
 	var walk func(pid int)
 	walk = func(pid int) {
 		for _, child := range children(pid) {
 			if !seen[child] {
 				seen[child] = true
+				found = append(found, child)
 				walk(child)
 			}
 		}
 	}
 	walk(os.Getpid())
-	return slices.Sorted(maps.Keys(seen))
+	return found
 }
 
 // killDescendants ends everything below us, also what forks as fast as it can: stop all, then kill all. Processes that a
-// proc waits for become zombies until it has done so.
+// proc waits for become zombies until it has done so. It goes by pidfds: a storm of forks comes round to the same pid within
+// seconds, and by then it is somebody else's.
 func killDescendants() {
 	for left := countdown(killPatience); left() > 0; {
 		stopped := stopDescendants(left)
-		for pid := range stopped {
-			unix.Kill(pid, unix.SIGKILL)
+		for _, fd := range stopped {
+			unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0)
 		}
-		for pid := range stopped {
-			waitPid(pid, time.Duration(left())*time.Millisecond)
+		for _, fd := range stopped {
+			unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, left())
+			unix.Close(fd)
 		}
 		if !slices.ContainsFunc(descendants(), func(pid int) bool { return state(pid) != "Z" }) {
 			return
@@ -126,20 +129,25 @@ func killDescendants() {
 	}
 }
 
-// stopDescendants stops until a pass finds nobody new. Whole process groups first: a thousand that run leave us little time.
-func stopDescendants(left func() int) map[int]bool {
-	stopped, own := map[int]bool{}, unix.Getpgrp()
+// stopDescendants stops until a pass finds nobody new, and returns pidfds.
+func stopDescendants(left func() int) map[int]int {
+	stopped := map[int]int{}
 	for grown := true; grown && left() > 0; {
 		grown = false
 		for _, pid := range descendants() {
-			if stopped[pid] {
+			if _, ok := stopped[pid]; ok {
 				continue
 			}
-			grown, stopped[pid] = true, true
-			if group, err := unix.Getpgid(pid); err == nil && group != own {
-				unix.Kill(-group, unix.SIGSTOP)
+			fd, err := unix.PidfdOpen(pid, 0)
+			if err != nil {
+				continue
 			}
-			unix.Kill(pid, unix.SIGSTOP)
+			if _, ok := stopped[parent(pid)]; !ok && parent(pid) != os.Getpid() {
+				unix.Close(fd) // not below us any more, or below one that comes first
+				continue
+			}
+			grown, stopped[pid] = true, fd
+			unix.PidfdSendSignal(fd, unix.SIGSTOP, nil, 0)
 		}
 	}
 	return stopped
@@ -177,6 +185,17 @@ func describe(pids []int) string {
 func comm(pid int) string {
 	data, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
 	return strings.TrimSpace(string(data))
+}
+
+// parent is the fourth field of /proc/PID/stat, 0 if the process is not there.
+func parent(pid int) int {
+	data, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	_, rest, _ := strings.Cut(string(data), ") ")
+	if fields := strings.Fields(rest); len(fields) > 1 {
+		ppid, _ := strconv.Atoi(fields[1])
+		return ppid
+	}
+	return 0
 }
 
 // state is the letter in /proc/PID/stat, "" if the process is not there.

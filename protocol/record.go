@@ -39,7 +39,8 @@ const (
 
 // A Record is the final word about a job. What is not known is null, never zero.
 type Record struct {
-	Schema string `json:"schema"` // RecordSchema
+	Schema  string `json:"schema"`  // RecordSchema
+	Version string `json:"version"` // of the supervise that wrote it
 
 	Name *string  `json:"name"` // --name
 	Argv []string `json:"argv"`

@@ -274,12 +274,11 @@ func (r *runner) startFailed(err error) int {
 	return exitFailure
 }
 
-// isNotFound says whether a program or its interpreter is missing.
-func isNotFound(err error) bool {
-	return errors.Is(err, syscall.ENOENT) || errors.Is(err, syscall.ENOTDIR)
-}
+// isNotFound says whether a program or its interpreter is missing. The errors of
+// finding and executing are bare; ours are wrapped.
+func isNotFound(err error) bool { return err == syscall.ENOENT || err == syscall.ENOTDIR }
 
-// isErrno says whether an error is a bare errno: execve's, as ours are wrapped.
+// isErrno says whether an error is a bare errno: execve's.
 func isErrno(err error) bool {
 	_, ok := err.(syscall.Errno)
 	return ok

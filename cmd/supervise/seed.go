@@ -22,13 +22,17 @@ func seed() int {
 		return exitFailure
 	}
 	h := adoptChildren()
+	owner, flush := talk(0, 1)
 	s := &supervisor.Supervisor{
-		Owner:    talk(0, 1),
+		Owner:    owner,
 		Children: caught.Children, Signals: caught.Others,
 		Sweep: h.tree.Kill, Watch: h.watch,
 	}
 	s.Start(supervisor.Spec{Containment: h}) // cannot fail: there is no process to start
 	result := s.Run()[0]
+	if s.Owner.Events != nil { // else nobody listens any more
+		flush()
+	}
 	if result.Err != nil {
 		complain(result.Err)
 		return exitRubbish
@@ -62,14 +66,16 @@ func (h *hold) adopt() error {
 	return nil
 }
 
-// talk connects an owner. Its goroutines end with the owner, or the process.
-func talk(in, out int) supervisor.Owner {
+// talk connects an owner. Its goroutines end with the owner, or the process. Flush
+// waits until the last event is written.
+func talk(in, out int) (owner supervisor.Owner, flush func()) {
 	requests := make(chan protocol.Request)
 	gone := make(chan error, 1)
 	events := make(chan protocol.Event)
-	deaf := make(chan struct{})
+	deaf, written := make(chan struct{}), make(chan struct{})
 	go func() { gone <- readRequests(in, requests) }()
 	go func() {
+		defer close(written)
 		for e := range events {
 			if writeAll(out, e[:]) != nil {
 				close(deaf)
@@ -77,7 +83,11 @@ func talk(in, out int) supervisor.Owner {
 			}
 		}
 	}()
-	return supervisor.Owner{Requests: requests, Gone: gone, Events: events, Deaf: deaf}
+	flush = func() {
+		close(events)
+		<-written
+	}
+	return supervisor.Owner{Requests: requests, Gone: gone, Events: events, Deaf: deaf}, flush
 }
 
 // readRequests reads until the end of input, which is nil, or rubbish. The

@@ -39,7 +39,10 @@ func (b *bench) memory() error {
 				return err
 			}
 			<-time.After(settle / 4)
-			pids := running(s.pid, b.supervise)
+			pids, err := b.supervisors(s)
+			if err != nil {
+				return errors.Join(err, b.finish(s))
+			}
 			kb = append(kb, float64(pss(pids)))
 			processes = len(pids)
 			if err := b.finish(s); err != nil {
@@ -71,15 +74,15 @@ func (b *bench) idleSwitches() (err error) {
 		}
 	}
 	<-time.After(settle)
-	count := func() (n []int) {
-		for _, s := range specimens {
-			n = append(n, switches(running(s.pid, b.supervise)))
-		}
-		return n
+	before, err := b.countSwitches(specimens)
+	if err != nil {
+		return err
 	}
-	before := count()
 	<-time.After(b.idle)
-	after := count()
+	after, err := b.countSwitches(specimens)
+	if err != nil {
+		return err
+	}
 	for i, m := range modes {
 		b.add(row{
 			Measure: fmt.Sprintf("context switches in %v of an idle supervisor and guardian", b.idle), Program: m.name,
@@ -87,4 +90,15 @@ func (b *bench) idleSwitches() (err error) {
 		})
 	}
 	return nil
+}
+
+func (b *bench) countSwitches(specimens []*specimen) (counts []int, err error) {
+	for _, s := range specimens {
+		pids, err := b.supervisors(s)
+		if err != nil {
+			return nil, err
+		}
+		counts = append(counts, switches(pids))
+	}
+	return counts, nil
 }

@@ -167,3 +167,12 @@ func (b *bench) finishTimed(s *specimen) (time.Duration, error) {
 	}
 	return took, errors.Join(err, b.ground.clear(s.dir))
 }
+
+// supervisors are the supervisor and its guardian. There is at least one, or what is measured is nothing.
+func (b *bench) supervisors(s *specimen) ([]int, error) {
+	pids := running(s.pid, b.supervise)
+	if len(pids) == 0 {
+		return nil, fmt.Errorf("no process below %d executes %s", s.pid, b.supervise)
+	}
+	return pids, nil
+}

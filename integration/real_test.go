@@ -153,7 +153,7 @@ const makefile = `all: $(foreach n,1 2 3 4 5 6 7 8,quick$(n) slow$(n))
 quick%:
 	@echo $@ >>log
 slow%:
-	@setsid sleep 1000 & echo slow; sleep 1000
+	@setsid sleep 1000 & echo slow; exec sleep 1000
 `
 
 // TestMakeInterrupted interrupts make while the slow half runs: as a terminal does it, by an INT to the job's process group,

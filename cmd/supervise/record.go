@@ -110,6 +110,7 @@ func (r *runner) deliver(record *protocol.Record) error {
 	if !r.out.wanted() {
 		return nil
 	}
+	record.Version = version()
 	b, err := json.Marshal(record)
 	if err == nil {
 		err = r.out.write(append(b, '\n'))
@@ -123,7 +124,7 @@ func (r *runner) deliver(record *protocol.Record) error {
 // emptyRecord is what is known of every job.
 func (r *runner) emptyRecord() *protocol.Record {
 	return &protocol.Record{
-		Schema: protocol.RecordSchema, Version: version(), Name: optional(r.o.name), Argv: r.o.argv,
+		Schema: protocol.RecordSchema, Name: optional(r.o.name), Argv: r.o.argv,
 		Containment: protocol.ContainmentSubreaper, Leftovers: []protocol.Leftover{},
 		Started: protocol.Time{Time: r.began}, Ended: protocol.Time{Time: r.began},
 	}

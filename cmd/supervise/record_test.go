@@ -233,7 +233,7 @@ func TestDeliver(t *testing.T) {
 	}
 	at := protocol.Time{Time: time.Unix(1e9, 5).UTC()}
 	want := protocol.Record{
-		Schema: "supervise.record/1", Name: new("n"), Argv: []string{"nosuch"}, Started: at, Ended: at,
+		Schema: "supervise.record/1", Version: version(), Name: new("n"), Argv: []string{"nosuch"}, Started: at, Ended: at,
 		Cause: protocol.CauseStartFailed, Leftovers: []protocol.Leftover{}, Error: new("a; b"),
 	}
 	if !reflect.DeepEqual(got, want) {

@@ -6,13 +6,18 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// bomb measures how long it takes to end a job that forks as fast as the kernel lets it: from closing the input of its main
-// process, which then exits, to the exit of supervise. The user who forks is another one, because RLIMIT_NPROC does not
+// bombing is how long a fork bomb may go on before the end begins. It hits its limit within a fraction of that.
+const bombing = 3 * time.Second
+
+// bomb measures how long it takes to end a job that forks as fast as the kernel lets it: from the time-out of the job to
+// the exit of supervise. (The exit of its main process would not do as the beginning: the main process has to get a
+// processor for that, of which it has a thousandth.) The user who forks is another one, because RLIMIT_NPROC does not
 // bind root. All of it happens in a cgroup of the bench, and ends with it whatever supervise does.
 func (b *bench) bomb() error {
 	uid, ok := spareUID()
@@ -50,18 +55,29 @@ func (b *bench) bomb() error {
 }
 
 func (b *bench) endBomb(contain string, uid, limit int) (time.Duration, error) {
+	begin := time.Now()
 	s, err := b.spawnReady([]string{
-		b.supervise, "run", "--contain", contain, "--",
+		b.supervise, "run", "--contain", contain, "--timeout", bombing.String(), "--grace", "0s", "--",
 		b.adversary, "bomb", "-count", strconv.Itoa(limit), "-uid", strconv.Itoa(uid),
 	})
 	if err != nil {
 		return 0, err
 	}
-	took, err := b.finishTimed(s)
+	if ready := time.Since(begin); ready > bombing {
+		return 0, errors.Join(fmt.Errorf("the bomb was ready after %v only", ready), b.finish(s))
+	}
+	stuck := time.AfterFunc(endLimit, func() { syscall.Kill(s.pid, syscall.SIGKILL) })
+	defer stuck.Stop()
+	status, err := wait(s.pid)
+	took := time.Since(begin) - bombing
+	s.close()
+	if err == nil && (!status.Exited() || status.ExitStatus() != 124) {
+		err = fmt.Errorf("supervise ended with status %#x, not with that of a time-out", uint32(status))
+	}
 	if left := processesOf(uid); len(left) > 0 {
 		err = errors.Join(err, fmt.Errorf("processes left: %v", left))
 	}
-	return took, err
+	return took, errors.Join(err, b.ground.clear(s.dir))
 }
 
 // spareUID is a user that nobody is.

@@ -22,6 +22,7 @@ type specimen struct {
 	pid int
 	dir string // its cgroup, "" without
 	end *os.File
+	out *os.File // what it prints, if anybody cares
 }
 
 // spawn starts argv in a fresh cgroup with the given descriptors as fd 0 and 1, and closes them here.
@@ -59,13 +60,13 @@ func (b *bench) spawnReady(argv []string) (*specimen, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer outR.Close()
 	s, err := b.spawn(argv, inR, outW)
 	if err != nil {
 		inW.Close()
+		outR.Close()
 		return nil, err
 	}
-	s.end = inW
+	s.end, s.out = inW, outR
 	outR.SetReadDeadline(time.Now().Add(startLimit))
 	if _, err := outR.Read(make([]byte, 1)); err != nil {
 		return nil, errors.Join(fmt.Errorf("waiting for %q to be ready: %w", argv, err), b.finish(s))
@@ -150,14 +151,22 @@ func (b *bench) finish(s *specimen) error {
 	return err
 }
 
+// close lets go of our ends, which ends those that wait for it.
+func (s *specimen) close() {
+	for _, f := range []*os.File{s.end, s.out} {
+		if f != nil {
+			f.Close()
+		}
+	}
+}
+
 // finishTimed takes the time from closing its input to its end.
 func (b *bench) finishTimed(s *specimen) (time.Duration, error) {
 	stuck := time.AfterFunc(endLimit, func() { syscall.Kill(s.pid, syscall.SIGKILL) })
 	defer stuck.Stop()
 	begin := time.Now()
-	if s.end != nil {
-		s.end.Close()
-	} else {
+	s.close()
+	if s.end == nil {
 		syscall.Kill(s.pid, syscall.SIGTERM)
 	}
 	_, err := wait(s.pid)

@@ -215,6 +215,7 @@ func (s *Supervisor) signal(sig unix.Signal) {
 		s.end(protocol.CauseKilled, nil)
 		return
 	}
+	s.reap() // a signal for a process that is a zombie already would be lost
 	for _, j := range s.jobs {
 		j.forward(sig)
 	}

@@ -164,8 +164,12 @@ func TestForkBomb(t *testing.T) {
 		"main":      func(p *proc) int { return p.printedPid("main") },
 		"supervise": (*proc).pid,
 	}
+	counts := []int{200, 1000}
+	if testing.Short() {
+		counts = counts[:1]
+	}
 	forEachContainment(t, func(t *testing.T, c containment) {
-		for _, count := range []int{200, 1000} {
+		for _, count := range counts {
 			for name, victim := range shot {
 				t.Run(fmt.Sprintf("%d/kill %s", count, name), func(t *testing.T) {
 					took := bombAway(t, c, count, victim)

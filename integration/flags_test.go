@@ -21,7 +21,7 @@ func TestUsageErrors(t *testing.T) {
 		{[]string{"run", "--leftover=kill", "true"}, "--leftovers"},
 		{[]string{"run", "--leftover", "kill", "true"}, "--leftovers"},
 		{[]string{"run", "--timout", "1s", "true"}, "--timeout"},
-		{[]string{"run", "--sumary", "true"}, "--summary"},
+		{[]string{"run", "--summry", "true"}, "--summary"},
 		{[]string{"run", "--noguard", "true"}, "--no-guard"},
 		{[]string{"run", "--cgrup=x", "true"}, "--cgroup"},
 		{[]string{"run", "--xyzzyplugh", "true"}, "--xyzzyplugh"},

@@ -110,7 +110,7 @@ func shortChild(spec seedSpec) error {
 		return err
 	}
 	if readErr != nil || status != 0 || len(events) != 1 || events[0].code != cldExited || events[0].status != 7 {
-		return fmt.Errorf("events %v, status %#x, %v", events, uint32(status), readErr)
+		return fmt.Errorf("events %v, status %#x, %w", events, uint32(status), readErr)
 	}
 	return nil
 }

@@ -106,14 +106,14 @@ func killCanary(fd int) error {
 	}
 	var msg [256]byte
 	if n, err := syscall.Read(fd, msg[:]); err != nil || n != 4 {
-		return fmt.Errorf("waiting for the canary's pid: %d bytes, %v", n, err)
+		return fmt.Errorf("waiting for the canary's pid: %d bytes, %w", n, err)
 	}
 	request := binary.NativeEndian.AppendUint32(msg[:4:4], uint32(syscall.SIGKILL))
 	if _, err := syscall.Write(fd, request); err != nil {
 		return err
 	}
 	if n, err := syscall.Read(fd, msg[:]); err != nil || n != 128 {
-		return fmt.Errorf("waiting for the canary's event: %d bytes, %v", n, err)
+		return fmt.Errorf("waiting for the canary's event: %d bytes, %w", n, err)
 	}
 	return nil
 }

@@ -24,10 +24,6 @@ func (d *dir) kill() error {
 	return err
 }
 
-// Hold begins to freeze the job, for a look at leisure before Kill, which ends
-// frozen processes too.
-func (j *Job) Hold() error { return j.node.write("cgroup.freeze", "1") }
-
 // Signal sends sig to every process of the job. The job is frozen meanwhile, so
 // that a process which is just being forked cannot be missed.
 func (j *Job) Signal(sig unix.Signal) error { return j.node.signal(sig) }

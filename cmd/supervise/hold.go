@@ -135,8 +135,14 @@ func (h *hold) path() string {
 	return h.job.Path()
 }
 
-// Hold implements supervisor.Holder.
-func (h *hold) Hold() error { return h.Containment.(supervisor.Holder).Hold() }
+// Hold implements supervisor.Holder: in the fallback Kill would begin with it
+// anyway; to freeze a cgroup costs more than to kill it.
+func (h *hold) Hold() error {
+	if h.job != nil {
+		return nil
+	}
+	return h.tree.Hold()
+}
 
 // Procs implements supervisor.Lister.
 func (h *hold) Procs() ([]int, error) { return h.Containment.(supervisor.Lister).Procs() }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"os"
 	"strings"
 
@@ -15,7 +16,11 @@ func lookPath(name string) (string, error) {
 		return "", unix.ENOENT
 	}
 	if strings.Contains(name, "/") {
-		return name, executable(name)
+		err := executable(name)
+		if err == errNotExecutable {
+			err = unix.EACCES
+		}
+		return name, err
 	}
 	path, ok := os.LookupEnv("PATH")
 	if !ok {
@@ -31,12 +36,15 @@ func lookPath(name string) (string, error) {
 		if err == nil {
 			return file, nil
 		}
-		if err == unix.EACCES {
-			result = err
+		if err == errNotExecutable { // and not a directory that we may not search: shells pass over those
+			result = unix.EACCES
 		}
 	}
 	return "", result
 }
+
+// errNotExecutable says that there is a file, but not one to execute.
+var errNotExecutable = errors.New("not executable")
 
 // executable checks what execve(2) would refuse.
 func executable(file string) error {
@@ -44,8 +52,8 @@ func executable(file string) error {
 	if err := unix.Stat(file, &st); err != nil {
 		return err
 	}
-	if st.Mode&unix.S_IFMT != unix.S_IFREG {
-		return unix.EACCES
+	if st.Mode&unix.S_IFMT != unix.S_IFREG || unix.Faccessat(unix.AT_FDCWD, file, unix.X_OK, unix.AT_EACCESS) != nil {
+		return errNotExecutable
 	}
-	return unix.Faccessat(unix.AT_FDCWD, file, unix.X_OK, unix.AT_EACCESS)
+	return nil
 }

@@ -5,14 +5,19 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/seed-c1490a04/supervise/protocol"
 )
 
-// maxLeftovers bounds the list: a fork bomb need not be told in full.
-const maxLeftovers = 100
+// The list is bounded, in length and in the time it may hold up the end: a fork
+// bomb need not be told in full.
+const (
+	maxLeftovers = 100
+	listLimit    = 10 * time.Millisecond
+)
 
 // listLeftovers notes who outlived the main process.
 func (j *job) listLeftovers() {
@@ -25,7 +30,11 @@ func (j *job) listLeftovers() {
 		j.fail(err)
 	}
 	j.res.LeftoversTotal = len(pids)
+	began := time.Now()
 	for _, pid := range pids[:min(len(pids), maxLeftovers)] {
+		if len(j.res.Leftovers) > 0 && time.Since(began) > listLimit {
+			return
+		}
 		if l, ok := readLeftover(pid); ok {
 			j.res.Leftovers = append(j.res.Leftovers, l)
 		} else {

@@ -41,6 +41,7 @@ type runner struct {
 	o        *runOptions
 	out      *recordFile
 	began    time.Time
+	caught   *signals.Caught
 	hold     *hold
 	terminal *terminal
 	guarding bool // the job is another supervise, which does what the options say
@@ -52,6 +53,9 @@ func (r *runner) run() int {
 		return r.startFailed(err)
 	}
 	if err := subreaper.Become(); err != nil {
+		return r.startFailed(err)
+	}
+	if r.caught, err = signals.Catch(forwardedSignals); err != nil { // before there is anything to leave behind
 		return r.startFailed(err)
 	}
 	if r.hold, err = choose(r.o); err != nil {
@@ -79,12 +83,8 @@ func (r *runner) spec() supervisor.Spec {
 // supervise runs the job from start to end and gives the hold back. An error
 // means that the job was not started.
 func (r *runner) supervise(file string, argv []string, spec supervisor.Spec) (*supervisor.Result, error) {
-	caught, err := signals.Catch(forwardedSignals)
-	if err != nil {
-		return nil, errors.Join(err, r.hold.Close())
-	}
 	s := &supervisor.Supervisor{
-		Children: caught.Children, Signals: caught.Others, Forward: true,
+		Children: r.caught.Children, Signals: r.caught.Others, Forward: true,
 		Sweep: r.hold.tree.Kill, Watch: r.hold.watch,
 	}
 	r.terminal = findTerminal()

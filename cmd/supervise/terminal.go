@@ -118,9 +118,10 @@ func (t *terminal) stop(sig unix.Signal) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	if sig != unix.SIGSTOP {
-		signals.Default(unix.SIGTSTP)
-		defer signals.Again(unix.SIGTSTP)
+		signals.Ignore(sig) // one stop is enough for us: a second could come after we were continued
 		unix.Kill(0, sig)
+		signals.Default(sig)
+		defer signals.Again(unix.SIGTSTP)
 	}
 	unix.Tgkill(os.Getpid(), unix.Gettid(), sig) // to this very thread: it stops before it returns
 }

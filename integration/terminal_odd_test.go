@@ -7,6 +7,25 @@ import (
 	"testing"
 )
 
+// Somebody else stops and continues the job, and not the keyboard.
+func TestTerminalStoppedFromOutside(t *testing.T) {
+	forEachPrefix(t, func(t *testing.T, prefix []string) {
+		s := newBox(t).shell()
+		pid := s.start(job(t, prefix))
+		for _, sig := range []syscall.Signal{syscall.SIGSTOP, syscall.SIGTSTP, syscall.SIGTTIN} {
+			s.must(syscall.Kill(pid, sig))
+			s.see("Stopped")
+			s.see(prompt)
+			s.wantForeground(s.pid())
+			s.keys("fg\n")
+			s.see("continued")
+			s.eventually("the job is in the foreground", func() bool { return s.foreground() != s.pid() })
+		}
+		s.interrupt(pid)
+		s.leave()
+	})
+}
+
 // A job that reads in a pipeline whose end is not the terminal.
 func TestTerminalPipelineReads(t *testing.T) {
 	forEachPrefix(t, func(t *testing.T, prefix []string) {

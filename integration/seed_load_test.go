@@ -223,3 +223,22 @@ func TestSeedKillDoesNotWaitForOwner(t *testing.T) {
 		s.wantExit(0)
 	})
 }
+
+// An owner that has never read goes away: what it has not read is not waited for.
+func TestSeedOwnerLeavesUnread(t *testing.T) {
+	forEachContainment(t, func(t *testing.T, c containment) {
+		for _, via := range []transport{seqpacket, stream, pipes} {
+			t.Run(string(via), func(t *testing.T) {
+				s := newBox(t).startSeed(c, via, seedSpec{Children: slices.Repeat([][]string{sleeper}, 1000)})
+				s.kill(s.pids[0])
+				for _, pid := range s.pids[1:900] {
+					s.must(syscall.Kill(pid, syscall.SIGTERM))
+					s.must(waitPid(pid, startDeadline))
+				}
+				s.must(s.requests.Close())
+				s.events.Close()
+				s.wait().wantCode(0)
+			})
+		}
+	})
+}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 
@@ -133,6 +134,15 @@ func (h *hold) path() string {
 		return ""
 	}
 	return h.job.Path()
+}
+
+// Start implements supervisor.Containment.
+func (h *hold) Start(path string, argv []string, attr *syscall.ProcAttr) (pid int, err error) {
+	pid, err = h.Containment.Start(path, argv, attr)
+	if err == nil && attr.Sys.Setpgid {
+		h.tree.Group = pid
+	}
+	return pid, err
 }
 
 // Hold implements supervisor.Holder: in the fallback Kill would begin with it

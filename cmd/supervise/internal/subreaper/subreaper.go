@@ -26,6 +26,10 @@ import (
 type Tree struct {
 	Spare []int // children that are ours and not the job's: the guardian
 
+	// Group, if not 0, is a process group in which there is nobody but the job: it
+	// is stopped whole, by one system call, which is what counts against a fork bomb.
+	Group int
+
 	mark Mark // if set, the processes that bear it instead of the descendants
 }
 
@@ -103,7 +107,7 @@ func (t *Tree) rush() {
 	if t.mark != 0 {
 		return
 	}
-	seen := map[int]bool{}
+	seen, groupStopped := map[int]bool{}, false
 	buf := make([]byte, 32<<10)
 	for found := true; found && len(seen) < 1<<20; {
 		found = false
@@ -117,6 +121,9 @@ func (t *Tree) rush() {
 			if !seen[pid] {
 				seen[pid], found = true, true
 				unix.Kill(pid, unix.SIGSTOP)
+				if group, err := unix.Getpgid(pid); err == nil && group == t.Group && !groupStopped {
+					groupStopped = unix.Kill(-group, unix.SIGSTOP) == nil
+				}
 			}
 			todo = append(todo, firstChildren(pid, buf)...)
 		}

@@ -332,6 +332,7 @@ func TestWatcher(t *testing.T) {
 
 // TestAdopt moves a tree that forks all the time.
 func TestAdopt(t *testing.T) {
+	j := newJob(t)
 	r, w, _ := os.Pipe()
 	pid, err := syscall.ForkExec("/bin/sh", []string{"sh", "-c", "echo ready; while :; do (true; true); done"},
 		&syscall.ProcAttr{Env: os.Environ(), Files: []uintptr{0, w.Fd(), 2}})
@@ -341,7 +342,6 @@ func TestAdopt(t *testing.T) {
 	}
 	bufio.NewReader(r).ReadString('\n')
 	r.Close()
-	j := newJob(t)
 	each := func(move func(int) (bool, error)) error {
 		for range 1000 {
 			again := false

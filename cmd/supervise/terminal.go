@@ -3,6 +3,8 @@ package main
 import (
 	"os"
 	"runtime"
+	"strconv"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -117,13 +119,38 @@ func (t *terminal) Suspend(pid int, sig unix.Signal) {
 func (t *terminal) stop(sig unix.Signal) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	if sig != unix.SIGSTOP {
-		signals.Ignore(sig) // one stop is enough for us: a second could come after we were continued
-		unix.Kill(0, sig)
-		signals.Default(sig)
-		defer signals.Again(unix.SIGTSTP)
+	signals.Default(unix.SIGCONT) // the caller continues the job; a second SIGCONT would undo the next Ctrl-Z
+	defer signals.Again(unix.SIGCONT)
+	if sig == unix.SIGSTOP {
+		unix.Tgkill(os.Getpid(), unix.Gettid(), sig) // to this very thread: it stops before it returns
+		return
 	}
-	unix.Tgkill(os.Getpid(), unix.Gettid(), sig) // to this very thread: it stops before it returns
+	if sig == unix.SIGTSTP {
+		signals.Default(sig)
+		defer signals.Again(sig)
+	}
+	// One signal for all of the group, us included: a SIGCONT that comes at once
+	// then undoes it for all alike, where a second stop of our own would stay.
+	// Another thread may take it, and this one goes on until it has.
+	unix.Kill(0, sig)
+	for pending(sig) {
+		nap()
+	}
+	nap()
+}
+
+func nap() { unix.Nanosleep(&unix.Timespec{Nsec: 200_000}, nil) }
+
+// pending says whether a signal to this process was taken by none of its threads yet.
+func pending(sig unix.Signal) bool {
+	b, _ := os.ReadFile("/proc/self/status")
+	for line := range strings.Lines(string(b)) {
+		if set, ok := strings.CutPrefix(line, "ShdPnd:"); ok {
+			n, _ := strconv.ParseUint(strings.TrimSpace(set), 16, 64)
+			return n&(1<<(sig-1)) != 0
+		}
+	}
+	return false
 }
 
 // Resume implements supervisor.Terminal.

@@ -13,64 +13,38 @@ import (
 // kernel sends them late (by more than 10 ms for a process that lives shorter
 // than that) and rarely not at all, so read Empty after Watch, after every hint,
 // and after every wait.
-type Watcher struct {
-	// C receives the key of a job whose cgroup.events changed. It must be read
-	// until Close, which closes it.
-	C    <-chan int
-	file *os.File
-}
+type Watcher struct{ fd int }
 
-// NewWatcher starts a watcher: one descriptor and one goroutine, both ended by
-// Close. EMFILE: the user has no inotify instance left (128 by default).
+// NewWatcher makes a watcher: one descriptor, to be closed. EMFILE: the user has
+// no inotify instance left (128 by default).
 func NewWatcher() (*Watcher, error) {
 	fd, err := unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK)
 	if err != nil {
 		return nil, os.NewSyscallError("inotify_init1", err)
 	}
-	c := make(chan int)
-	w := &Watcher{C: c, file: os.NewFile(uintptr(fd), "inotify")} // non-blocking: parked in the runtime's poller
-	go w.run(c)
-	return w, nil
+	return &Watcher{fd}, nil
 }
 
 // Watch adds a job and returns its key. The watch ends with the directory.
 func (w *Watcher) Watch(j *Job) (key int, err error) {
 	path := "/proc/self/fd/" + strconv.Itoa(j.node.fd) + "/cgroup.events"
-	conn, err := w.file.SyscallConn()
-	if err != nil {
-		return 0, err
-	}
-	ctlErr := conn.Control(func(fd uintptr) {
-		key, err = unix.InotifyAddWatch(int(fd), path, unix.IN_MODIFY)
-	})
-	if ctlErr != nil {
-		return 0, ctlErr
-	}
+	key, err = unix.InotifyAddWatch(w.fd, path, unix.IN_MODIFY)
 	return key, os.NewSyscallError("inotify_add_watch", err)
 }
 
-// Close ends the watcher and waits for its goroutine.
-func (w *Watcher) Close() error {
-	err := w.file.Close()
-	for range w.C {
-	}
-	return err
+// FD returns a descriptor that is readable (poll(2)) when Read has something.
+func (w *Watcher) FD() int { return w.fd }
+
+// Read returns the keys of jobs whose cgroup.events changed, without waiting.
+// There may be more of them.
+func (w *Watcher) Read() (keys []int) {
+	buf := make([]byte, 4096)
+	n, _ := unix.Read(w.fd, buf)
+	return parseInotify(buf[:max(n, 0)])
 }
 
-// run hands on events until the descriptor is closed.
-func (w *Watcher) run(c chan<- int) {
-	defer close(c)
-	buf := make([]byte, 4096)
-	for {
-		n, err := w.file.Read(buf)
-		if err != nil {
-			return
-		}
-		for _, key := range parseInotify(buf[:n]) {
-			c <- key
-		}
-	}
-}
+// Close ends the watcher.
+func (w *Watcher) Close() error { return unix.Close(w.fd) }
 
 // parseInotify takes the watch descriptors of the modifications out of a buffer
 // of struct inotify_event (inotify(7)):

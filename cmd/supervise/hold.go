@@ -113,7 +113,7 @@ func clean(args []string) error {
 }
 
 // watch is the supervisor's Watch.
-func (h *hold) watch(supervisor.Containment) (<-chan int, error) {
+func (h *hold) watch(supervisor.Containment) (supervisor.Watcher, error) {
 	if h.job == nil {
 		return nil, nil
 	}
@@ -125,7 +125,7 @@ func (h *hold) watch(supervisor.Containment) (<-chan int, error) {
 		h.watcher = w
 	}
 	_, err := h.watcher.Watch(h.job)
-	return h.watcher.C, err
+	return h.watcher, err
 }
 
 // path is the job's cgroup, "" in the fallback.

@@ -12,6 +12,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"runtime"
 	"runtime/debug"
 	"strings"
 
@@ -31,6 +32,10 @@ const (
 	exitNotFound      = 127 // there is no such command
 	exitSignal        = 128 // plus the signal that ended the main process
 )
+
+// One thread does everything: signals to the process wake the one that sleeps in
+// poll(2), and all children are that thread's.
+func init() { runtime.LockOSThread() }
 
 func main() {
 	cgroup.Init()

@@ -45,6 +45,8 @@ type runner struct {
 	hold     *hold
 	terminal *terminal
 	guarding bool // the job is another supervise, which does what the options say
+
+	ownerGone func() // nil: the job ends
 }
 
 func (r *runner) run() int {
@@ -84,13 +86,13 @@ func (r *runner) spec() supervisor.Spec {
 // means that the job was not started.
 func (r *runner) supervise(file string, argv []string, spec supervisor.Spec) (*supervisor.Result, error) {
 	s := &supervisor.Supervisor{
-		Children: r.caught.Children, Signals: r.caught.Others, Forward: true,
-		Sweep: r.hold.tree.Kill, Watch: r.hold.watch,
+		Signals: r.caught, Forward: true,
+		Sweep: r.hold.tree.Kill, Watch: r.hold.watch, Idle: giveBackStartUp,
 	}
 	r.terminal = findTerminal()
 	spec.Path, spec.Argv, spec.Attr, s.Terminal = file, argv, r.attr(), r.terminal
-	if r.o.owner >= 0 && !r.guarding {
-		s.Owner.Gone = awaitHangup(r.o.owner)
+	if r.o.owner >= 0 {
+		s.Owner = &supervisor.Owner{In: r.o.owner, Out: -1, Mute: true, Gone: r.ownerGone}
 	}
 	if err := r.start(s, spec); err != nil {
 		return nil, errors.Join(err, r.hold.Close())
@@ -149,12 +151,7 @@ func (r *runner) guardedBySupervise() int {
 	if err != nil {
 		return r.startFailed(err)
 	}
-	if r.o.owner >= 0 {
-		go func() { // ends with the owner, or the process
-			drain(r.o.owner)
-			unix.Close(ours)
-		}()
-	}
+	r.ownerGone = func() { unix.Close(ours) } // hand it on
 	if r.out.fd > 2 {
 		unix.FcntlInt(uintptr(r.out.fd), unix.F_SETFD, 0) // the inner one writes the record
 	}
@@ -182,31 +179,6 @@ func ownerPipe() (read, write int, err error) {
 	}
 	_, err = unix.FcntlInt(uintptr(p[0]), unix.F_SETFD, 0)
 	return p[0], p[1], os.NewSyscallError("fcntl", err)
-}
-
-// awaitHangup returns a channel that gets a value when the other end of a
-// descriptor is closed. Its goroutine ends then, or with the process.
-func awaitHangup(fd int) <-chan error {
-	gone := make(chan error, 1)
-	go func() {
-		gone <- drain(fd)
-	}()
-	return gone
-}
-
-// drain reads until the end, which is all that an owner can say here.
-func drain(fd int) error {
-	buf := make([]byte, 4096)
-	for {
-		n, err := unix.Read(fd, buf)
-		switch {
-		case err == unix.EINTR:
-		case err == unix.EAGAIN:
-			unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, -1)
-		case n <= 0:
-			return nil // end of file; or ECONNRESET and the like, which is the same to us
-		}
-	}
 }
 
 // finish delivers the record, then the exit status.

@@ -24,7 +24,25 @@ type twin struct {
 	closing    [maxGaps][2]uintptr // ranges of descriptors, first and last; {0, 0} are unused
 	argv       [4]*byte
 	envv       [1]*byte
-	all, old   uint64 // signal masks: every signal, and what it was
+	args       [3][maxArg]byte // what argv points to
+	all, old   uint64          // signal masks: every signal, and what it was
+	heap       [2]uintptr      // first and last byte of the part of the heap that is in use
+}
+
+// plan is the twin's. It is no part of the heap, which the twin gives back.
+var plan twin
+
+const (
+	maxArg    = 32
+	arenaSize = 64 << 20 // the heap grows in arenas of this size; runtime/malloc.go, heapArenaBytes
+	stackRoom = 32 << 10 // kept on both sides of what is surely on the twin's stack
+)
+
+// inUse returns the arena in which Go's heap, and so a goroutine's stack, is for as
+// long as there is only one.
+func inUse() [2]uintptr {
+	here := uintptr(unsafe.Pointer(new([64]byte))) &^ (arenaSize - 1)
+	return [2]uintptr{here, here + arenaSize - 1}
 }
 
 var (
@@ -67,6 +85,11 @@ func watch(t *twin) {
 		closeRange(t.closing[i][0], t.closing[i][1])
 	}
 	var b byte
+	keep := uintptr(unsafe.Pointer(&b)) &^ 0xffff                 // a page of up to 64 KiB
+	if t.heap[0]+stackRoom < keep && keep+stackRoom < t.heap[1] { // else the stack is elsewhere: leave it all
+		syscall.RawSyscall(unix.SYS_MADVISE, t.heap[0], keep-stackRoom-t.heap[0], unix.MADV_DONTNEED)
+		syscall.RawSyscall(unix.SYS_MADVISE, keep+1<<16+stackRoom, t.heap[1]+1-(keep+1<<16+stackRoom), unix.MADV_DONTNEED)
+	}
 	n, errno := uintptr(0), syscall.EINTR
 	for errno == syscall.EINTR {
 		n, _, errno = syscall.RawSyscall(unix.SYS_READ, t.pipe, uintptr(unsafe.Pointer(&b)), 1)

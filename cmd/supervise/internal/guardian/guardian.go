@@ -12,7 +12,6 @@ import (
 	"fmt"
 	"os"
 	"slices"
-	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -56,7 +55,8 @@ func Start(p Plan) (*Guardian, error) {
 
 // layOut puts into memory all that the twin will need, for it cannot allocate.
 func (p *Plan) layOut(pipe int) (*twin, error) {
-	t := &twin{all: ^uint64(0), pipe: uintptr(pipe), kill: uintptr(p.Kill)}
+	t := &plan
+	*t = twin{all: ^uint64(0), pipe: uintptr(pipe), kill: uintptr(p.Kill), heap: inUse()}
 	keep := []int{pipe}
 	for i, fd := range [...]int{p.Kill, p.Keep[0], p.Keep[1]} {
 		if fd >= 0 {
@@ -67,12 +67,13 @@ func (p *Plan) layOut(pipe int) (*twin, error) {
 		}
 	}
 	t.closing = gaps(keep)
-	argv, err := syscall.SlicePtrFromStrings(append([]string{cleanerName}, p.Args[:]...))
-	if err != nil {
-		return nil, err
+	for i, arg := range [...]string{cleanerName, p.Args[0], p.Args[1]} {
+		if n := copy(t.args[i][:maxArg-1], arg); n < len(arg) {
+			return nil, fmt.Errorf("the guardian's argument %q is too long", arg)
+		}
+		t.argv[i] = &t.args[i][0]
 	}
-	copy(t.argv[:], argv) // an environment it has none
-	return t, nil
+	return t, nil // an environment it has none
 }
 
 // gaps returns the ranges of descriptors around those to keep.

@@ -1,15 +1,55 @@
-// Package signals hands the signals sent to this process to one goroutine.
+// Package signals turns the signals sent to this process into something to poll.
 package signals
 
-import "golang.org/x/sys/unix"
+import (
+	"encoding/binary"
+	"fmt"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// infoSize is the size of a siginfo_t (SI_MAX_SIZE).
+const infoSize = 128
 
 // Caught is where signals arrive.
 type Caught struct {
-	// Children has a value whenever SIGCHLD has come since it was last read.
-	Children <-chan struct{}
-	// Others has the rest, in order.
-	Others <-chan unix.Signal
+	fd int // the read end of a pipe of siginfo_t
 }
 
-// queueSize is how many signals wait for a busy loop before the reader does.
-const queueSize = 16
+// FD returns a descriptor that is readable when signals have arrived.
+func (c *Caught) FD() int { return c.fd }
+
+// Read takes signals, in order, at most 32; none if there are none. Several
+// SIGCHLD may have become one.
+func (c *Caught) Read() []unix.Signal {
+	var buf [32 * infoSize]byte
+	n, _ := unix.Read(c.fd, buf[:]) // the kernel writes each siginfo_t whole
+	var list []unix.Signal
+	for info := buf[:max(n, 0)]; len(info) >= infoSize; info = info[infoSize:] {
+		list = append(list, unix.Signal(binary.NativeEndian.Uint32(info))) // si_signo is at offset 0
+	}
+	return list
+}
+
+// Catch catches SIGCHLD and the given signals for the rest of the process's
+// life; call it once. A signal that is ignored stays ignored, for the job to
+// inherit (Go's runtime leaves only SIGHUP and SIGINT as they were).
+func Catch(signals []unix.Signal) (*Caught, error) {
+	var pipe [2]int
+	if err := unix.Pipe2(pipe[:], unix.O_CLOEXEC|unix.O_NONBLOCK); err != nil { // a handler must not block
+		return nil, os.NewSyscallError("pipe2", err)
+	}
+	unix.FcntlInt(uintptr(pipe[1]), unix.F_SETPIPE_SZ, 1<<20) // room for 8192, if we may
+	setPipe(pipe[1])
+	for _, sig := range append([]unix.Signal{unix.SIGCHLD}, signals...) {
+		ignored, err := isIgnored(sig)
+		if !ignored && err == nil {
+			err = Again(sig)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("catching signal %d: %w", sig, err)
+		}
+	}
+	return &Caught{pipe[0]}, nil
+}

@@ -94,7 +94,7 @@ type job struct {
 	main    int // pid, 0 if there is no main process
 	exit    *protocol.Event
 	cause   protocol.Cause // "" until something but the main process decides
-	timer   *time.Timer
+	until   time.Time      // the deadline of the state; zero: none
 	started time.Time
 	res     Result
 	stuck   []int
@@ -213,28 +213,18 @@ func (j *job) enter(next state) {
 	if empty, err := j.Containment.Empty(); empty || err != nil || j.s.Watch == nil {
 		return
 	}
-	hints, err := j.s.Watch(j.Containment)
+	w, err := j.s.Watch(j.Containment)
 	if err != nil {
 		return // SIGCHLD of the last process does nearly always; killLimit in the rest
 	}
-	j.s.hints = hints
+	j.s.watcher = w
 }
 
-// deadline has expire called after d, instead of any deadline before.
+// deadline has expire called after d, instead of any deadline before; 0: never.
 func (j *job) deadline(d time.Duration) {
-	j.noDeadline()
-	j.timer = time.AfterFunc(d, func() { // the goroutine ends when the loop takes j, or with the loop
-		select {
-		case j.s.expired <- j:
-		case <-j.s.done:
-		}
-	})
-}
-
-func (j *job) noDeadline() {
-	if j.timer != nil {
-		j.timer.Stop()
-		j.timer = nil
+	j.until = time.Time{}
+	if d > 0 {
+		j.until = time.Now().Add(d)
 	}
 }
 
@@ -265,7 +255,7 @@ func (j *job) giveUp() {
 // finish sweeps up what has left the containment, reads the counters while they
 // exist, and removes the containment.
 func (j *job) finish() {
-	j.noDeadline()
+	j.deadline(0)
 	j.state = ended
 	if !j.s.childless && len(j.s.jobs) == 1 && len(j.stuck) == 0 {
 		j.fail(j.s.Sweep())

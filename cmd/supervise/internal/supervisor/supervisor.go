@@ -1,15 +1,14 @@
 // Package supervisor is the core loop: it starts jobs, waits for their
 // processes, tells the owner and ends what is left.
 //
-// One goroutine, the caller of Run, owns all state. Everything else only blocks
-// and sends to it:
+// One goroutine, the caller of Run, owns all state and does everything. It
+// sleeps in one place, poll(2), so that whatever happens costs one wake-up:
 //
-//	SIGCHLD ─────────────┐                       ┌─> events ──> owner
-//	signals to us ───────┤                       │
-//	requests <── owner ──┼──> Run: one select ───┼─> waitid, the only one
-//	owner gone ──────────┤        over jobs      │
-//	cgroup.events ───────┤                       ├─> containment: start, signal, kill
-//	deadlines ───────────┘                       └─> record
+//	signals to us, SIGCHLD ──┐           ┌─> waitid, the only one ──> events ──> owner
+//	requests, owner gone ────┼─> poll ───┼─> containment: start, signal, kill
+//	cgroup.events ───────────┤   │       │
+//	owner can take events ───┘   │       └─> record
+//	                          deadlines
 //
 // Backpressure: an event that the owner has not taken yet stops the reaping, not
 // the loop. The kernel keeps the zombies and their statuses, so an owner that
@@ -35,17 +34,16 @@ import (
 	"github.com/seed-c1490a04/supervise/protocol"
 )
 
-// An Owner is whoever started us: the channels that lead to it. The zero value
-// is an owner that neither asks nor listens, nor goes away.
-type Owner struct {
-	// Requests to send signals to children.
-	Requests <-chan protocol.Request
-	// Gone receives one value when the owner has: nil, or what it did wrong.
-	Gone <-chan error
-	// Events takes the status changes of all children, unbuffered.
-	Events chan<- protocol.Event
-	// Deaf is closed when nobody will read events any more.
-	Deaf <-chan struct{}
+// Signals are those sent to this process: see package signals.
+type Signals interface {
+	FD() int             // readable when there are any
+	Read() []unix.Signal // takes some of them, without waiting
+}
+
+// A Watcher gives hints that containments may have become empty.
+type Watcher interface {
+	FD() int     // readable when there are any
+	Read() []int // takes some of them, without waiting
 }
 
 // A Terminal shares the controlling terminal with the job.
@@ -59,25 +57,24 @@ type Terminal interface {
 
 // A Supervisor runs jobs. Set the fields before Start.
 type Supervisor struct {
-	Owner    Owner
-	Children <-chan struct{}    // a value for SIGCHLD, or for several
-	Signals  <-chan unix.Signal // the others that were sent to us
-	Forward  bool               // they go to the main processes; else each ends all jobs
-	Terminal Terminal           // nil: none
+	Owner    *Owner   // nil: none
+	Signals  Signals  // nil: none
+	Forward  bool     // they go to the main processes; else each ends all jobs
+	Terminal Terminal // nil: none
 
 	// Sweep ends descendants that are in no containment; it returns when all are dead.
 	Sweep func() error
-	// Watch asks for hints, on a channel that may be the same for all jobs, that
-	// a containment may have become empty. It is called when one is waited for.
-	Watch func(Containment) (<-chan int, error)
+	// Watch asks for hints about a containment, all by the same watcher. It is
+	// called when the end of one is waited for; nil: there are none.
+	Watch func(Containment) (Watcher, error)
+	// Idle is called once, when nothing has happened for idleAfter.
+	Idle func()
 
-	jobs        map[int]*job // by pid of the main process; 0: the job without one
-	undelivered *protocol.Event
-	childless   bool // waitid said ECHILD
-	reaped      int
-	hints       <-chan int
-	expired     chan *job
-	done        chan struct{} // closed when Run returns, for timers that fire late
+	jobs      map[int]*job // by pid of the main process; 0: the job without one
+	childless bool         // waitid said ECHILD
+	reaped    int
+	watcher   Watcher
+	idled     bool
 }
 
 // Start runs a job's main process. Call it from the goroutine that calls Run.
@@ -93,56 +90,62 @@ func (s *Supervisor) Start(spec Spec) error {
 	}
 	if s.jobs == nil {
 		s.jobs = map[int]*job{}
-		s.expired, s.done = make(chan *job), make(chan struct{})
 	}
 	s.jobs[j.main] = j
-	if spec.Timeout > 0 {
-		j.deadline(spec.Timeout)
-	}
+	j.deadline(spec.Timeout)
 	return nil
 }
 
 // Run returns when all jobs have ended and every event is delivered. The results
 // are in the order of no particular kind.
 func (s *Supervisor) Run() []Result {
-	defer close(s.done)
+	if s.Owner != nil {
+		s.Owner.open()
+	}
 	s.reap() // a child may have ended before anybody listened for SIGCHLD
 	for s.busy() {
-		var event protocol.Event
-		var events chan<- protocol.Event // nil, which blocks, while there is nothing to deliver
-		if s.undelivered != nil {
-			events, event = s.Owner.Events, *s.undelivered
-		}
-		select {
-		case <-s.Children:
-			s.reap()
-		case sig := <-s.Signals:
-			s.signal(sig)
-		case r := <-s.Owner.Requests:
-			s.request(r)
-		case err := <-s.Owner.Gone:
-			s.Owner.Gone, s.Owner.Requests = nil, nil
-			s.end(protocol.CauseOwnerGone, err)
-		case events <- event:
-			s.undelivered = nil
-			s.reap()
-		case <-s.Owner.Deaf:
-			s.deafen()
-		case _, open := <-s.hints:
-			if !open {
-				s.hints = nil
+		happened := s.wait()
+		if happened.signals {
+			for _, sig := range s.Signals.Read() {
+				s.signal(sig)
 			}
-			s.settle()
-		case j := <-s.expired:
-			j.expire()
+			s.reap()
 		}
+		if happened.requests {
+			requests, err := s.Owner.read()
+			for _, r := range requests {
+				s.request(r)
+			}
+			if s.Owner.gone {
+				s.ownerGone(err)
+			}
+		}
+		if happened.writable && s.Owner.flush() {
+			s.reap()
+		}
+		if happened.hints {
+			s.watcher.Read()
+			s.settle()
+		}
+		s.expire()
 	}
 	return s.results()
 }
 
+// ownerGone ends all jobs, whose owner has gone; err is what it did wrong.
+func (s *Supervisor) ownerGone(err error) {
+	if s.Owner.Gone != nil {
+		s.Owner.Gone()
+		return
+	}
+	s.end(protocol.CauseOwnerGone, err)
+}
+
 // deafen gives up delivering events.
 func (s *Supervisor) deafen() {
-	s.Owner.Deaf, s.Owner.Events, s.undelivered = nil, nil, nil
+	if s.Owner != nil {
+		s.Owner.deafen()
+	}
 	s.reap()
 }
 
@@ -165,12 +168,15 @@ func (s *Supervisor) busy() bool {
 	for _, j := range s.jobs {
 		stuck = stuck || len(j.stuck) > 0
 	}
-	return s.undelivered != nil || !s.childless && !stuck
+	return s.undelivered() || !s.childless && !stuck
 }
+
+// undelivered says whether an event waits for the owner to take it.
+func (s *Supervisor) undelivered() bool { return s.Owner != nil && s.Owner.undelivered() }
 
 // reap takes statuses from the kernel for as long as they can be delivered.
 func (s *Supervisor) reap() {
-	for s.undelivered == nil {
+	for !s.undelivered() {
 		event, err := waitChild()
 		if err != nil {
 			s.childless = err == unix.ECHILD
@@ -183,8 +189,8 @@ func (s *Supervisor) reap() {
 
 // status handles one change of a child's status.
 func (s *Supervisor) status(e *protocol.Event) {
-	if s.Owner.Events != nil {
-		s.undelivered = e
+	if s.Owner != nil {
+		s.Owner.tell(e)
 	}
 	j := s.jobs[e.PID()]
 	switch {
@@ -208,6 +214,9 @@ func (s *Supervisor) settle() {
 // signal handles a signal that was sent to us. If signals end all jobs, one that
 // comes when all have ended means not to wait for a silent owner either.
 func (s *Supervisor) signal(sig unix.Signal) {
+	if sig == unix.SIGCHLD {
+		return // the caller reaps, whatever it was
+	}
 	if !s.Forward {
 		if s.allEnded() {
 			s.deafen()

@@ -1,7 +1,9 @@
 package supervisor
 
 import (
+	"encoding/binary"
 	"errors"
+	"io"
 	"os"
 	"runtime"
 	"slices"
@@ -78,7 +80,7 @@ func (g *group) Procs() (pids []int, err error) {
 func newTest(t *testing.T) (*Supervisor, *group) {
 	g := &group{t: t}
 	s := &Supervisor{
-		Children: caught.Children, Signals: caught.Others, Forward: true,
+		Signals: caught, Forward: true,
 		Sweep: func() error { return g.Kill() },
 	}
 	t.Cleanup(func() {
@@ -172,28 +174,62 @@ func TestForward(t *testing.T) {
 	}
 }
 
+// connect gives s an owner at the other end of two pipes.
+func connect(t *testing.T, s *Supervisor) (requests, events *os.File) {
+	t.Helper()
+	in, requests, err1 := os.Pipe()
+	events, out, err2 := os.Pipe()
+	if err := errors.Join(err1, err2); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		for _, f := range []*os.File{in, out, requests, events} {
+			f.Close()
+		}
+	})
+	s.Owner = &Owner{In: int(in.Fd()), Out: int(out.Fd())}
+	return requests, events
+}
+
 func TestOwnerGone(t *testing.T) {
-	for _, wrong := range []error{nil, errors.New("rubbish")} {
+	for _, said := range []string{"", "rubbish"} {
 		s, g := newTest(t)
-		gone := make(chan error, 1)
-		gone <- wrong
-		s.Owner.Gone = gone
+		requests, _ := connect(t, s)
+		requests.WriteString(said)
+		requests.Close()
 		r := run(t, s, shell(g, "exec sleep 100"))
-		if r.Cause != protocol.CauseOwnerGone || !errors.Is(r.Err, wrong) || r.Exit.Status() != 9 {
-			t.Errorf("cause %s, error %v, exit %d", r.Cause, r.Err, r.Exit.Status())
+		if r.Cause != protocol.CauseOwnerGone || (r.Err == nil) != (said == "") || r.Exit.Status() != 9 {
+			t.Errorf("%q: cause %s, error %v, exit %d", said, r.Cause, r.Err, r.Exit.Status())
 		}
 	}
 }
 
-// TestBackpressure has an owner that reads when all children have ended: until
-// then nothing but the first is reaped, and then every event comes in order.
+// TestMuteOwner: what it says means nothing, and its end what Gone makes of it.
+func TestMuteOwner(t *testing.T) {
+	s, g := newTest(t)
+	requests, _ := connect(t, s)
+	s.Owner.Mute = true
+	s.Owner.Gone = func() { g.Signal(unix.SIGINT) }
+	requests.WriteString("rubbish")
+	requests.Close()
+	if r := run(t, s, shell(g, "exec sleep 100")); r.Exit.Status() != int(unix.SIGINT) || r.Err != nil {
+		t.Errorf("exit %d, %v", r.Exit.Status(), r.Err)
+	}
+}
+
+// TestBackpressure has an owner whose pipe is full: until it reads nothing but the
+// first child is reaped, and then every event comes in order.
 func TestBackpressure(t *testing.T) {
 	const children = 200
 	s, g := newTest(t)
 	runtime.LockOSThread() // the kernel keeps a list of children for each thread, in the order of birth
 	defer runtime.UnlockOSThread()
-	events := make(chan protocol.Event)
-	s.Owner.Events = events
+	_, events := connect(t, s)
+	size, err := unix.FcntlInt(uintptr(s.Owner.Out), unix.F_GETPIPE_SZ, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	unix.Write(s.Owner.Out, make([]byte, size))
 	var pids []int
 	for range children {
 		pid, err := syscall.ForkExec("/bin/true", []string{"true"}, &syscall.ProcAttr{})
@@ -206,21 +242,27 @@ func TestBackpressure(t *testing.T) {
 	if err := s.Start(Spec{Containment: g}); err != nil {
 		t.Fatal(err)
 	}
-	done := make(chan []Result)
-	go func() { done <- s.Run() }()
-	first := <-events
-	got := []int{first.PID()}
-	if _, err := waitid(unix.P_PID, pids[2], unix.WEXITED|unix.WNOWAIT|unix.WNOHANG); err != nil {
-		t.Errorf("the third was reaped though the second was not taken: %v", err)
+	done := make(chan []int)
+	s.Idle = func() { // the loop has done all it can
+		if _, err := waitid(unix.P_PID, pids[1], unix.WEXITED|unix.WNOWAIT|unix.WNOHANG); err != nil {
+			t.Errorf("the second was reaped though the first was not told: %v", err)
+		}
+		go func() { // ends with the events
+			io.ReadFull(events, make([]byte, size))
+			var got []int
+			var e protocol.Event
+			for range children {
+				io.ReadFull(events, e[:])
+				got = append(got, e.PID())
+			}
+			done <- got
+		}()
 	}
-	for len(got) < children {
-		e := <-events
-		got = append(got, e.PID())
-	}
-	if !slices.Equal(got, pids) {
+	r := s.Run()[0]
+	if got := <-done; !slices.Equal(got, pids) {
 		t.Errorf("events of %v, want %v", got, pids)
 	}
-	if r := (<-done)[0]; r.Reaped != children {
+	if r.Reaped != children {
 		t.Errorf("%d reaped", r.Reaped)
 	}
 }
@@ -228,9 +270,8 @@ func TestBackpressure(t *testing.T) {
 // TestDeaf: who is deaf does not hold up the end.
 func TestDeaf(t *testing.T) {
 	s, g := newTest(t)
-	deaf := make(chan struct{})
-	close(deaf)
-	s.Owner.Events, s.Owner.Deaf = make(chan protocol.Event), deaf
+	_, events := connect(t, s)
+	events.Close()
 	if r := run(t, s, shell(g, "exit 0")); r.Cause != protocol.CauseExited {
 		t.Error(r.Cause)
 	}
@@ -239,16 +280,13 @@ func TestDeaf(t *testing.T) {
 // TestRequest signals a child, living or zombie, and nobody else.
 func TestRequest(t *testing.T) {
 	s, g := newTest(t)
-	requests := make(chan protocol.Request)
-	s.Owner.Requests = requests
+	requests, _ := connect(t, s)
 	if err := s.Start(shell(g, "exec sleep 100")); err != nil {
 		t.Fatal(err)
 	}
-	go func() {
-		for _, pid := range []int32{1, -1, 0, int32(os.Getpid()), 1 << 30, int32(g.leader)} {
-			requests <- protocol.Request{PID: pid, Signal: int32(unix.SIGINT)}
-		}
-	}()
+	for _, pid := range []int32{1, -1, 0, int32(os.Getpid()), 1 << 30, int32(g.leader)} {
+		binary.Write(requests, binary.NativeEndian, protocol.Request{PID: pid, Signal: int32(unix.SIGINT)})
+	}
 	if r := s.Run()[0]; r.Exit.Status() != int(unix.SIGINT) {
 		t.Errorf("ended by %d", r.Exit.Status())
 	}

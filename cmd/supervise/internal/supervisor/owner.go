@@ -1,0 +1,127 @@
+package supervisor
+
+import (
+	"strconv"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/seed-c1490a04/supervise/protocol"
+)
+
+// An Owner is whoever started us, at the other end of two descriptors. Neither
+// is ever waited for but in poll(2), nor are their flags changed, which the owner,
+// or a terminal's other users, may share.
+type Owner struct {
+	In  int // requests come in here, and its end is the owner's; -1: none of both
+	Out int // status changes of all children go out here; -1: nowhere
+	// Mute owners say nothing that matters.
+	Mute bool
+	// Gone is called when the owner has; nil: all jobs end.
+	Gone func()
+
+	in, out end
+	decoder protocol.RequestDecoder
+	unsent  []byte // of the last event
+	gone    bool
+}
+
+func (o *Owner) open() {
+	o.in, o.out = openEnd(o.In, unix.O_RDONLY), openEnd(o.Out, unix.O_WRONLY)
+}
+
+// listens says whether there is anything to come from the owner.
+func (o *Owner) listens() bool { return o.In >= 0 && !o.gone }
+
+func (o *Owner) undelivered() bool { return len(o.unsent) > 0 }
+
+// read takes what the owner has said. At the end of it gone is set; then the
+// error is what the owner did wrong, nil if it just went.
+func (o *Owner) read() ([]protocol.Request, error) {
+	var buf [4096]byte
+	n, err := o.in.read(buf[:])
+	switch {
+	case err == unix.EINTR || err == unix.EAGAIN:
+		return nil, nil
+	case n <= 0: // end of file; or ECONNRESET and the like, which is the same to us
+		o.gone = true
+		return nil, o.decoder.Close()
+	case o.Mute:
+		return nil, nil
+	}
+	requests, err := o.decoder.Decode(buf[:n])
+	if err == nil && o.in.whole {
+		err = o.decoder.Close()
+	}
+	o.gone = err != nil
+	return requests, err
+}
+
+// tell delivers an event, or keeps it for flush.
+func (o *Owner) tell(e *protocol.Event) {
+	if o.Out >= 0 {
+		o.unsent = e[:]
+		o.flush()
+	}
+}
+
+// flush goes on delivering, and says whether it is done: also if nobody will
+// read any more.
+func (o *Owner) flush() bool {
+	for len(o.unsent) > 0 {
+		n, err := o.out.write(o.unsent)
+		switch {
+		case err == unix.EINTR:
+		case err == unix.EAGAIN:
+			return false
+		case err != nil:
+			o.deafen()
+		default:
+			o.unsent = o.unsent[n:]
+		}
+	}
+	return true
+}
+
+// deafen gives up delivering events.
+func (o *Owner) deafen() { o.Out, o.unsent = -1, nil }
+
+// An end is our end of a connection, read or written without ever blocking.
+type end struct {
+	fd     int
+	socket bool
+	whole  bool // a socket with messages
+}
+
+// openEnd prepares a descriptor. A pipe is opened once more, for a file
+// description of our own that does not block; anything else that is no socket
+// (a file, a terminal) is taken as it is.
+func openEnd(fd, access int) end {
+	e := end{fd: fd}
+	if kind, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TYPE); err == nil {
+		e.socket, e.whole = true, kind != unix.SOCK_STREAM
+		return e
+	}
+	var st unix.Stat_t
+	if unix.Fstat(fd, &st) == nil && st.Mode&unix.S_IFMT == unix.S_IFIFO {
+		own, err := unix.Open("/proc/self/fd/"+strconv.Itoa(fd), access|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+		if err == nil {
+			e.fd = own
+		}
+	}
+	return e
+}
+
+func (e end) read(b []byte) (int, error) {
+	if e.socket {
+		n, _, err := unix.Recvfrom(e.fd, b, unix.MSG_DONTWAIT)
+		return n, err
+	}
+	return unix.Read(e.fd, b)
+}
+
+func (e end) write(b []byte) (int, error) {
+	if e.socket {
+		return unix.SendmsgN(e.fd, b, nil, nil, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
+	}
+	return unix.Write(e.fd, b)
+}

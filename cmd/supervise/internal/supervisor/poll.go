@@ -1,0 +1,78 @@
+package supervisor
+
+import (
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// idleAfter is how long nothing happens before Idle is called.
+const idleAfter = 100 * time.Millisecond
+
+// happened is what a wait was woken by.
+type happened struct{ signals, requests, writable, hints bool }
+
+// wait sleeps until something happens or a deadline has passed.
+func (s *Supervisor) wait() (h happened) {
+	fds := make([]unix.PollFd, 0, 4)
+	which := make([]*bool, 0, 4)
+	add := func(fd int, events int16, flag *bool) {
+		fds, which = append(fds, unix.PollFd{Fd: int32(fd), Events: events}), append(which, flag)
+	}
+	if s.Signals != nil {
+		add(s.Signals.FD(), unix.POLLIN, &h.signals)
+	}
+	if s.Owner != nil && s.Owner.listens() {
+		add(s.Owner.In, unix.POLLIN, &h.requests)
+	}
+	if s.undelivered() {
+		add(s.Owner.Out, unix.POLLOUT, &h.writable)
+	}
+	if s.watcher != nil {
+		add(s.watcher.FD(), unix.POLLIN, &h.hints)
+	}
+	n, err := unix.Ppoll(fds, s.timeout(), nil)
+	if n == 0 && err == nil && !s.idled {
+		s.idle()
+	}
+	for i, fd := range fds {
+		*which[i] = n > 0 && fd.Revents != 0
+	}
+	return h
+}
+
+// timeout is the time until the next deadline; nil: there is none.
+func (s *Supervisor) timeout() *unix.Timespec {
+	next := time.Duration(-1)
+	for _, j := range s.jobs {
+		if left := max(0, time.Until(j.until)); !j.until.IsZero() && (next < 0 || left < next) {
+			next = left
+		}
+	}
+	if !s.idled && s.Idle != nil && (next < 0 || idleAfter < next) {
+		next = idleAfter
+	}
+	if next < 0 {
+		return nil
+	}
+	t := unix.NsecToTimespec(int64(next))
+	return &t
+}
+
+// idle uses the first pause.
+func (s *Supervisor) idle() {
+	if s.Idle != nil {
+		s.Idle()
+	}
+	s.idled = true
+}
+
+// expire handles every deadline that has passed.
+func (s *Supervisor) expire() {
+	for _, j := range s.jobs {
+		if !j.until.IsZero() && !time.Now().Before(j.until) {
+			j.until = time.Time{}
+			j.expire()
+		}
+	}
+}

@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"strconv"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 const mainLeaf = "main"
@@ -18,6 +20,8 @@ type Job struct {
 	main *dir
 	name string
 	s    *Session
+
+	events int // cgroup.events, open from the first look on; 0: not yet
 }
 
 // NewJob makes a job's cgroup. Name becomes the directory's name, with the
@@ -66,8 +70,23 @@ func (j *Job) Path() string { return j.node.path }
 // Empty reports whether no live process is left; zombies do not count
 // (cgroup.events, "populated").
 func (j *Job) Empty() (bool, error) {
-	n, err := j.node.keyed("cgroup.events", "populated")
-	return n == 0, err
+	const name = "cgroup.events"
+	if j.events == 0 {
+		fd, err := j.node.open(name, unix.O_RDONLY)
+		if err != nil {
+			return false, err
+		}
+		j.events = fd
+	}
+	b, err := readAll(j.events)
+	if err != nil {
+		return false, j.node.fail("read", name, err)
+	}
+	populated, ok := lookup(b, "populated")
+	if !ok {
+		return false, fmt.Errorf("%s has no \"populated\": %w", j.node.join(name), errors.ErrUnsupported)
+	}
+	return populated == 0, nil
 }
 
 // CPU returns what the job has used so far, in microseconds of user and system
@@ -92,6 +111,9 @@ func (j *Job) Procs() ([]int, error) { return j.node.procs() }
 // the job made.
 func (j *Job) Close() error {
 	j.main.close()
+	if j.events > 0 {
+		unix.Close(j.events)
+	}
 	err := j.node.removeTree(mainLeaf)
 	err = errors.Join(err, j.s.removeTree(j.name))
 	j.node.close()

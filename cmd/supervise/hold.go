@@ -147,11 +147,12 @@ func (h *hold) Start(path string, argv []string, attr *syscall.ProcAttr) (pid in
 
 // Hold implements supervisor.Holder: in the fallback Kill would begin with it
 // anyway; to freeze a cgroup costs more than to kill it.
-func (h *hold) Hold() error {
+func (h *hold) Hold() (held bool, err error) {
 	if h.job != nil {
-		return nil
+		return false, nil
 	}
-	return h.tree.Hold()
+	err = h.tree.Hold()
+	return err == nil, err
 }
 
 // Procs implements supervisor.Lister.

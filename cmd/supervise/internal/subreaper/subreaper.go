@@ -62,8 +62,25 @@ func (t *Tree) Procs() ([]int, error) {
 
 // Empty reports whether no live descendant is left; zombies do not count.
 func (t *Tree) Empty() (bool, error) {
+	if t.mark == 0 && t.hasLiveChild() {
+		return false, nil
+	}
 	procs, err := t.live()
 	return err == nil && len(procs) == 0, err
+}
+
+// hasLiveChild is the quick answer of Empty: against a fork bomb a look at all of
+// it takes seconds.
+func (t *Tree) hasLiveChild() bool {
+	all := children(os.Getpid())
+	youngest := all[max(0, len(all)-64):] // the likeliest to live
+	for _, pid := range youngest {
+		p, err := readProcess(pid)
+		if err == nil && !p.dead() && !slices.Contains(t.Spare, pid) {
+			return true
+		}
+	}
+	return false
 }
 
 // Signal sends sig to every descendant. All are stopped first, so that one which

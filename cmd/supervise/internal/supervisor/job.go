@@ -25,8 +25,9 @@ type Containment interface {
 	Empty() (bool, error)
 }
 
-// A Holder can keep its processes from running until Kill.
-type Holder interface{ Hold() error }
+// A Holder may be able to keep its processes from running until Kill; it says
+// whether it did.
+type Holder interface{ Hold() (held bool, err error) }
 
 // A Lister knows the pids of its live processes.
 type Lister interface{ Procs() ([]int, error) }
@@ -124,18 +125,41 @@ func (j *job) settle() {
 	}
 }
 
-// outlived decides about processes that outlived the main process.
+// outlived decides about processes that outlived the main process. Of a few it is
+// first asked what they are; many may be a fork bomb, against which we have a
+// thousandth of the processor: they are ended, or held, first.
 func (j *job) outlived() {
-	if j.Leftovers == Wait {
-		j.listLeftovers()
+	held := false
+	if h, ok := j.Containment.(Holder); ok && j.Leftovers != Wait {
+		var err error
+		held, err = h.Hold()
+		j.fail(err)
+	}
+	pids := j.procs()
+	if j.res.LeftoversTotal = len(pids); j.Leftovers == Wait {
+		j.listLeftovers(pids)
 		j.enter(waiting)
 		return
 	}
-	if h, ok := j.Containment.(Holder); ok {
-		j.fail(h.Hold()) // a fork bomb would leave no time to list it
+	killFirst := !held && len(pids) > maxLeftovers
+	if !killFirst {
+		j.listLeftovers(pids)
 	}
-	j.listLeftovers()
 	j.kill()
+	if killFirst {
+		j.listLeftovers(pids) // dying, or zombies
+	}
+}
+
+// procs returns the live processes, as far as can be known.
+func (j *job) procs() []int {
+	l, ok := j.Containment.(Lister)
+	if !ok {
+		return nil
+	}
+	pids, err := l.Procs()
+	j.fail(err)
+	return pids
 }
 
 // forward hands a signal on to the main process.
@@ -245,9 +269,7 @@ func (j *job) giveUp() {
 	if j.settle(); j.state == ended {
 		return
 	}
-	if l, ok := j.Containment.(Lister); ok {
-		j.stuck, _ = l.Procs()
-	}
+	j.stuck = j.procs()
 	j.fail(fmt.Errorf("processes %v could not be ended", j.stuck))
 	j.finish()
 }
@@ -257,6 +279,7 @@ func (j *job) giveUp() {
 func (j *job) finish() {
 	j.deadline(0)
 	j.state = ended
+	j.s.collect() // the dead need no sweep
 	if !j.s.childless && len(j.s.jobs) == 1 && len(j.stuck) == 0 {
 		j.fail(j.s.Sweep())
 	}

@@ -3,6 +3,7 @@ package supervisor
 import (
 	"bytes"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -19,50 +20,69 @@ const (
 	listLimit    = 10 * time.Millisecond
 )
 
-// listLeftovers notes who outlived the main process.
-func (j *job) listLeftovers() {
-	l, ok := j.Containment.(Lister)
-	if !ok {
-		return
-	}
-	pids, err := l.Procs()
-	if err != nil {
-		j.fail(err)
-	}
-	j.res.LeftoversTotal = len(pids)
+// listLeftovers notes who outlived the main process. If there are few, one that
+// is ending by itself is none.
+func (j *job) listLeftovers(pids []int) {
 	began := time.Now()
+	few := len(pids) <= maxLeftovers
 	for _, pid := range pids[:min(len(pids), maxLeftovers)] {
 		if len(j.res.Leftovers) > 0 && time.Since(began) > listLimit {
 			return
 		}
-		if l, ok := readLeftover(pid); ok {
+		l, exiting, ok := readLeftover(pid)
+		if ok && (!exiting || !few) {
 			j.res.Leftovers = append(j.res.Leftovers, l)
-		} else {
+		} else if few {
 			j.res.LeftoversTotal--
 		}
 	}
 }
 
-// readLeftover describes a process; false if it is gone, or going.
-func readLeftover(pid int) (protocol.Leftover, bool) {
+// readLeftover describes a process from /proc/PID/stat and cmdline
+// (proc_pid_stat(5)); not ok: it is gone. One that is exiting has no argv any more,
+// and no memory.
+func readLeftover(pid int) (l protocol.Leftover, exiting, ok bool) {
 	proc := "/proc/" + strconv.Itoa(pid) + "/"
-	stat, err := os.ReadFile(proc + "stat")
-	if err != nil || isExiting(stat) {
-		return protocol.Leftover{}, false
-	}
-	comm, err := os.ReadFile(proc + "comm")
+	stat, err := readFile(proc + "stat")
 	if err != nil {
-		return protocol.Leftover{}, false
+		return l, false, false
 	}
-	l := protocol.Leftover{PID: pid, Comm: strings.TrimSuffix(string(comm), "\n"), Argv: []string{}}
-	if b, err := os.ReadFile(proc + "cmdline"); err == nil && len(b) > 0 {
+	exiting = isExiting(stat)
+	l = protocol.Leftover{PID: pid, Comm: comm(stat), Argv: []string{}, AgeS: age(stat)}
+	if exiting {
+		return l, true, true
+	}
+	if b, err := readFile(proc + "cmdline"); err == nil && len(b) > 0 {
 		l.Argv = strings.Split(strings.TrimSuffix(string(b), "\x00"), "\x00")
 	}
-	if b, err := os.ReadFile(proc + "statm"); err == nil {
-		l.RSSBytes = resident(b)
+	l.RSSBytes = resident(stat)
+	return l, false, true
+}
+
+// readFile is os.ReadFile for a small file of proc(5), without the poller's and
+// the file's set-up. It reads at most 128 KiB, which bounds what an argv may take.
+func readFile(name string) ([]byte, error) {
+	fd, err := unix.Open(name, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
 	}
-	l.AgeS = age(stat)
-	return l, true
+	defer unix.Close(fd)
+	b := make([]byte, 0, 1024)
+	for len(b) < 128<<10 {
+		b = slices.Grow(b, 512)
+		n, err := unix.Read(fd, b[len(b):cap(b)])
+		if n <= 0 {
+			return b, err
+		}
+		b = b[:len(b)+n]
+	}
+	return b, nil
+}
+
+// comm takes the name, which may hold anything, from between the parentheses.
+func comm(stat []byte) string {
+	_, rest, _ := strings.Cut(string(stat[:max(0, bytes.LastIndexByte(stat, ')'))]), "(")
+	return rest
 }
 
 // statFields returns what stands behind the name in /proc/PID/stat: the third
@@ -81,13 +101,13 @@ func isExiting(stat []byte) bool {
 	return err == nil && flags&0x4 != 0
 }
 
-// resident reads the second field of /proc/PID/statm, in pages.
-func resident(statm []byte) *int64 {
-	fields := bytes.Fields(statm)
-	if len(fields) < 2 {
+// resident reads field 24, in pages.
+func resident(stat []byte) *int64 {
+	fields := statFields(stat)
+	if len(fields) < 22 {
 		return nil
 	}
-	pages, err := strconv.ParseInt(string(fields[1]), 10, 64)
+	pages, err := strconv.ParseInt(string(fields[21]), 10, 64)
 	if err != nil {
 		return nil
 	}

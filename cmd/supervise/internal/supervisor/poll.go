@@ -38,6 +38,9 @@ func (s *Supervisor) wait() (h happened) {
 	for i, fd := range fds {
 		*which[i] = n > 0 && fd.Revents != 0
 	}
+	if err == unix.EINTR { // by a signal: it is there to be read
+		h.signals = s.Signals != nil
+	}
 	return h
 }
 

@@ -174,17 +174,22 @@ func (s *Supervisor) busy() bool {
 // undelivered says whether an event waits for the owner to take it.
 func (s *Supervisor) undelivered() bool { return s.Owner != nil && s.Owner.undelivered() }
 
-// reap takes statuses from the kernel for as long as they can be delivered.
+// reap takes statuses and does what follows.
 func (s *Supervisor) reap() {
+	s.collect()
+	s.settle()
+}
+
+// collect takes statuses from the kernel for as long as they can be delivered.
+func (s *Supervisor) collect() {
 	for !s.undelivered() {
 		event, err := waitChild()
 		if err != nil {
 			s.childless = err == unix.ECHILD
-			break
+			return
 		}
 		s.status(event)
 	}
-	s.settle()
 }
 
 // status handles one change of a child's status.
@@ -206,8 +211,11 @@ func (s *Supervisor) status(e *protocol.Event) {
 
 // settle moves on every job whose containment has become empty.
 func (s *Supervisor) settle() {
-	for _, j := range s.jobs {
-		j.settle()
+	for before := -1; before != s.reaped; { // the end of one may collect what another waits for
+		before = s.reaped
+		for _, j := range s.jobs {
+			j.settle()
+		}
 	}
 }
 

@@ -34,7 +34,8 @@ type runOptions struct {
 	summary   bool
 	noGuard   bool
 	owner     int    // descriptor, -1: none
-	reason    string // why the job is in the fallback, told by the guarding supervise
+	guarded   bool   // by another supervise, whose word the next is, and who is the owner
+	reason    string // why the job is in the fallback
 	help      bool
 
 	argv  []string
@@ -63,7 +64,7 @@ var runFlags = []runFlag{
 	{"summary", true, func(o *runOptions, v string) error { o.summary = true; return nil }},
 	{"owner", false, setOwner},
 	{"no-guard", true, func(o *runOptions, v string) error { o.noGuard = true; return nil }},
-	{"fallback-reason", false, func(o *runOptions, v string) error { o.reason = v; return nil }},
+	{"fallback-reason", false, func(o *runOptions, v string) error { o.guarded, o.reason = true, v; return nil }},
 	{"help", true, func(o *runOptions, v string) error { o.help = true; return nil }},
 }
 

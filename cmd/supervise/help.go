@@ -8,11 +8,12 @@ import (
 const helpText = `Supervise runs commands so that nothing they start can outlive them.
 
   supervise run [flags] [--] command [args]   run one command
-  supervise                                   speak the binary protocol on fd 0 and 1
+  supervise                                   speak the binary protocol on
+                                              descriptors 0 and 1
   supervise version                           print the version
   supervise help [command]                    this text, or more about a command
 
-  supervise run -- make -j8                   nothing is left of it, whatever it starts
+  supervise run -- make -j8                   nothing is left of it
   supervise run --timeout 10m -- ./test.sh    and it ends in time
 `
 

@@ -33,7 +33,11 @@ func run(args []string) int {
 		return exitFailure
 	}
 	r := &runner{o: o, out: out, began: time.Now()}
-	return r.run()
+	status := r.run()
+	if o.guarded {
+		unix.SendmsgN(o.owner, []byte{0}, nil, nil, unix.MSG_NOSIGNAL) // all was done that had to be
+	}
+	return status
 }
 
 // A runner carries one "supervise run" from the options to the exit status.
@@ -147,11 +151,11 @@ func (r *runner) attr() *syscall.ProcAttr {
 // ends the job if we are killed.
 func (r *runner) guardedBySupervise() int {
 	r.guarding = true
-	owner, ours, err := ownerPipe()
+	owner, ours, err := ownerSocket()
 	if err != nil {
 		return r.startFailed(err)
 	}
-	r.ownerGone = func() { unix.Close(ours) } // hand it on
+	r.ownerGone = func() { unix.Shutdown(ours, unix.SHUT_WR) } // hand it on
 	if r.out.fd > 2 {
 		unix.FcntlInt(uintptr(r.out.fd), unix.F_SETFD, 0) // the inner one writes the record
 	}
@@ -163,22 +167,33 @@ func (r *runner) guardedBySupervise() int {
 	if err != nil {
 		return r.startFailed(err)
 	}
-	if e := result.Exit; e != nil && e.Code() != protocol.Exited && unix.Signal(e.Status()) == unix.SIGKILL {
-		complain(errors.New("the supervisor below this one was killed; the job is ended"))
+	if n, _, _ := unix.Recvfrom(ours, make([]byte, 1), unix.MSG_DONTWAIT); n != 1 && !r.diedOf(result) {
+		complain(errors.New("the supervisor below this one was killed, or crashed; the job is ended"))
 		return exitFailure
 	}
 	return r.status(result)
 }
 
-// ownerPipe returns a read end that the inner supervise inherits, and the write
-// end that closes when we die.
-func ownerPipe() (read, write int, err error) {
-	var p [2]int
-	if err := unix.Pipe2(p[:], unix.O_CLOEXEC); err != nil {
-		return 0, 0, os.NewSyscallError("pipe2", err)
+// diedOf says whether the supervisor below ended by the signal that ended its job:
+// see dieOf.
+func (r *runner) diedOf(result *supervisor.Result) bool {
+	e := result.Exit
+	if e == nil || e.Code() == protocol.Exited {
+		return false
 	}
-	_, err = unix.FcntlInt(uintptr(p[0]), unix.F_SETFD, 0)
-	return p[0], p[1], os.NewSyscallError("fcntl", err)
+	sig := unix.Signal(e.Status())
+	return sig == unix.SIGINT || sig == unix.SIGQUIT
+}
+
+// ownerSocket returns an end that the inner supervise inherits, and ours, which
+// closes when we die, and by which it says that it has done what had to be done.
+func ownerSocket() (theirs, ours int, err error) {
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return 0, 0, os.NewSyscallError("socketpair", err)
+	}
+	_, err = unix.FcntlInt(uintptr(pair[0]), unix.F_SETFD, 0)
+	return pair[0], pair[1], os.NewSyscallError("fcntl", err)
 }
 
 // finish delivers the record, then the exit status.

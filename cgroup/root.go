@@ -1,12 +1,12 @@
 package cgroup
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -19,29 +19,50 @@ type Road string
 const (
 	Explicit  Road = "explicit"  // named by the user
 	Nested    Road = "nested"    // the job node of an outer supervisor
-	Delegated Road = "delegated" // our own cgroup, which holds only us: evacuated
+	Delegated Road = "delegated" // known to be handed over, with nobody in it but us
 	Shared    Road = "shared"    // our own cgroup, with other processes in it: no controllers
 )
+
+// A Search says where to look for a root. The zero value looks everywhere.
+type Search struct {
+	// Path names the only root to try: a directory, or a path as /proc/self/cgroup
+	// has it. Empty: the job node of an outer supervisor, then our own cgroup.
+	Path string
+	// Delegated says that Path is known to be.
+	Delegated bool
+	// Ends says that Path ends with this process, and need not be left as it was.
+	Ends bool
+	// Exclusive leaves out a shared root: the error is ErrShared.
+	Exclusive bool
+	// Ours are processes that may be in the own cgroup beside this one: they will be
+	// moved into a job.
+	Ours []int
+}
+
+// ErrShared says that the own cgroup would do, but is not known to be delegated, or
+// holds other processes.
+var ErrShared = errors.New("the own cgroup is shared, or not delegated")
 
 // A root is a cgroup in which sessions are made.
 type root struct {
 	*dir
-	road Road
-	leaf string // where we moved ourselves to make root an inner node; "" if we did not
+	road    Road
+	leaf    string   // where we moved ourselves to make root an inner node; "" if we did not
+	enabled []string // controllers that we handed down
+	ends    bool     // see Search
 }
 
 // supervisorLeaf is where the supervisor waits when root must hold no process.
 const supervisorLeaf = "supervisor"
 
-// findRoots opens the roots worth trying, best first. explicit, if not empty, is
-// the only one: a directory, or a path as /proc/self/cgroup has it.
-func findRoots(explicit string) ([]*root, error) {
+// find opens the roots worth trying, best first.
+func (s Search) find() ([]*root, error) {
 	here, err := locate()
 	if err != nil {
 		return nil, err
 	}
-	if explicit != "" {
-		r, err := openExplicit(here, explicit)
+	if s.Path != "" {
+		r, err := s.openPath(here)
 		return []*root{r}, err
 	}
 	var roots []*root
@@ -52,15 +73,20 @@ func findRoots(explicit string) ([]*root, error) {
 	if err != nil {
 		return roots, err
 	}
-	return append(roots, &root{dir: own, road: ownRoad(own)}), nil
+	road := s.ownRoad(own, here.own)
+	if road == Shared && s.Exclusive {
+		own.close()
+		return roots, ErrShared
+	}
+	return append(roots, &root{dir: own, road: road}), nil
 }
 
-func openExplicit(here place, name string) (*root, error) {
-	p := path.Clean(name)
+func (s Search) openPath(here place) (*root, error) {
+	p := path.Clean(s.Path)
 	if !strings.HasPrefix(p, here.mount.point+"/") && p != here.mount.point {
 		below, ok := here.mount.below(path.Join("/", p))
 		if !ok {
-			return nil, fmt.Errorf("cgroup %s is not shown by the mount at %s", name, here.mount.point)
+			return nil, fmt.Errorf("cgroup %s is not shown by the mount at %s", s.Path, here.mount.point)
 		}
 		p = below
 	}
@@ -68,8 +94,8 @@ func openExplicit(here place, name string) (*root, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &root{dir: d, road: Explicit}
-	if p == here.path && ownRoad(d) == Delegated {
+	r := &root{dir: d, road: Explicit, ends: s.Ends}
+	if s.Delegated || p == here.path && s.ownRoad(d, here.own) == Delegated {
 		r.road = Delegated
 	}
 	return r, nil
@@ -98,34 +124,28 @@ func marked(path, attr string) bool {
 // ownRoad decides whether the own cgroup may be evacuated: it is known to be
 // delegated, and it holds nobody else. The root of the whole hierarchy (which
 // alone has no cgroup.events) needs no evacuation and is always shared.
-func ownRoad(d *dir) Road {
+func (s Search) ownRoad(d *dir, own string) Road {
 	if _, err := d.keyed("cgroup.events", "populated"); err != nil {
 		return Shared
 	}
-	if !d.delegated() {
-		return Shared
-	}
-	procs, err := d.read("cgroup.procs")
-	if err != nil || string(bytes.TrimSpace(procs)) != strconv.Itoa(os.Getpid()) {
+	if !d.delegated(own) || !d.holdsOnly(s.Ours) {
 		return Shared
 	}
 	return Delegated
 }
 
-// delegated says whether whoever manages cgroups here has handed this one over.
-// systemd says so in an attribute (on services; user managers do not set it);
-// where systemd does not run, being able to write is all there is to know.
-func (d *dir) delegated() bool {
-	if _, err := os.Stat("/run/systemd/system"); errors.Is(err, fs.ErrNotExist) {
-		return true
+// holdsOnly says whether all processes in d are this one and some others.
+func (d *dir) holdsOnly(ours []int) bool {
+	pids, err := d.ownProcs()
+	if err != nil {
+		return false
 	}
-	for _, attr := range []string{"trusted.delegate", "user.delegate"} {
-		var v [1]byte
-		if n, err := unix.Fgetxattr(d.fd, attr, v[:]); err == nil && n == 1 && v[0] == '1' {
-			return true
+	for _, pid := range pids {
+		if pid != os.Getpid() && !slices.Contains(ours, pid) {
+			return false
 		}
 	}
-	return false
+	return len(pids) > 0
 }
 
 // writable checks that we may move processes within root: an unprivileged move
@@ -140,10 +160,28 @@ func (r *root) writable() error {
 	return nil
 }
 
+// claim makes root an inner node that hands its controllers down, if it may and
+// has any: moving a process can take 15 ms.
+func (r *root) claim() error {
+	if r.road == Shared {
+		return nil
+	}
+	controllers, err := r.list("cgroup.controllers")
+	if err != nil || len(controllers) == 0 {
+		return err
+	}
+	if err := r.evacuate(); err != nil {
+		r.road = Shared // it still serves, without controllers
+		return nil
+	}
+	r.enabled, err = r.enable()
+	return err
+}
+
 // evacuate moves us into a leaf below root, so that root may hand controllers
 // to the sessions ("no internal processes", cgroups(7)).
 func (r *root) evacuate() error {
-	if r.road != Delegated {
+	if r.road != Delegated || !r.holdsOnly(nil) {
 		return nil
 	}
 	leaf, err := r.mkdir(supervisorLeaf)
@@ -162,8 +200,13 @@ func (r *root) evacuate() error {
 	return nil
 }
 
-// restore moves us back and removes the leaf; another supervisor in it keeps it.
+// restore leaves root as it was: the controllers we handed down, ourselves, the
+// leaf; another supervisor in it keeps it.
 func (r *root) restore() error {
+	if r.ends {
+		return nil
+	}
+	r.disable(r.enabled)
 	if r.leaf == "" {
 		return nil
 	}

@@ -30,6 +30,8 @@ status. When it ends, or supervise does, whatever it has started is killed.
                        for them, or fail (kill, name them, exit 125)
   --contain MODE       cgroup, subreaper, or auto (default): cgroup if it can be
   --cgroup PATH        make the job's cgroup below this one
+  --slice SLICE        put the scope that systemd makes for it into this slice
+  --systemd-timeout D  wait so long for systemd (default 5s), then do without
   --name NAME          of the job, for its cgroup and record
   --record FILE        write a JSON record at the end; also fd:N, or - for stdout
   --summary            print the record for people on stderr

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path"
+	"slices"
 	"strconv"
 	"syscall"
 	"time"
@@ -79,7 +80,9 @@ func (r *runner) run() int {
 
 // spec is what the options say about the job.
 func (r *runner) spec() supervisor.Spec {
-	s := supervisor.Spec{Leftovers: r.o.leftovers, Timeout: r.o.timeout, Signal: r.o.signal, Grace: r.o.grace}
+	s := supervisor.Spec{
+		Leftovers: r.o.leftovers, Timeout: r.o.timeout, Signal: r.o.signal, Grace: r.o.grace, StopGrace: r.o.grace,
+	}
 	if r.o.graceSet {
 		s.TermGrace = r.o.grace
 	}
@@ -90,7 +93,7 @@ func (r *runner) spec() supervisor.Spec {
 // means that the job was not started.
 func (r *runner) supervise(file string, argv []string, spec supervisor.Spec) (*supervisor.Result, error) {
 	s := &supervisor.Supervisor{
-		Signals: r.caught, Forward: true,
+		Signals: arriving{r.caught}, Forward: true, IsManager: isManager,
 		Sweep: r.hold.tree.Kill, Watch: r.hold.watch, Idle: giveBackStartUp,
 	}
 	r.terminal = findTerminal()
@@ -174,15 +177,14 @@ func (r *runner) guardedBySupervise() int {
 	return r.status(result)
 }
 
-// diedOf says whether the supervisor below ended by the signal that ended its job:
-// see dieOf.
+// diedOf says whether the supervisor below ended by a signal that was sent to both
+// of us: as its job did (see dieOf), or before it caught any.
 func (r *runner) diedOf(result *supervisor.Result) bool {
 	e := result.Exit
 	if e == nil || e.Code() == protocol.Exited {
 		return false
 	}
-	sig := unix.Signal(e.Status())
-	return sig == unix.SIGINT || sig == unix.SIGQUIT
+	return slices.Contains(fatalSignals, unix.Signal(e.Status()))
 }
 
 // ownerSocket returns an end that the inner supervise inherits, and ours, which

@@ -11,15 +11,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// delegated says whether whoever manages cgroups here has handed this one over,
-// as far as that can be known without asking. Where systemd does not run, being able
-// to write is all there is to know. Own is the path that /proc/self/cgroup has.
-func (d *dir) delegated(own string) bool {
-	if !Managed() {
-		return true
-	}
-	return d.hasDelegateAttr() || isTransientDelegated(own)
-}
+// isDelegated says whether systemd has handed this cgroup over, as far as that can
+// be known without asking it. Own is the path that /proc/self/cgroup would have.
+func (d *dir) isDelegated(own string) bool { return d.hasDelegateAttr() || isTransientDelegated(own) }
 
 // Managed says whether systemd manages cgroups here (sd_booted(3)): then being able
 // to write to one proves nothing.
@@ -55,7 +49,7 @@ func isTransientDelegated(own string) bool {
 // user's manager keeps it, of others the system's.
 func transientFile(own string) string {
 	unit := path.Base(own)
-	if !strings.HasSuffix(unit, ".scope") && !strings.HasSuffix(unit, ".service") {
+	if !isUnit(unit) {
 		return ""
 	}
 	dir := "/run/systemd/transient/"
@@ -67,6 +61,21 @@ func transientFile(own string) string {
 		dir = "/run/user/" + uid + "/systemd/transient/"
 	}
 	return dir + unit
+}
+
+func isUnit(name string) bool {
+	return strings.HasSuffix(name, ".scope") || strings.HasSuffix(name, ".service") && !strings.HasPrefix(name, "user@")
+}
+
+// unitAbove returns the path of the unit that a cgroup is below, "" if it is none's,
+// or the unit's own: with DelegateSubgroup=, or where somebody made sub-cgroups.
+func unitAbove(own string) string {
+	for p := path.Dir(own); len(p) > 1; p = path.Dir(p) {
+		if isUnit(path.Base(p)) {
+			return p
+		}
+	}
+	return ""
 }
 
 // parseDelegate finds the last Delegate= of a unit file (systemd.resource-control(5)):

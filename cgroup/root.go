@@ -32,16 +32,21 @@ type Search struct {
 	Delegated bool
 	// Ends says that Path ends with this process, and need not be left as it was.
 	Ends bool
-	// Exclusive leaves out a shared root: the error is ErrShared.
+	// Exclusive leaves out a shared root: the error is ErrShared or
+	// ErrOccupied.
 	Exclusive bool
 	// Ours are processes that may be in the own cgroup beside this one: they will be
 	// moved into a job.
 	Ours []int
 }
 
-// ErrShared says that the own cgroup would do, but is not known to be delegated, or
-// holds other processes.
-var ErrShared = errors.New("the own cgroup is shared, or not delegated")
+var (
+	// ErrShared says that the own cgroup might do, but is not known to be delegated.
+	ErrShared = errors.New("the own cgroup is not known to be delegated")
+	// ErrOccupied says that it is, but holds other processes, so that it cannot hand
+	// down controllers.
+	ErrOccupied = errors.New("the own cgroup is delegated, but holds other processes")
+)
 
 // A root is a cgroup in which sessions are made.
 type root struct {
@@ -69,16 +74,38 @@ func (s Search) find() ([]*root, error) {
 	if r := openNested(here); r != nil {
 		roots = append(roots, r)
 	}
+	if r := openUnit(here); r != nil {
+		roots = append(roots, r)
+	}
 	own, err := openDir(here.path)
 	if err != nil {
 		return roots, err
 	}
-	road := s.ownRoad(own, here.own)
-	if road == Shared && s.Exclusive {
+	road, err := s.ownRoad(own, here.own)
+	if err != nil && s.Exclusive {
 		own.close()
-		return roots, ErrShared
+		return roots, err
 	}
 	return append(roots, &root{dir: own, road: road}), nil
+}
+
+// openUnit returns the delegated unit that our cgroup is below, if it holds no
+// process itself: a place beside the sub-cgroup that we are in.
+func openUnit(here place) *root {
+	unit := unitAbove(here.own)
+	p, ok := here.mount.below(unit)
+	if unit == "" || !ok {
+		return nil
+	}
+	d, err := openDir(p)
+	if err != nil {
+		return nil
+	}
+	if pids, err := d.ownProcs(); err == nil && len(pids) == 0 && d.isDelegated(unit) {
+		return &root{dir: d, road: Delegated}
+	}
+	d.close()
+	return nil
 }
 
 func (s Search) openPath(here place) (*root, error) {
@@ -95,8 +122,12 @@ func (s Search) openPath(here place) (*root, error) {
 		return nil, err
 	}
 	r := &root{dir: d, road: Explicit, ends: s.Ends}
-	if s.Delegated || p == here.path && s.ownRoad(d, here.own) == Delegated {
+	if s.Delegated {
 		r.road = Delegated
+	} else if p == here.path {
+		if road, _ := s.ownRoad(d, here.own); road == Delegated {
+			r.road = road
+		}
 	}
 	return r, nil
 }
@@ -122,16 +153,22 @@ func marked(path, attr string) bool {
 }
 
 // ownRoad decides whether the own cgroup may be evacuated: it is known to be
-// delegated, and it holds nobody else. The root of the whole hierarchy (which
-// alone has no cgroup.events) needs no evacuation and is always shared.
-func (s Search) ownRoad(d *dir, own string) Road {
+// delegated, and it holds nobody else; the error says why it is no place of ours. The root of the whole
+// hierarchy (which alone has no cgroup.events) needs no evacuation and is always
+// shared.
+func (s Search) ownRoad(d *dir, own string) (Road, error) {
 	if _, err := d.keyed("cgroup.events", "populated"); err != nil {
-		return Shared
+		return Shared, ErrShared
 	}
-	if !d.delegated(own) || !d.holdsOnly(s.Ours) {
-		return Shared
+	switch {
+	case Managed() && !d.isDelegated(own):
+		return Shared, ErrShared
+	case d.holdsOnly(s.Ours):
+		return Delegated, nil
+	case strings.HasSuffix(own, ".service"):
+		return Shared, nil // to stop the service is to end our jobs: they stay in it
 	}
-	return Delegated
+	return Shared, ErrOccupied
 }
 
 // holdsOnly says whether all processes in d are this one and some others.

@@ -224,9 +224,6 @@ func choose(o *runOptions) (*hold, error) {
 	h, err := chooseCgroup(o, managed)
 	switch {
 	case err == nil:
-		if h.reason != "" {
-			complain(fmt.Errorf("%s; the job is held in a cgroup that is shared", h.reason))
-		}
 		return h, nil
 	case o.contain == containCgroup:
 		return nil, fmt.Errorf("cgroup containment is not to be had here: %w; --contain=auto would fall back", err)
@@ -247,7 +244,11 @@ func chooseCgroup(o *runOptions, managed bool) (*hold, error) {
 		h, err = takeHold(cgroup.Search{Path: o.cgroup, Exclusive: managed}, jobName(o))
 	}
 	if h == nil && managed && !errors.Is(err, cgroup.ErrNoMount) {
+		occupied := errors.Is(err, cgroup.ErrOccupied)
 		h, err = takeScope(o)
+		if err == nil && h.reason != "" && !occupied { // a delegated one lacks nothing but controllers
+			complain(fmt.Errorf("%s; the job is held in a cgroup that is shared", h.reason))
+		}
 	}
 	if err != nil {
 		return nil, err

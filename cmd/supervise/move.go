@@ -23,7 +23,7 @@ import (
 //	ask for a scope ──> in it: done
 //	    │ refused          ^ │ some were forked outside meanwhile
 //	    v                  │ v
-//	 fallback            attach them
+//	 fallback <──────── attach them
 type move struct {
 	s      *supervisor.Supervisor
 	h      *hold
@@ -43,7 +43,7 @@ func (m *move) begin() {
 	case err == nil:
 	case managed && !errors.Is(err, cgroup.ErrNoMount):
 		m.until = time.Now().Add(defaultSystemdTimeout)
-		m.ask(scopeArgs(defaultSystemdTimeout, "", "job", append(pids, os.Getpid())))
+		m.ask(scopeArgs(defaultSystemdTimeout, "", "job", []int{os.Getpid()})) // one that may end meanwhile would spoil it
 	default:
 		m.giveUp(err)
 	}
@@ -76,25 +76,29 @@ func (m *move) answered(a *asking, over bool) {
 		m.giveUp(err)
 		return
 	}
+	if m.attach() {
+		return
+	}
 	err = m.enter(cgroup.Search{Path: m.scope.Cgroup, Delegated: true, Ends: m.scope.isNew()})
-	switch {
-	case err == nil:
-	case errors.Is(err, unix.EACCES) && time.Now().Before(m.until):
-		m.attach(err)
-	default:
+	if err != nil && !(errors.Is(err, unix.EACCES) && m.attach()) { // one was forked by one that was outside
 		m.giveUp(err)
 	}
 }
 
-// attach has systemd move those who are still outside the scope.
-func (m *move) attach(refused error) {
+// attach has systemd move those who are still outside the scope, and says whether
+// there are any. When they are moved there is another look: one may have forked.
+func (m *move) attach() bool {
 	pids, err := m.h.tree.Procs()
 	outside := cgroup.Outside(m.scope.Cgroup, pids)
 	if err != nil || len(outside) == 0 {
-		m.giveUp(errors.Join(refused, err))
-		return
+		return false
 	}
-	m.ask(append([]string{"--attach", m.scope.Unit, "--timeout", time.Until(m.until).String()}, pidArgs(outside)...))
+	if left := time.Until(m.until); left > 0 {
+		m.ask(append([]string{"--attach", m.scope.Unit, "--timeout", left.String()}, pidArgs(outside)...))
+	} else {
+		m.giveUp(fmt.Errorf("%s: processes are forked faster than they can be moved", m.scope.Unit))
+	}
+	return true
 }
 
 // enter makes a session where it may and moves all there is below us into it.

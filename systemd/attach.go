@@ -25,9 +25,8 @@ func (h *Host) Attach(ctx context.Context, unit, subgroup string, pids []int) er
 	if err := m.AttachProcessesToUnit(ctx, unit, subgroup, numbers); err != nil {
 		return fmt.Errorf("attaching to %s over %s: %w", unit, m.door, explain(ctx, err))
 	}
-	cgroup, err := unitProperty[string](ctx, m, unit, "ControlGroup")
-	if err != nil {
-		return err
+	if _, err := h.arrived(pids, unit); err != nil {
+		return fmt.Errorf("attaching to %s over %s: %w", unit, m.door, err)
 	}
-	return h.arrived(pids, cgroup)
+	return nil
 }

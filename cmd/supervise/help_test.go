@@ -8,6 +8,7 @@ import (
 func TestHelp(t *testing.T) {
 	golden(t, "help.txt", helpText)
 	golden(t, "help-run.txt", helpRun)
+	golden(t, "help-doctor.txt", helpDoctor)
 }
 
 // TestHelpNamesFlags: every flag is explained, in the order of the table.

@@ -25,6 +25,7 @@ import (
 // Exit statuses of our own; anything else is the job's.
 const (
 	exitRubbish       = 1   // the owner does not speak the protocol
+	exitUnavailable   = 1   // doctor: cgroup containment is not to be had
 	exitUsage         = 2   // the command line is wrong
 	exitTimeout       = 124 // --timeout ran out
 	exitFailure       = 125 // we failed
@@ -56,13 +57,15 @@ func command(name string, args []string) int {
 	switch name {
 	case "run":
 		return run(args)
+	case "doctor":
+		return doctor(args)
 	case "version", "--version":
 		fmt.Println("supervise", version())
 		return 0
 	case "help", "--help", "-h":
 		return help(args)
 	}
-	known := []string{"run", "version", "help"}
+	known := []string{"run", "doctor", "version", "help"}
 	return usage(fmt.Errorf("no command %q%s; 'supervise run -- %s' runs a program, 'supervise help' lists the commands",
 		name, didYouMean(name, known), name))
 }

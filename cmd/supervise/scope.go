@@ -63,7 +63,7 @@ func ask(args ...string) (*asking, error) {
 	a := &asking{out: out[0], err: errs[0]}
 	a.pid, err = syscall.ForkExec(file, append([]string{scopeProgram}, args...), &syscall.ProcAttr{
 		Env: os.Environ(), Files: []uintptr{uintptr(null), uintptr(out[1]), uintptr(errs[1])},
-		Sys: &syscall.SysProcAttr{Setpgid: true}, // Ctrl-C is not for it
+		Sys: &syscall.SysProcAttr{Setpgid: true, Pdeathsig: unix.SIGKILL}, // Ctrl-C is not for it
 	})
 	if err != nil {
 		a.close()
@@ -98,17 +98,29 @@ func (a *asking) wait(limit time.Duration) {
 	}
 }
 
-// answer returns what the program has printed, which has ended.
-func (a *asking) answer() (s scope, err error) {
+// output returns what the program has printed, which has ended; the error is its
+// complaint, if that is all.
+func (a *asking) output() ([]byte, error) {
 	defer a.close()
-	if b := readRest(a.out); len(b) > 0 && json.Unmarshal(b, &s) == nil && s.Cgroup != "" {
-		return s, nil
+	if b := readRest(a.out); len(b) > 0 {
+		return b, nil
 	}
 	line, _, _ := strings.Cut(strings.TrimSpace(string(readRest(a.err))), "\n")
 	if line = strings.TrimPrefix(line, scopeProgram+": "); line == "" {
 		line = scopeProgram + " ended without a word"
 	}
-	return scope{}, errors.New(line)
+	return nil, errors.New(line)
+}
+
+// answer returns the scope that the program tells of.
+func (a *asking) answer() (s scope, err error) {
+	b, err := a.output()
+	if err == nil {
+		if err = json.Unmarshal(b, &s); err == nil && s.Cgroup == "" {
+			err = fmt.Errorf("%s names no cgroup: %s", scopeProgram, b)
+		}
+	}
+	return s, err
 }
 
 // readRest reads what is in a pipe, at most what fits into one.

@@ -1,0 +1,177 @@
+package cgroup
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// A Feature is something that not every kernel, or not every place, offers.
+type Feature struct {
+	Name   string
+	Answer Answer
+	Detail string // why it is missing, unknown, or of no use here; may be ""
+}
+
+// An Answer is yes, no, or that there was no way to find out.
+type Answer int
+
+const (
+	Unknown Answer = iota
+	No
+	Yes
+)
+
+// Features finds out what there is. It tries things in the job, which is of no use
+// afterwards but to be closed; without a job (nil) it looks at the files of the
+// cgroups in sight. It never asks for the kernel's version, since distributions
+// backport and seccomp filters forbid.
+func (v *View) Features(j *Job) []Feature {
+	dirs := v.open(j)
+	defer closeAll(dirs)
+	list := make([]Feature, len(probes))
+	for i, p := range probes {
+		list[i].Name = p.name
+		list[i].Answer, list[i].Detail = p.look(dirs)
+	}
+	for i, p := range probes { // now, since in a killed cgroup nothing can be born any more
+		if p.try == nil || j == nil || list[i].Answer != Yes {
+			continue
+		}
+		if err := p.try(j); err != nil {
+			list[i].Answer, list[i].Detail = No, "trying it: "+err.Error()
+		}
+	}
+	return list
+}
+
+// probes is the list of features. Look is given directories, the most telling
+// first; try, which may be nil, uses the feature.
+var probes = []struct {
+	name string
+	look look
+	try  func(j *Job) error
+}{
+	{"cgroup.kill", hasFile("cgroup.kill", "cgroup.events"), (*Job).tryKill},
+	{"CLONE_INTO_CGROUP", clones, nil},
+	{"freezer", hasFile("cgroup.freeze", "cgroup.events"), (*Job).tryFreeze},
+	{"memory.peak", hasFile("memory.peak", "memory.current"), nil},
+	{"pids.peak", hasFile("pids.peak", "pids.current"), nil},
+	{"cpu.pressure", readable("cpu.pressure"), nil},
+	{"memory.pressure", readable("memory.pressure"), nil},
+	{"io.pressure", readable("io.pressure"), nil},
+}
+
+type look func(dirs []*dir) (Answer, string)
+
+// open opens the job's leaf and the ancestors, ours first.
+func (v *View) open(j *Job) []*dir {
+	var dirs []*dir
+	if j != nil {
+		if fd, err := unix.FcntlInt(uintptr(j.main.fd), unix.F_DUPFD_CLOEXEC, 0); err == nil {
+			dirs = append(dirs, &dir{fd, j.main.path})
+		}
+	}
+	for i := len(v.Ancestors) - 1; i >= 0; i-- {
+		if d, err := openDir(v.Ancestors[i].Path); err == nil {
+			dirs = append(dirs, d)
+		}
+	}
+	return dirs
+}
+
+func closeAll(dirs []*dir) {
+	for _, d := range dirs {
+		d.close()
+	}
+}
+
+// hasFile looks for a file where its companion, which is older, shows that it
+// would have to be: the root of the hierarchy has few files, and a cgroup that
+// was not handed a controller none of that.
+func hasFile(name, companion string) look {
+	return func(dirs []*dir) (Answer, string) {
+		for _, d := range dirs {
+			switch {
+			case d.has(name):
+				return Yes, ""
+			case d.has(companion):
+				return No, "no such file in " + d.path
+			}
+		}
+		return Unknown, "no cgroup in sight would have it"
+	}
+}
+
+func (d *dir) has(name string) bool {
+	return unix.Faccessat(d.fd, name, unix.F_OK, 0) == nil
+}
+
+// readable reads a file of pressure stall information. Without it the file is
+// missing; where it is switched off (psi=0), to open it is EOPNOTSUPP.
+func readable(name string) look {
+	return func(dirs []*dir) (Answer, string) {
+		if len(dirs) == 0 {
+			return Unknown, "no cgroup in sight"
+		}
+		b, err := dirs[0].read(name)
+		switch {
+		case err == nil && len(b) > 0:
+			return Yes, ""
+		case err == nil:
+			return No, "it is empty"
+		case errors.Is(err, fs.ErrPermission):
+			return Unknown, err.Error()
+		}
+		return No, err.Error()
+	}
+}
+
+// clones has a child born in the first directory. There is nothing for it to
+// execute: that execve answers ENOENT shows that it was born.
+func clones(dirs []*dir) (Answer, string) {
+	if len(dirs) == 0 {
+		return Unknown, "no cgroup in sight"
+	}
+	attr := &syscall.ProcAttr{Sys: &syscall.SysProcAttr{UseCgroupFD: true, CgroupFD: dirs[0].fd}}
+	pid, err := syscall.ForkExec("", []string{joinName}, attr)
+	if err == nil {
+		unix.Wait4(pid, nil, 0, nil)
+	}
+	return birth(err)
+}
+
+// birth interprets what clone3, or the child's execve, answered.
+func birth(err error) (Answer, string) {
+	switch err {
+	case syscall.ENOENT:
+		return Yes, ""
+	case nil:
+		return No, "the child was killed at birth, because our own cgroup was once killed"
+	case syscall.EACCES, syscall.EBUSY, syscall.EOPNOTSUPP:
+		return Yes, fmt.Sprintf("but not where we are: %v", err)
+	case syscall.ENOSYS, syscall.EPERM:
+		return No, fmt.Sprintf("clone3: %v: an old kernel, or a seccomp filter", err)
+	case syscall.EINVAL, syscall.E2BIG:
+		return No, fmt.Sprintf("clone3: %v: an old kernel", err)
+	}
+	return Unknown, err.Error()
+}
+
+// tryFreeze freezes the job, which is empty and therefore frozen at once.
+func (j *Job) tryFreeze() error {
+	if err := j.main.write("cgroup.freeze", "1"); err != nil {
+		return err
+	}
+	frozen, err := j.main.keyed("cgroup.events", "frozen")
+	if err == nil && frozen != 1 {
+		err = errors.New("an empty cgroup did not freeze")
+	}
+	return errors.Join(err, j.main.write("cgroup.freeze", "0"))
+}
+
+// tryKill kills the job.
+func (j *Job) tryKill() error { return j.node.write("cgroup.kill", "1") }

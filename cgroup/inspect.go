@@ -1,0 +1,178 @@
+package cgroup
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// A View is what can be seen of the hierarchy from where this process is. It is
+// for people who ask why something does not work, so that nothing in it fails:
+// what cannot be found out is missing, and Err says why.
+type View struct {
+	Mount     *Mount     // nil: no cgroup2 file system is mounted
+	Own       string     // our cgroup, as /proc/self/cgroup has it; "" if that has no line of version 2
+	Ancestors []Ancestor // from the root of the mount to our own cgroup; none if the mount does not show it
+	Top       bool       // our own cgroup is the root of the whole hierarchy
+	Others    int        // processes beside us in our own cgroup, -1: not known
+	V1        []string   // controllers that hierarchies of version 1 hold
+	Err       error      // why Ancestors is empty
+}
+
+// A Mount is the cgroup2 mount that Open would use, or the last one if none will
+// do.
+type Mount struct {
+	Point    string
+	Root     string // the cgroup it shows, as seen from our cgroup namespace
+	Shown    bool   // our own cgroup is below Root
+	ReadOnly bool
+}
+
+// An Ancestor is a cgroup on the way down to ours, which is the last of them.
+type Ancestor struct {
+	Name        string   // as /proc/self/cgroup would have it
+	Path        string   // its directory
+	UID         int      // the owner, -1: not known
+	Writable    bool     // we may make sub-cgroups in it and move processes within
+	Delegated   bool     // systemd has marked it as delegated, or says so in the file of a transient unit
+	Controllers []string // cgroup.controllers: what it may hand on
+	Subtree     []string // cgroup.subtree_control: what it does hand on
+	Err         error    // why it could not be read
+}
+
+// Inspect looks around without changing anything.
+func Inspect() *View {
+	self, err1 := readFile("/proc/self/cgroup")
+	info, err2 := readFile("/proc/self/mountinfo")
+	v := inspect(self, info)
+	v.Err = errors.Join(err1, err2, v.Err)
+	for i := range v.Ancestors {
+		v.Ancestors[i].look()
+	}
+	v.lookAtOwn()
+	return v
+}
+
+// inspect finds out what the two files of proc(5) tell.
+func inspect(self, info []byte) *View {
+	v := &View{Others: -1, V1: parseV1(self)}
+	own, ok := parseSelf(self)
+	mounts := parseMounts(info)
+	if len(mounts) > 0 {
+		m := mounts[len(mounts)-1]
+		v.Mount = &Mount{Point: m.point, Root: m.root}
+	}
+	if !ok {
+		v.Err = ErrNoMount
+		return v
+	}
+	v.Own = own
+	here, err := pick(mounts, own)
+	if err != nil {
+		v.Err = err
+		return v
+	}
+	v.Mount = &Mount{Point: here.mount.point, Root: here.mount.root, Shown: true}
+	v.Ancestors = here.ancestors()
+	return v
+}
+
+// ancestors are the cgroups from the mount point to the own one, by name only.
+func (p place) ancestors() []Ancestor {
+	var list []Ancestor
+	name, dir := path.Clean(p.own), p.path
+	for {
+		list = append(list, Ancestor{Name: name, Path: dir, UID: -1})
+		if dir == p.mount.point || dir == "/" {
+			break
+		}
+		name, dir = path.Dir(name), path.Dir(dir)
+	}
+	slices.Reverse(list)
+	return list
+}
+
+// look fills in what the directory says.
+func (a *Ancestor) look() {
+	d, err := openDir(a.Path)
+	if err != nil {
+		a.Err = err
+		return
+	}
+	defer d.close()
+	var st unix.Stat_t
+	if unix.Fstat(d.fd, &st) == nil {
+		a.UID = int(st.Uid)
+	}
+	a.Writable = d.permits(".") && d.permits("cgroup.procs")
+	a.Delegated = d.isDelegated(a.Name)
+	var err1, err2 error
+	a.Controllers, err1 = d.list("cgroup.controllers")
+	a.Subtree, err2 = d.list("cgroup.subtree_control")
+	a.Err = errors.Join(err1, err2)
+}
+
+// permits asks for leave to write; a read-only mount refuses root as well.
+func (d *dir) permits(name string) bool {
+	return unix.Faccessat(d.fd, name, unix.W_OK, unix.AT_EACCESS) == nil
+}
+
+// lookAtOwn fills in what concerns our own cgroup and its mount.
+func (v *View) lookAtOwn() {
+	if v.Mount != nil {
+		var st unix.Statfs_t
+		err := unix.Statfs(v.Mount.Point, &st)
+		v.Mount.ReadOnly = err == nil && st.Flags&unix.ST_RDONLY != 0
+	}
+	if len(v.Ancestors) == 0 {
+		return
+	}
+	d, err := openDir(v.Ancestors[len(v.Ancestors)-1].Path)
+	if err != nil {
+		return
+	}
+	defer d.close()
+	_, err = d.keyed("cgroup.events", "populated")
+	v.Top = errors.Is(err, unix.ENOENT)
+	if pids, err := d.list("cgroup.procs"); err == nil { // those of other pid namespaces are there as 0
+		v.Others = len(slices.DeleteFunc(pids, func(pid string) bool { return pid == strconv.Itoa(os.Getpid()) }))
+	}
+}
+
+// parseV1 lists the controllers in the lines of /proc/PID/cgroup that are of
+// version 1, such as "4:cpu,cpuacct:/path"; "name=systemd" is none.
+func parseV1(self []byte) []string {
+	var list []string
+	for line := range bytes.Lines(self) {
+		id, rest, _ := strings.Cut(string(line), ":")
+		names, _, ok := strings.Cut(rest, ":")
+		if !ok || id == "0" {
+			continue
+		}
+		for name := range strings.SplitSeq(names, ",") {
+			if name != "" && !strings.Contains(name, "=") {
+				list = append(list, name)
+			}
+		}
+	}
+	slices.Sort(list)
+	return slices.Compact(list)
+}
+
+// Stops says where a controller stops on the way down to our own cgroup: at the
+// ancestor that has it and does not hand it on. The index is -1 if not even the
+// first one has it, and len(v.Ancestors) if nothing stops it.
+func (v *View) Stops(controller string) int {
+	for i, a := range v.Ancestors {
+		if !slices.Contains(a.Controllers, controller) {
+			return i - 1
+		}
+	}
+	return len(v.Ancestors)
+}

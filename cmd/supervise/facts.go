@@ -1,0 +1,166 @@
+package main
+
+import (
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/seed-c1490a04/supervise/protocol"
+)
+
+// facts are what the conditions of the table ask.
+type facts struct{ *protocol.Diagnosis }
+
+func (f facts) container() string {
+	if f.Place.Container == nil {
+		return ""
+	}
+	return *f.Place.Container
+}
+
+// own is our own cgroup, nil if the mount does not show it.
+func (f facts) own() *protocol.CgroupOnPath {
+	if len(f.Chain) == 0 {
+		return nil
+	}
+	return &f.Chain[len(f.Chain)-1]
+}
+
+// closed says that we may not write to our own cgroup, though it is there.
+func (f facts) closed() bool { return f.own() != nil && (f.Mount.ReadOnly || !f.own().Writable) }
+
+func (f facts) shared() bool { return f.Road != nil && *f.Road == "shared" && !f.Top }
+
+func (f facts) unmounted() bool    { return f.Mount == nil }
+func (f facts) foreignMount() bool { return f.Mount != nil && !f.Mount.Shown }
+
+// closedContainer: root may not write; or nobody may.
+func (f facts) closedContainer() bool {
+	return f.container() != "" && f.closed() && (f.Mount.ReadOnly || f.Place.UID == 0)
+}
+
+func (f facts) containerUser() bool {
+	return f.container() != "" && f.closed() && !f.closedContainer() && !f.Place.Systemd
+}
+
+// inUserNamespace: root there is nobody in particular to the cgroups outside.
+func (f facts) inUserNamespace() bool {
+	return f.container() == "" && f.closed() && !f.Mount.ReadOnly && f.Place.UserNamespace
+}
+
+func (f facts) readOnly() bool { return f.container() == "" && f.closed() && f.Mount.ReadOnly }
+
+// wantsScope says that only systemd can give us a cgroup that is ours alone.
+func (f facts) wantsScope() bool {
+	here := f.closed() && !f.closedContainer() && !f.readOnly() && !f.inUserNamespace()
+	return f.Place.Systemd && (here || f.shared() || f.keptByUserManager())
+}
+
+func (f facts) noUserManager() bool {
+	return f.wantsScope() && f.Place.UserManager != nil && !*f.Place.UserManager
+}
+
+func (f facts) needsScope() bool { return f.wantsScope() && !f.noUserManager() }
+
+// needsOwnCgroup: there is no systemd, and ours is somebody else's, or others are
+// in it.
+func (f facts) needsOwnCgroup() bool {
+	mayNot := f.closed() && f.container() == "" && !f.readOnly() && !f.inUserNamespace()
+	return !f.Place.Systemd && (mayNot || f.shared())
+}
+
+// v1Names are controllers that had another name.
+var v1Names = map[string]string{"io": "blkio"}
+
+// v1Held lists the controllers that are missing because version 1 has them.
+func (f facts) v1Held() (held []string) {
+	for _, c := range f.Controllers {
+		name := c.Name
+		if old, ok := v1Names[name]; ok {
+			name = old
+		}
+		if !c.Available && c.StopsAt == nil && slices.Contains(f.V1, name) {
+			held = append(held, c.Name)
+		}
+	}
+	return held
+}
+
+func (f facts) heldByV1() bool { return len(f.v1Held()) > 0 }
+
+// userService is the place in the chain of the user's manager, -1 if it is not there.
+func (f facts) userService() int {
+	return slices.IndexFunc(f.Chain, func(c protocol.CgroupOnPath) bool {
+		return strings.HasPrefix(path.Base(c.Name), "user@")
+	})
+}
+
+// stopped lists the controllers that stop at a place in the chain for which at is
+// true; of those that the first one does not have the place is -1.
+func (f facts) stopped(at func(i int) bool) (names []string) {
+	for _, c := range f.Controllers {
+		i := -1
+		if c.StopsAt != nil {
+			i = slices.IndexFunc(f.Chain, func(p protocol.CgroupOnPath) bool { return p.Name == *c.StopsAt })
+		}
+		if !c.Available && len(f.Chain) > 0 && at(i) && !slices.Contains(f.v1Held(), c.Name) {
+			names = append(names, c.Name)
+		}
+	}
+	return names
+}
+
+// keptFromUsers: the system's manager gives the user's manager too little. A
+// rootless podman is below that one, out of our sight.
+func (f facts) keptFromUsers() bool { return len(f.fromUsers()) > 0 }
+
+func (f facts) fromUsers() []string {
+	user := f.userService()
+	switch {
+	case user >= 0:
+		return f.stopped(func(i int) bool { return i >= 0 && i < user })
+	case f.container() == podman && !f.closed():
+		return f.stopped(func(i int) bool { return i < 0 })
+	}
+	return nil
+}
+
+// keptByUserManager: they reach the user's manager, but not us.
+func (f facts) keptByUserManager() bool {
+	user := f.userService()
+	return user >= 0 && len(f.stopped(func(i int) bool { return i >= user })) > 0
+}
+
+// service is the system's service that we are in, "" if none.
+func (f facts) service() string {
+	if f.userService() >= 0 || !f.Place.Systemd {
+		return ""
+	}
+	for _, c := range slices.Backward(f.Chain) {
+		if strings.HasSuffix(c.Name, ".service") {
+			return path.Base(c.Name)
+		}
+	}
+	return ""
+}
+
+func (f facts) keptFromService() bool {
+	return f.service() != "" && len(f.stopped(func(i int) bool { return i >= 0 })) > 0
+}
+
+func (f facts) noScopeProgram() bool { return f.Place.Systemd && f.Bus.Program == nil }
+
+// unreachable: supervise-scope is there, but no manager answers it.
+func (f facts) unreachable() bool {
+	answers := slices.ContainsFunc(f.Bus.Roads, func(r protocol.BusRoad) bool { return r.OK })
+	return f.Place.Systemd && f.Bus.Program != nil && !answers && !f.noUserManager()
+}
+
+// lacks asks whether a feature is known to be missing.
+func lacks(name string) func(facts) bool {
+	return func(f facts) bool {
+		return slices.ContainsFunc(f.Features, func(p protocol.Feature) bool {
+			return p.Name == name && p.Works != nil && !*p.Works
+		})
+	}
+}

@@ -16,6 +16,7 @@ const (
 	CauseExited      Cause = "exited"       // the main process exited
 	CauseSignaled    Cause = "signaled"     // a signal that was not ours killed the main process
 	CauseTimeout     Cause = "timeout"      // --timeout ran out
+	CauseCPUTimeout  Cause = "cpu-timeout"  // --cpu-timeout was used up
 	CauseKilled      Cause = "killed"       // we were told to end the job
 	CauseOwnerGone   Cause = "owner-gone"   // the owner's descriptor closed
 	CauseStartFailed Cause = "start-failed" // the command was never executed

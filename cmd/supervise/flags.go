@@ -24,6 +24,7 @@ const (
 type runOptions struct {
 	leftovers supervisor.Leftovers
 	timeout   time.Duration
+	cpuTime   time.Duration
 	grace     time.Duration
 	graceSet  bool
 	signal    unix.Signal
@@ -60,6 +61,7 @@ type runFlag struct {
 // runFlags is in the order of the help text.
 var runFlags = []runFlag{
 	{"timeout", false, func(o *runOptions, v string) error { return parseDuration(&o.timeout, v) }},
+	{"cpu-timeout", false, func(o *runOptions, v string) error { return parseDuration(&o.cpuTime, v) }},
 	{"grace", false, func(o *runOptions, v string) error { o.graceSet = true; return parseDuration(&o.grace, v) }},
 	{"signal", false, func(o *runOptions, v string) error { return parseSignal(&o.signal, v) }},
 	{"leftovers", false, setLeftovers},
@@ -101,6 +103,9 @@ func parseRun(args []string) (*runOptions, error) {
 	}
 	if o.cgroup != "" && o.contain == containSubreaper {
 		return nil, errors.New("run: --cgroup and --contain=subreaper exclude each other")
+	}
+	if o.cpuTime > 0 && o.contain == containSubreaper {
+		return nil, errors.New("run: --cpu-timeout needs a cgroup; it excludes --contain=subreaper")
 	}
 	if o.slice != "" && (o.cgroup != "" || o.contain == containSubreaper) {
 		return nil, errors.New("run: --slice is for a scope made by systemd; it excludes --cgroup and --contain=subreaper")

@@ -24,6 +24,7 @@ Runs a command and passes on its standard streams, its signals and its exit
 status. When it ends, or supervise does, whatever it has started is killed.
 
   --timeout D          end the job after D (90, 1m30s, 500ms)
+  --cpu-timeout D      end the job when all of it has used so much processor time
   --grace D            time between the signal and the kill then (default 10s);
                        if given, SIGTERM to supervise starts it as well
   --signal S           the signal that begins the end (default TERM)
@@ -39,7 +40,7 @@ status. When it ends, or supervise does, whatever it has started is killed.
   --owner fd:N         end the job when the other end of descriptor N closes
   --no-guard           do without the guardian: then kill -9 on supervise leaks
 
-exit status: the command's; 128+n if signal n ended it, 124 if the time was up,
+exit status: the command's; 128+n if signal n ended it, 124 if a time was up,
 127 if it was not found, 126 if it cannot be executed, 125 if supervise failed,
 2 if it was misused.
 

@@ -81,7 +81,8 @@ func (r *runner) run() int {
 // spec is what the options say about the job.
 func (r *runner) spec() supervisor.Spec {
 	s := supervisor.Spec{
-		Leftovers: r.o.leftovers, Timeout: r.o.timeout, Signal: r.o.signal, Grace: r.o.grace, StopGrace: r.o.grace,
+		Leftovers: r.o.leftovers, Timeout: r.o.timeout, CPUTime: r.o.cpuTime,
+		Signal: r.o.signal, Grace: r.o.grace, StopGrace: r.o.grace,
 	}
 	if r.o.graceSet {
 		s.TermGrace = r.o.grace
@@ -224,7 +225,7 @@ func (r *runner) status(result *supervisor.Result) int {
 	}
 	e := result.Exit
 	switch {
-	case result.Cause == protocol.CauseTimeout:
+	case result.Cause == protocol.CauseTimeout || result.Cause == protocol.CauseCPUTimeout:
 		return exitTimeout
 	case e == nil:
 		return exitFailure

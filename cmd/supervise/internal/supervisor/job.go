@@ -55,6 +55,7 @@ type Spec struct {
 
 	Leftovers Leftovers
 	Timeout   time.Duration // 0: none
+	CPUTime   time.Duration // processor time that the whole job may use; 0: any. Needs an Accountant
 	Signal    unix.Signal   // sent to the whole job when the time is up
 	Grace     time.Duration // between that and the kill; 0: kill at once
 	TermGrace time.Duration // if set, SIGTERM to us also starts a grace period, of this length
@@ -97,6 +98,7 @@ type job struct {
 	exit    *protocol.Event
 	cause   protocol.Cause // "" until something but the main process decides
 	until   time.Time      // the deadline of the state; zero: none
+	meter   time.Time      // when to look at the processor time again; zero: never
 	started time.Time
 	res     Result
 	stuck   []int

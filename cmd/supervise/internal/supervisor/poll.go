@@ -48,8 +48,10 @@ func (s *Supervisor) wait() (h happened) {
 func (s *Supervisor) timeout() *unix.Timespec {
 	next := time.Duration(-1)
 	for _, j := range s.jobs {
-		if left := max(0, time.Until(j.until)); !j.until.IsZero() && (next < 0 || left < next) {
-			next = left
+		for _, at := range [...]time.Time{j.until, j.meter} {
+			if left := max(0, time.Until(at)); !at.IsZero() && (next < 0 || left < next) {
+				next = left
+			}
 		}
 	}
 	if !s.idled && s.Idle != nil && (next < 0 || idleAfter < next) {
@@ -73,9 +75,14 @@ func (s *Supervisor) idle() {
 // expire handles every deadline that has passed.
 func (s *Supervisor) expire() {
 	for _, j := range s.jobs {
-		if !j.until.IsZero() && !time.Now().Before(j.until) {
+		if hasPassed(j.until) {
 			j.until = time.Time{}
 			j.expire()
 		}
+		if hasPassed(j.meter) {
+			j.meterCPU()
+		}
 	}
 }
+
+func hasPassed(t time.Time) bool { return !t.IsZero() && !time.Now().Before(t) }

@@ -102,6 +102,7 @@ func (s *Supervisor) Start(spec Spec) error {
 	}
 	s.jobs[j.main] = j
 	j.deadline(spec.Timeout)
+	j.meterCPU()
 	return nil
 }
 

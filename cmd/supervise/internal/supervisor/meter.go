@@ -1,0 +1,63 @@
+package supervisor
+
+import (
+	"errors"
+	"os"
+	"runtime"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/seed-c1490a04/supervise/protocol"
+)
+
+// meterCPU stops the job if it has used up its processor time. Else it looks again
+// when it may have, at the earliest: with all processors for itself. Short of the
+// end it lets half a percent pass, so that a job which sleeps there does not wake us
+// all the time.
+func (j *job) meterCPU() {
+	j.meter = time.Time{}
+	a, ok := j.Containment.(Accountant)
+	if j.CPUTime == 0 || !ok || j.state > waiting {
+		return
+	}
+	user, system, err := a.CPU()
+	if err != nil {
+		j.end(protocol.CauseKilled, errors.Join(errors.New("the processor time cannot be metered"), err))
+		return
+	}
+	left := j.CPUTime - time.Duration(user+system)*time.Microsecond
+	if left <= 0 {
+		j.stop(protocol.CauseCPUTimeout, j.Signal, j.Grace)
+		return
+	}
+	slack := max(5*time.Millisecond, j.CPUTime/200)
+	j.meter = time.Now().Add(max(left, slack) / time.Duration(processors()))
+}
+
+// processors is how many a job can use: all that are online, for it may widen its
+// affinity beyond ours.
+func processors() int {
+	b, err := os.ReadFile("/sys/devices/system/cpu/online")
+	if n := parseCPUList(string(b)); err == nil && n > 0 {
+		return n
+	}
+	return runtime.NumCPU()
+}
+
+// parseCPUList counts what a list such as 0-3,5 names (cpuset(7)); 0: it is none.
+func parseCPUList(list string) (n int) {
+	for part := range strings.SplitSeq(strings.TrimSpace(list), ",") {
+		from, to, isRange := strings.Cut(part, "-")
+		a, err1 := strconv.Atoi(from)
+		b, err2 := a, err1
+		if isRange {
+			b, err2 = strconv.Atoi(to)
+		}
+		if err1 != nil || err2 != nil || a < 0 || b < a || b > 1<<20 {
+			return 0
+		}
+		n += b - a + 1
+	}
+	return n
+}

@@ -17,6 +17,7 @@ const (
 	CauseSignaled    Cause = "signaled"     // a signal that was not ours killed the main process
 	CauseTimeout     Cause = "timeout"      // --timeout ran out
 	CauseCPUTimeout  Cause = "cpu-timeout"  // --cpu-timeout was used up
+	CauseOOM         Cause = "oom"          // the main process was killed for want of memory: see Record.OOM
 	CauseKilled      Cause = "killed"       // we were told to end the job
 	CauseOwnerGone   Cause = "owner-gone"   // the owner's descriptor closed
 	CauseStartFailed Cause = "start-failed" // the command was never executed
@@ -58,8 +59,17 @@ type Record struct {
 	Exit  *Exit `json:"exit"` // of the main process; null if it never was
 	Cause Cause `json:"cause"`
 
-	CPU    CPU `json:"cpu"`
-	Reaped int `json:"reaped"` // processes whose end was waited for, the main process included
+	CPU      CPU      `json:"cpu"`
+	Memory   Memory   `json:"memory"`
+	IO       IO       `json:"io"`
+	Pids     Pids     `json:"pids"`
+	Pressure Pressure `json:"pressure"`
+	Main     Main     `json:"main"`
+	OOM      *OOM     `json:"oom"`    // null: nothing was killed for want of memory, or not known
+	Reaped   int      `json:"reaped"` // processes whose end was waited for, the main process included
+
+	Limits     []Limit      `json:"limits"`
+	Unenforced []Unenforced `json:"unenforced"`
 
 	Leftovers      []Leftover `json:"leftovers"`       // alive when the main process ended, 100 of them at most
 	LeftoversTotal *int       `json:"leftovers_total"` // how many they were
@@ -72,13 +82,6 @@ type Exit struct {
 	Code   *int    `json:"code"`   // 0 to 255
 	Signal *string `json:"signal"` // such as SIGKILL
 	Core   bool    `json:"core"`   // a core was dumped
-}
-
-// CPU is processor time of the whole job in seconds: in a cgroup from cpu.stat,
-// else the rusage of every process that was reaped.
-type CPU struct {
-	UserS   *float64 `json:"user_s"`
-	SystemS *float64 `json:"system_s"`
 }
 
 // A Leftover is a process that outlived the main process.

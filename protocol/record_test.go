@@ -44,7 +44,19 @@ func fullRecord() *Record {
 		Containment: ContainmentCgroup, ContainmentReason: new("none"),
 		Started: at(0), Ended: at(123456789), WallS: 0.123456789,
 		Exit: &Exit{Code: new(3), Signal: new("SIGKILL"), Core: true}, Cause: CauseTimeout,
-		CPU: CPU{new(1.5), new(0.25)}, Reaped: 7,
+		CPU: CPU{new(1.5), new(0.25), new(1.75), new(uint64(20)), new(uint64(3)), new(0.125)}, Reaped: 7,
+		Memory: Memory{
+			PeakBytes: new(uint64(1 << 30)), SwapPeakBytes: new(uint64(4096)),
+			Events:      &MemoryEvents{new(uint64(0)), new(uint64(1)), new(uint64(2)), new(uint64(3)), new(uint64(4)), new(uint64(5))},
+			EventsLocal: &MemoryEvents{Max: new(uint64(2))},
+			AtPeak:      &MemorySplit{new(uint64(1)), new(uint64(2)), new(uint64(3))},
+		},
+		IO:       IO{new(uint64(512)), new(uint64(1024)), new(uint64(1)), new(uint64(2)), []DeviceIO{{"8:0", 512, 1024, 1, 2}}},
+		Pids:     Pids{new(uint64(9)), new(uint64(0))},
+		Pressure: Pressure{Stall{new(0.5), new(0.25)}, Stall{}, Stall{SomeS: new(0.001)}},
+		Main:     Main{new(uint64(1 << 20)), new(uint64(100)), new(uint64(1)), new(uint64(10)), new(uint64(20))},
+		OOM:      &OOM{OOMByAncestor, new("/sys/fs/cgroup/a"), new(uint64(1))},
+		Limits:   []Limit{{"--memory-max 1G", "memory.max", "1073741824"}}, Unenforced: []Unenforced{{"--io-weight 50", "no io controller"}},
 		Leftovers: []Leftover{
 			{42, "sleep", []string{"sleep", "1000"}, new(0.5), new(int64(1 << 33))},
 			{PID: 43, Comm: "(sd-pam)", Argv: []string{}},
@@ -57,7 +69,7 @@ func fullRecord() *Record {
 // startFailed is the least a record says.
 func startFailed() *Record {
 	return &Record{
-		Schema: RecordSchema, Argv: []string{"nosuch"}, Leftovers: []Leftover{},
+		Schema: RecordSchema, Argv: []string{"nosuch"}, Leftovers: []Leftover{}, Limits: []Limit{}, Unenforced: []Unenforced{},
 		Started: at(500), Ended: at(500), Cause: CauseStartFailed, Error: new("no such file or directory"),
 	}
 }
@@ -92,13 +104,15 @@ func TestRecordNulls(t *testing.T) {
 	if err := json.Unmarshal(b, &fields); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"name", "pid", "cgroup", "containment_reason", "exit", "leftovers_total"} {
+	for _, name := range []string{"name", "pid", "cgroup", "containment_reason", "exit", "leftovers_total", "oom"} {
 		if got := string(fields[name]); got != "null" {
 			t.Errorf("%s is %q, want null", name, got)
 		}
 	}
 	for name, want := range map[string]string{
-		"schema": `"supervise.record/1"`, "cpu": `{"user_s":null,"system_s":null}`, "leftovers": "[]",
+		"schema": `"supervise.record/1"`, "leftovers": "[]", "limits": "[]", "unenforced": "[]",
+		"pids":     `{"peak":null,"max_hits":null}`,
+		"pressure": `{"cpu":{"some_s":null,"full_s":null},"memory":{"some_s":null,"full_s":null},"io":{"some_s":null,"full_s":null}}`,
 	} {
 		if got := string(fields[name]); got != want {
 			t.Errorf("%s is %s, want %s", name, got, want)

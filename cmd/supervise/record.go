@@ -127,6 +127,7 @@ func (r *runner) emptyRecord() *protocol.Record {
 	return &protocol.Record{
 		Schema: protocol.RecordSchema, Name: optional(r.o.name), Argv: r.o.argv,
 		Containment: protocol.ContainmentSubreaper, Leftovers: []protocol.Leftover{},
+		Limits: []protocol.Limit{}, Unenforced: []protocol.Unenforced{},
 		Started: protocol.Time{Time: r.began}, Ended: protocol.Time{Time: r.began},
 	}
 }
@@ -152,9 +153,12 @@ func (r *runner) newRecord(result *supervisor.Result) *protocol.Record {
 	record.Cgroup, record.ContainmentReason = optional(r.hold.path()), optional(r.hold.reason)
 	if r.hold.job != nil {
 		record.Containment = protocol.ContainmentCgroup
-		record.CPU = cpuSeconds(result.UserUS, result.SysUS)
+		record.CPU = cpuOf(result)
 	} else {
 		record.CPU = reapedCPU()
+	}
+	if result.Exit != nil {
+		record.Main = mainUsage(&result.Main)
 	}
 	record.Reaped, record.LeftoversTotal = result.Reaped, &result.LeftoversTotal
 	record.Leftovers = append(record.Leftovers, result.Leftovers...)
@@ -182,25 +186,6 @@ func signalName(sig unix.Signal) string {
 		return cmp.Or(name, fmt.Sprintf("SIG%d", int(sig)))
 	}
 	return fmt.Sprintf("SIGRTMIN+%d", int(sig)-minRealTime)
-}
-
-func cpuSeconds(user, system *uint64) (c protocol.CPU) {
-	if user != nil && system != nil {
-		u, s := float64(*user)/1e6, float64(*system)/1e6
-		c = protocol.CPU{UserS: &u, SystemS: &s}
-	}
-	return c
-}
-
-// reapedCPU is the time of all processes that were waited for, by us or by those
-// we waited for.
-func reapedCPU() protocol.CPU {
-	var u unix.Rusage
-	if unix.Getrusage(unix.RUSAGE_CHILDREN, &u) != nil {
-		return protocol.CPU{}
-	}
-	user, system := uint64(u.Utime.Nano()/1e3), uint64(u.Stime.Nano()/1e3)
-	return cpuSeconds(&user, &system)
 }
 
 func optional(s string) *string {

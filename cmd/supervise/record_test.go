@@ -304,12 +304,12 @@ func TestSignalNamesParse(t *testing.T) {
 	}
 }
 
-func TestCPUSeconds(t *testing.T) {
+func TestCPUOf(t *testing.T) {
 	user, system := uint64(1_500_000), uint64(0)
-	if c := cpuSeconds(&user, &system); *c.UserS != 1.5 || *c.SystemS != 0 {
+	if c := cpuOf(&supervisor.Result{UserUS: &user, SysUS: &system}); *c.UserS != 1.5 || *c.SystemS != 0 {
 		t.Errorf("got %v, %v", *c.UserS, *c.SystemS)
 	}
-	if c := cpuSeconds(nil, nil); c.UserS != nil || c.SystemS != nil {
+	if c := cpuOf(&supervisor.Result{}); c.UserS != nil || c.SystemS != nil {
 		t.Error("what is not known is not null")
 	}
 }

@@ -72,6 +72,7 @@ type Result struct {
 	LeftoversTotal int
 	Stuck          []int // processes that could not be ended
 	UserUS, SysUS  *uint64
+	Main           unix.Rusage // of the main process, if Exit is not nil
 	Reaped         int
 	Err            error // what went wrong on our, or the owner's, side
 }

@@ -82,6 +82,7 @@ type Supervisor struct {
 	jobs      map[int]*job // by pid of the main process; 0: the job without one
 	childless bool         // waitid said ECHILD
 	reaped    int
+	usage     unix.Rusage // of the child that was reaped last
 	watcher   Watcher
 	idled     bool
 }
@@ -211,7 +212,7 @@ func (s *Supervisor) reap() {
 // collect takes statuses from the kernel for as long as they can be delivered.
 func (s *Supervisor) collect() {
 	for !s.undelivered() {
-		event, err := waitChild()
+		event, err := waitChild(&s.usage)
 		if err != nil {
 			s.childless = err == unix.ECHILD
 			return
@@ -237,7 +238,7 @@ func (s *Supervisor) status(e *protocol.Event) {
 	case e.Code().Ended():
 		s.reaped++
 		if j != nil && j.main != 0 {
-			j.exit = e // settle decides what follows, when all there is was reaped
+			j.exit, j.res.Main = e, s.usage // settle decides what follows, when all there is was reaped
 		}
 	case e.Code() == protocol.Stopped && j != nil && s.Terminal != nil:
 		s.Terminal.Suspend(j.main, unix.Signal(e.Status()))

@@ -246,14 +246,14 @@ func TestBackpressure(t *testing.T) {
 			t.Fatal(err)
 		}
 		pids = append(pids, pid)
-		waitid(unix.P_PID, pid, unix.WEXITED|unix.WNOWAIT) // in this order
+		waitid(unix.P_PID, pid, unix.WEXITED|unix.WNOWAIT, nil) // in this order
 	}
 	if err := s.Start(Spec{Containment: g}); err != nil {
 		t.Fatal(err)
 	}
 	done := make(chan []int)
 	s.Idle = func() { // the loop has done all it can
-		if _, err := waitid(unix.P_PID, pids[1], unix.WEXITED|unix.WNOWAIT|unix.WNOHANG); err != nil {
+		if _, err := waitid(unix.P_PID, pids[1], unix.WEXITED|unix.WNOWAIT|unix.WNOHANG, nil); err != nil {
 			t.Errorf("the second was reaped though the first was not told: %v", err)
 		}
 		go func() { // ends with the events

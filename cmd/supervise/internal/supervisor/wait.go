@@ -13,8 +13,9 @@ const errNone = unix.EAGAIN
 
 // waitChild takes one status change of any child from the kernel: the one place
 // that waits. It returns errNone if there is none, ECHILD if there is no child.
-func waitChild() (*protocol.Event, error) {
-	e, err := waitid(unix.P_ALL, 0, unix.WEXITED|unix.WSTOPPED|unix.WCONTINUED|unix.WNOHANG)
+// Usage is that of a child that has ended, and of the children it waited for.
+func waitChild(usage *unix.Rusage) (*protocol.Event, error) {
+	e, err := waitid(unix.P_ALL, 0, unix.WEXITED|unix.WSTOPPED|unix.WCONTINUED|unix.WNOHANG, usage)
 	if err == nil && e.PID() == 0 {
 		return nil, errNone
 	}
@@ -23,17 +24,17 @@ func waitChild() (*protocol.Event, error) {
 
 // isChild says whether pid is a child of ours, living or zombie.
 func isChild(pid int) bool {
-	_, err := waitid(unix.P_PID, pid, unix.WEXITED|unix.WSTOPPED|unix.WCONTINUED|unix.WNOHANG|unix.WNOWAIT)
+	_, err := waitid(unix.P_PID, pid, unix.WEXITED|unix.WSTOPPED|unix.WCONTINUED|unix.WNOHANG|unix.WNOWAIT, nil)
 	return err == nil
 }
 
 // waitid fills an event with what the kernel writes, byte for byte; the cast
 // saves us a copy of siginfo_t field by field, and the sizes are equal by
 // definition (SI_MAX_SIZE).
-func waitid(idType, id, options int) (*protocol.Event, error) {
+func waitid(idType, id, options int, usage *unix.Rusage) (*protocol.Event, error) {
 	var e protocol.Event
 	for {
-		err := unix.Waitid(idType, id, (*unix.Siginfo)(unsafe.Pointer(&e)), options, nil)
+		err := unix.Waitid(idType, id, (*unix.Siginfo)(unsafe.Pointer(&e)), options, usage)
 		if err != unix.EINTR {
 			return &e, err
 		}

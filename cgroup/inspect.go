@@ -86,10 +86,10 @@ func inspect(self, info []byte) *View {
 // ancestors are the cgroups from the mount point to the own one, by name only.
 func (p place) ancestors() []Ancestor {
 	var list []Ancestor
-	name, dir := path.Clean(p.own), p.path
+	name, dir, point := path.Clean(p.own), p.path, path.Clean(p.mount.point)
 	for {
 		list = append(list, Ancestor{Name: name, Path: dir, UID: -1})
-		if dir == p.mount.point || dir == "/" {
+		if dir == point || dir == "/" {
 			break
 		}
 		name, dir = path.Dir(name), path.Dir(dir)

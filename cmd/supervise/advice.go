@@ -104,8 +104,11 @@ var containerFixes = map[string]protocol.Fix{
 			`cgroup2-mount-hierarchy-rw.crio.io: "true"`,
 		},
 	},
-	nspawn: {Advice: "Start it without SYSTEMD_NSPAWN_USE_CGNS=0, as systemd-nspawn@.service does; a unit that uses --keep-unit needs:",
-		Lines: []string{"[Service]", "Delegate=yes"}},
+	nspawn: {
+		Advice: "Start it by systemd-nspawn@.service, or without --keep-unit; another unit with that needs these lines. " +
+			"SYSTEMD_NSPAWN_USE_CGNS=0 must not be set:",
+		Lines: []string{"[Service]", "Delegate=yes"},
+	},
 	lxc: {Advice: "In the container's configuration:", Lines: []string{"lxc.mount.auto = cgroup:rw:force"}},
 }
 
@@ -204,7 +207,7 @@ func (f facts) ownCgroupFix() protocol.Fix {
 
 func (f facts) unifiedFix() protocol.Fix {
 	fix := protocol.Fix{
-		Problem: "cgroup v1 holds " + strings.Join(f.v1Held(), ", ") + ": no limits with them",
+		Problem: "cgroup v1 holds " + strings.Join(f.v1Held(), ", ") + ": no such limits",
 		Advice:  "On the kernel's command line, of the host if this is a container:",
 		Lines:   []string{"systemd.unified_cgroup_hierarchy=1"},
 	}
@@ -216,12 +219,12 @@ func (f facts) unifiedFix() protocol.Fix {
 
 func (f facts) delegateUsersFix() protocol.Fix {
 	fix := protocol.Fix{
-		Problem: "users are not given " + strings.Join(f.fromUsers(), ", ") + ": no limits with them",
+		Problem: "users are not given " + strings.Join(f.fromUsers(), ", ") + ": no such limits",
 		Advice:  "As root, systemctl edit user@.service, and log in anew:",
 		Lines:   []string{"[Service]", "Delegate=cpu cpuset io memory pids"},
 	}
-	if f.container() != "" {
-		fix.Problem = "the container is not given " + strings.Join(f.fromUsers(), ", ") + ": no limits with them"
+	if f.inRootless() {
+		fix.Problem = "the container is not given " + strings.Join(f.fromUsers(), ", ") + ": no such limits"
 		fix.Advice = "Start it with --cgroup-manager=systemd; and on the host, as root, systemctl edit user@.service, and log in anew:"
 	}
 	return fix

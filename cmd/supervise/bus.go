@@ -82,10 +82,11 @@ func parseProbe(answer []byte) (protocol.Bus, error) {
 // that takes too long is killed, and so is one whose asker dies.
 func ask(argv []string, limit time.Duration) ([]byte, error) {
 	var p [2]int
-	if err := unix.Pipe2(p[:], unix.O_CLOEXEC|unix.O_NONBLOCK); err != nil {
+	if err := unix.Pipe2(p[:], unix.O_CLOEXEC); err != nil {
 		return nil, os.NewSyscallError("pipe2", err)
 	}
 	defer unix.Close(p[0])
+	unix.SetNonblock(p[0], true) // our end alone: the program expects to block
 	null, err := unix.Open(os.DevNull, unix.O_RDWR|unix.O_CLOEXEC, 0)
 	if err != nil {
 		unix.Close(p[1])

@@ -62,11 +62,19 @@ var roads = map[string]string{
 func (d *diagnosis) containmentText() string {
 	switch {
 	case d.Root != nil:
-		return fmt.Sprintf("%s, below %s (%s: %s)", d.Containment, *d.Root, *d.Road, roads[*d.Road])
+		return fmt.Sprintf("%s, below %s (%s: %s)", d.Containment, d.rootName(), *d.Road, roads[*d.Road])
 	case d.Reason != nil:
 		return fmt.Sprintf("%s, because: %s", d.Containment, *d.Reason)
 	}
 	return string(d.Containment)
+}
+
+// rootName is the root without the mount point, which has a line of its own.
+func (d *diagnosis) rootName() string {
+	if d.Mount == nil || *d.Root == d.Mount.Point {
+		return *d.Root
+	}
+	return strings.TrimPrefix(*d.Root, d.Mount.Point)
 }
 
 func (d *diagnosis) placeText() string {
@@ -115,6 +123,8 @@ func (d *diagnosis) ownText() string {
 		return "none"
 	case d.Others == nil:
 		return *d.Cgroup
+	case *d.Others == 0:
+		return *d.Cgroup + ", with no other process in it"
 	case *d.Others == 1:
 		return *d.Cgroup + ", with one other process in it"
 	}
@@ -141,7 +151,7 @@ func (d *diagnosis) chainText() string {
 		case over > 0 && i == maxChain/2:
 			fmt.Fprintf(&b, "  ... %d more ...\n", over)
 		case over <= 0 || i < maxChain/2 || i > maxChain/2+over-1:
-			row(indented(c.Name, i), d.owner(c.UID), yesNo(c.Writable), cells(c))
+			row(indented(c.Name, i), d.owner(c.UID), yesNo(c.Writable), d.cells(i))
 		}
 	}
 	lines := strings.Split(b.String(), "\n")
@@ -184,15 +194,20 @@ func yesNo(b bool) string {
 	return "no"
 }
 
-func cells(c protocol.CgroupOnPath) (list []string) {
+// cells says of each controller how far it goes. In the last row, our own cgroup's,
+// it has arrived: whether that hands it on is for supervise to say.
+func (d *diagnosis) cells(i int) (list []string) {
+	c := d.Chain[i]
 	for _, name := range limitControllers {
 		switch {
 		case slices.Contains(c.SubtreeControl, name):
 			list = append(list, "on")
-		case slices.Contains(c.Controllers, name):
-			list = append(list, "stops")
-		default:
+		case !slices.Contains(c.Controllers, name):
 			list = append(list, "-")
+		case i == len(d.Chain)-1:
+			list = append(list, "yes")
+		default:
+			list = append(list, "stops")
 		}
 	}
 	return list
@@ -211,7 +226,7 @@ func (d *diagnosis) featuresText() string {
 		}
 		groups[key] = append(groups[key], f.Name)
 	}
-	slices.SortStableFunc(order, func(a, b string) int { return strings.Compare(a[:1], b[:1]) })
+	slices.Sort(order)
 	text := "\n"
 	for _, key := range order {
 		label, detail, _ := strings.Cut(key, "\n")

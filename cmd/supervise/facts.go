@@ -88,12 +88,16 @@ func (f facts) v1Held() (held []string) {
 
 func (f facts) heldByV1() bool { return len(f.v1Held()) > 0 }
 
-// userService is the place in the chain of the user's manager, -1 if it is not there.
-func (f facts) userService() int {
+// find is the place in the chain of the first cgroup of such a name, -1 if none is.
+func (f facts) find(prefix, suffix string) int {
 	return slices.IndexFunc(f.Chain, func(c protocol.CgroupOnPath) bool {
-		return strings.HasPrefix(path.Base(c.Name), "user@")
+		base := path.Base(c.Name)
+		return strings.HasPrefix(base, prefix) && strings.HasSuffix(base, suffix)
 	})
 }
+
+// userService is the place of the user's manager.
+func (f facts) userService() int { return f.find("user@", ".service") }
 
 // stopped lists the controllers that stop at a place in the chain for which at is
 // true; of those that the first one does not have the place is -1.
@@ -110,19 +114,24 @@ func (f facts) stopped(at func(i int) bool) (names []string) {
 	return names
 }
 
-// keptFromUsers: the system's manager gives the user's manager too little. A
-// rootless podman is below that one, out of our sight.
+// keptFromUsers: the system's manager gives the users' managers too little.
 func (f facts) keptFromUsers() bool { return len(f.fromUsers()) > 0 }
 
+// fromUsers lists what does not get to the user's manager. In a session that is
+// our neighbour, below the same slice; from a rootless podman it is out of sight.
 func (f facts) fromUsers() []string {
-	user := f.userService()
-	switch {
-	case user >= 0:
-		return f.stopped(func(i int) bool { return i >= 0 && i < user })
-	case f.container() == podman && !f.closed():
+	if f.inRootless() {
 		return f.stopped(func(i int) bool { return i < 0 })
 	}
-	return nil
+	user := f.userService()
+	if user < 0 {
+		user = f.find("user-", ".slice") + 1
+	}
+	return f.stopped(func(i int) bool { return i >= 0 && i < user })
+}
+
+func (f facts) inRootless() bool {
+	return f.container() == podman && !f.closed() && f.find("user", ".slice") < 0
 }
 
 // keptByUserManager: they reach the user's manager, but not us.

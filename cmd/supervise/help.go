@@ -59,7 +59,8 @@ changed and nothing is left behind.
                        (go doc ./protocol Diagnosis explains its fields)
 
 In the table of cgroups, "on" is a controller that is handed on to the cgroups
-below, "stops" one that is there and is not, and "-" one that is not there.
+below, "stops" one that is there and is not, and "-" one that is not there; in
+the last row, our own cgroup's, "yes" is one that jobs can have.
 
 exit status: 0 if a job would be held in a cgroup, 1 if not, 125 if supervise
 failed, 2 if it was misused.

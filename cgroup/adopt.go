@@ -89,3 +89,14 @@ func isInside(pid int, leaf string) bool {
 	own, ok := parseSelf(b)
 	return !ok || own == leaf || strings.HasPrefix(own, leaf+"/")
 }
+
+// Outside returns those of some processes that are not in a cgroup, or below it.
+// The path is as /proc/self/cgroup has it.
+func Outside(path string, pids []int) (outside []int) {
+	for _, pid := range pids {
+		if !isInside(pid, path) {
+			outside = append(outside, pid)
+		}
+	}
+	return outside
+}

@@ -71,7 +71,7 @@ func openFDs(t *testing.T) int {
 
 func newSession(t *testing.T, root string) *Session {
 	t.Helper()
-	s, err := Open(root)
+	s, err := Open(Search{Path: root})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -468,16 +468,16 @@ func TestInherit(t *testing.T) {
 }
 
 func TestExplicitRoot(t *testing.T) {
-	if _, err := Open("/proc"); err == nil {
+	if _, err := Open(Search{Path: "/proc"}); err == nil {
 		t.Error("opened /proc as a cgroup")
 	}
-	if _, err := Open("/no/such/cgroup"); err == nil {
+	if _, err := Open(Search{Path: "/no/such/cgroup"}); err == nil {
 		t.Error("opened what is not there")
 	}
 	root := testRoot(t)
 	here, _ := locate()
 	for _, name := range []string{root, root + "/", here.own + strings.TrimPrefix(root, here.path)} {
-		s, err := Open(name)
+		s, err := Open(Search{Path: name})
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue

@@ -18,7 +18,7 @@ import (
 type View struct {
 	Mount     *Mount     // nil: no cgroup2 file system is mounted
 	Own       string     // our cgroup, as /proc/self/cgroup has it; "" if that has no line of version 2
-	Ancestors []Ancestor // from the root of the mount to our own cgroup; none if the mount does not show it
+	Ancestors []Ancestor // from the root of the mount to our own cgroup, or where Lead went; none if the mount does not show it
 	Top       bool       // our own cgroup is the root of the whole hierarchy
 	Others    int        // processes beside us in our own cgroup, -1: not known
 	V1        []string   // controllers that hierarchies of version 1 hold
@@ -40,7 +40,7 @@ type Ancestor struct {
 	Path        string   // its directory
 	UID         int      // the owner, -1: not known
 	Writable    bool     // we may make sub-cgroups in it and move processes within
-	Delegated   bool     // systemd has marked it as delegated; user managers do not
+	Delegated   bool     // systemd has marked it as delegated, or says so in the file of a transient unit
 	Controllers []string // cgroup.controllers: what it may hand on
 	Subtree     []string // cgroup.subtree_control: what it does hand on
 	Err         error    // why it could not be read
@@ -52,11 +52,29 @@ func Inspect() *View {
 	info, err2 := readFile("/proc/self/mountinfo")
 	v := inspect(self, info)
 	v.Err = errors.Join(err1, err2, v.Err)
+	v.look()
+	v.lookAtOwn()
+	return v
+}
+
+// Lead has Ancestors lead to another cgroup, a directory below the mount point,
+// where we are to be or have been moved.
+func (v *View) Lead(dir string) {
+	if v.Mount == nil || !v.Mount.Shown || !isBelow(v.Mount.Point, dir) {
+		return
+	}
+	name := path.Join(v.Mount.Root, strings.TrimPrefix(dir, v.Mount.Point))
+	v.Ancestors = place{mount: mount{point: v.Mount.Point}, own: name, path: dir}.ancestors()
+	v.look()
+}
+
+func isBelow(point, dir string) bool { return dir == point || strings.HasPrefix(dir, point+"/") }
+
+// look looks at each cgroup of the chain.
+func (v *View) look() {
 	for i := range v.Ancestors {
 		v.Ancestors[i].look()
 	}
-	v.lookAtOwn()
-	return v
 }
 
 // inspect finds out what the two files of proc(5) tell.
@@ -111,22 +129,16 @@ func (a *Ancestor) look() {
 		a.UID = int(st.Uid)
 	}
 	a.Writable = d.permits(".") && d.permits("cgroup.procs")
-	a.Delegated = d.markedDelegated()
+	a.Delegated = d.isDelegated(a.Name)
 	var err1, err2 error
-	a.Controllers, err1 = d.words("cgroup.controllers")
-	a.Subtree, err2 = d.words("cgroup.subtree_control")
+	a.Controllers, err1 = d.list("cgroup.controllers")
+	a.Subtree, err2 = d.list("cgroup.subtree_control")
 	a.Err = errors.Join(err1, err2)
 }
 
 // permits asks for leave to write; a read-only mount refuses root as well.
 func (d *dir) permits(name string) bool {
 	return unix.Faccessat(d.fd, name, unix.W_OK, unix.AT_EACCESS) == nil
-}
-
-// words reads a file that holds one line of words.
-func (d *dir) words(name string) ([]string, error) {
-	b, err := d.read(name)
-	return strings.Fields(string(b)), err
 }
 
 // lookAtOwn fills in what concerns our own cgroup and its mount.
@@ -146,7 +158,7 @@ func (v *View) lookAtOwn() {
 	defer d.close()
 	_, err = d.keyed("cgroup.events", "populated")
 	v.Top = errors.Is(err, unix.ENOENT)
-	if pids, err := d.words("cgroup.procs"); err == nil { // those of other pid namespaces are there as 0
+	if pids, err := d.list("cgroup.procs"); err == nil { // those of other pid namespaces are there as 0
 		v.Others = len(slices.DeleteFunc(pids, func(pid string) bool { return pid == strconv.Itoa(os.Getpid()) }))
 	}
 }

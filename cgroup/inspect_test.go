@@ -63,6 +63,23 @@ func TestInspectText(t *testing.T) {
 	}
 }
 
+func TestLead(t *testing.T) {
+	v := &View{Mount: &Mount{Point: "/mnt/cg", Root: "/a", Shown: true}}
+	v.Lead("/mnt/cg/b/c")
+	if got, want := names(v), []string{"/a /mnt/cg", "/a/b /mnt/cg/b", "/a/b/c /mnt/cg/b/c"}; !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+	v.Lead("/mnt/cgroups")
+	if len(v.Ancestors) != 3 {
+		t.Errorf("it leads out of the mount: %q", names(v))
+	}
+	v.Mount.Root = "/"
+	v.Lead("/mnt/cg")
+	if got := names(v); !slices.Equal(got, []string{"/ /mnt/cg"}) {
+		t.Errorf("%q", got)
+	}
+}
+
 func TestStops(t *testing.T) {
 	v := &View{Ancestors: []Ancestor{
 		{Controllers: []string{"cpu", "io", "memory"}}, {Controllers: []string{"cpu", "memory"}}, {Controllers: []string{"memory"}},

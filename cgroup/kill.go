@@ -35,7 +35,7 @@ func (d *dir) signal(sig unix.Signal) error {
 	pids, err := d.procs()
 	for _, pid := range pids { // frozen: none can go and leave its number to another
 		if e := unix.Kill(pid, sig); e != nil && e != unix.ESRCH {
-			err = errors.Join(err, fmt.Errorf("sending %s to process %d: %w", unix.SignalName(sig), pid, e))
+			err = errors.Join(err, fmt.Errorf("sending signal %d to process %d: %w", sig, pid, e))
 		}
 	}
 	return errors.Join(err, d.write("cgroup.freeze", "0"))

@@ -1,12 +1,12 @@
 package cgroup
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -19,48 +19,101 @@ type Road string
 const (
 	Explicit  Road = "explicit"  // named by the user
 	Nested    Road = "nested"    // the job node of an outer supervisor
-	Delegated Road = "delegated" // our own cgroup, which holds only us: evacuated
+	Delegated Road = "delegated" // known to be handed over, with nobody in it but us
 	Shared    Road = "shared"    // our own cgroup, with other processes in it: no controllers
+)
+
+// A Search says where to look for a root. The zero value looks everywhere.
+type Search struct {
+	// Path names the only root to try: a directory, or a path as /proc/self/cgroup
+	// has it. Empty: the job node of an outer supervisor, then our own cgroup.
+	Path string
+	// Delegated says that Path is known to be.
+	Delegated bool
+	// Ends says that Path ends with this process, and need not be left as it was.
+	Ends bool
+	// Exclusive leaves out a shared root: the error is ErrShared or
+	// ErrOccupied.
+	Exclusive bool
+	// Ours are processes that may be in the own cgroup beside this one: they will be
+	// moved into a job.
+	Ours []int
+}
+
+var (
+	// ErrShared says that the own cgroup might do, but is not known to be delegated.
+	ErrShared = errors.New("the own cgroup is not known to be delegated")
+	// ErrOccupied says that it is, but holds other processes, so that it cannot hand
+	// down controllers.
+	ErrOccupied = errors.New("the own cgroup is delegated, but holds other processes")
 )
 
 // A root is a cgroup in which sessions are made.
 type root struct {
 	*dir
-	road Road
-	leaf string // where we moved ourselves to make root an inner node; "" if we did not
+	road    Road
+	leaf    string   // where we moved ourselves to make root an inner node; "" if we did not
+	enabled []string // controllers that we handed down
+	ends    bool     // see Search
 }
 
 // supervisorLeaf is where the supervisor waits when root must hold no process.
 const supervisorLeaf = "supervisor"
 
-// findRoots opens the roots worth trying, best first. explicit, if not empty, is
-// the only one: a directory, or a path as /proc/self/cgroup has it.
-func findRoots(explicit string) ([]*root, error) {
+// find opens the roots worth trying, best first.
+func (s Search) find() ([]*root, error) {
 	here, err := locate()
 	if err != nil {
 		return nil, err
 	}
-	if explicit != "" {
-		r, err := openExplicit(here, explicit)
+	if s.Path != "" {
+		r, err := s.openPath(here)
 		return []*root{r}, err
 	}
 	var roots []*root
 	if r := openNested(here); r != nil {
 		roots = append(roots, r)
 	}
+	if r := openUnit(here); r != nil {
+		roots = append(roots, r)
+	}
 	own, err := openDir(here.path)
 	if err != nil {
 		return roots, err
 	}
-	return append(roots, &root{dir: own, road: ownRoad(own)}), nil
+	road, err := s.ownRoad(own, here.own)
+	if err != nil && s.Exclusive {
+		own.close()
+		return roots, err
+	}
+	return append(roots, &root{dir: own, road: road}), nil
 }
 
-func openExplicit(here place, name string) (*root, error) {
-	p := path.Clean(name)
+// openUnit returns the delegated unit that our cgroup is below, if it holds no
+// process itself: a place beside the sub-cgroup that we are in.
+func openUnit(here place) *root {
+	unit := unitAbove(here.own)
+	p, ok := here.mount.below(unit)
+	if unit == "" || !ok {
+		return nil
+	}
+	d, err := openDir(p)
+	if err != nil {
+		return nil
+	}
+	if pids, err := d.ownProcs(); err == nil && len(pids) == 0 && d.isDelegated(unit) {
+		return &root{dir: d, road: Delegated}
+	}
+	d.close()
+	return nil
+}
+
+func (s Search) openPath(here place) (*root, error) {
+	p := path.Clean(s.Path)
 	if !strings.HasPrefix(p, here.mount.point+"/") && p != here.mount.point {
 		below, ok := here.mount.below(path.Join("/", p))
 		if !ok {
-			return nil, fmt.Errorf("cgroup %s is not shown by the mount at %s", name, here.mount.point)
+			return nil, fmt.Errorf("cgroup %s is not shown by the mount at %s", s.Path, here.mount.point)
 		}
 		p = below
 	}
@@ -68,9 +121,13 @@ func openExplicit(here place, name string) (*root, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &root{dir: d, road: Explicit}
-	if p == here.path && ownRoad(d) == Delegated {
+	r := &root{dir: d, road: Explicit, ends: s.Ends}
+	if s.Delegated {
 		r.road = Delegated
+	} else if p == here.path {
+		if road, _ := s.ownRoad(d, here.own); road == Delegated {
+			r.road = road
+		}
 	}
 	return r, nil
 }
@@ -96,41 +153,36 @@ func marked(path, attr string) bool {
 }
 
 // ownRoad decides whether the own cgroup may be evacuated: it is known to be
-// delegated, and it holds nobody else. The root of the whole hierarchy (which
-// alone has no cgroup.events) needs no evacuation and is always shared.
-func ownRoad(d *dir) Road {
+// delegated, and it holds nobody else; the error says why it is no place of ours. The root of the whole
+// hierarchy (which alone has no cgroup.events) needs no evacuation and is always
+// shared.
+func (s Search) ownRoad(d *dir, own string) (Road, error) {
 	if _, err := d.keyed("cgroup.events", "populated"); err != nil {
-		return Shared
+		return Shared, ErrShared
 	}
-	if !d.delegated() {
-		return Shared
+	switch {
+	case Managed() && !d.isDelegated(own):
+		return Shared, ErrShared
+	case d.holdsOnly(s.Ours):
+		return Delegated, nil
+	case strings.HasSuffix(own, ".service"):
+		return Shared, nil // to stop the service is to end our jobs: they stay in it
 	}
-	procs, err := d.read("cgroup.procs")
-	if err != nil || string(bytes.TrimSpace(procs)) != strconv.Itoa(os.Getpid()) {
-		return Shared
-	}
-	return Delegated
+	return Shared, ErrOccupied
 }
 
-// delegated says whether whoever manages cgroups here has handed this one over.
-// systemd says so in an attribute (on services; user managers do not set it);
-// where systemd does not run, being able to write is all there is to know.
-func (d *dir) delegated() bool {
-	if _, err := os.Stat("/run/systemd/system"); errors.Is(err, fs.ErrNotExist) {
-		return true
+// holdsOnly says whether all processes in d are this one and some others.
+func (d *dir) holdsOnly(ours []int) bool {
+	pids, err := d.ownProcs()
+	if err != nil {
+		return false
 	}
-	return d.markedDelegated()
-}
-
-// markedDelegated says whether systemd has marked the cgroup as delegated.
-func (d *dir) markedDelegated() bool {
-	for _, attr := range []string{"trusted.delegate", "user.delegate"} {
-		var v [1]byte
-		if n, err := unix.Fgetxattr(d.fd, attr, v[:]); err == nil && n == 1 && v[0] == '1' {
-			return true
+	for _, pid := range pids {
+		if pid != os.Getpid() && !slices.Contains(ours, pid) {
+			return false
 		}
 	}
-	return false
+	return len(pids) > 0
 }
 
 // writable checks that we may move processes within root: an unprivileged move
@@ -145,10 +197,28 @@ func (r *root) writable() error {
 	return nil
 }
 
+// claim makes root an inner node that hands its controllers down, if it may and
+// has any: moving a process can take 15 ms.
+func (r *root) claim() error {
+	if r.road == Shared {
+		return nil
+	}
+	controllers, err := r.list("cgroup.controllers")
+	if err != nil || len(controllers) == 0 {
+		return err
+	}
+	if err := r.evacuate(); err != nil {
+		r.road = Shared // it still serves, without controllers
+		return nil
+	}
+	r.enabled, err = r.enable()
+	return err
+}
+
 // evacuate moves us into a leaf below root, so that root may hand controllers
 // to the sessions ("no internal processes", cgroups(7)).
 func (r *root) evacuate() error {
-	if r.road != Delegated {
+	if r.road != Delegated || !r.holdsOnly(nil) {
 		return nil
 	}
 	leaf, err := r.mkdir(supervisorLeaf)
@@ -167,8 +237,13 @@ func (r *root) evacuate() error {
 	return nil
 }
 
-// restore moves us back and removes the leaf; another supervisor in it keeps it.
+// restore leaves root as it was: the controllers we handed down, ourselves, the
+// leaf; another supervisor in it keeps it.
 func (r *root) restore() error {
+	if r.ends {
+		return nil
+	}
+	r.disable(r.enabled)
 	if r.leaf == "" {
 		return nil
 	}

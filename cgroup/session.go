@@ -21,14 +21,13 @@ type Session struct {
 	name string
 }
 
-// Open finds a root and makes a locked session in it. Path names the root
-// explicitly: a directory, or a path as /proc/self/cgroup has it; empty means to
-// search: the job node of an outer supervisor, then our own cgroup.
+// Open finds a root and makes a locked session in it. Call Claim as soon as no
+// process is in the root that is to be in a job.
 //
 // The error says why no root will do: ErrNoMount, or the refused operation with
 // its path (EROFS in a container, EACCES in a cgroup of somebody else's).
-func Open(path string) (*Session, error) {
-	roots, err := findRoots(path)
+func Open(where Search) (*Session, error) {
+	roots, err := where.find()
 	var session *Session
 	for _, r := range roots {
 		if r == nil {
@@ -49,15 +48,25 @@ func (r *root) newSession() (*Session, error) {
 	if err := r.writable(); err != nil {
 		return nil, err
 	}
-	if err := r.evacuate(); err != nil {
-		r.road = Shared // it still serves, without controllers
+	return r.makeSession()
+}
+
+// Claim hands the root's controllers down to the jobs, and moves this process into
+// a leaf of its own if it is in the way. A root that is shared, or has none, is
+// left as it is.
+func (s *Session) Claim(jobs ...*Job) error {
+	if err := s.root.claim(); err != nil {
+		return err
 	}
-	s, err := r.makeSession()
-	if err != nil {
-		r.restore()
-		return nil, err
+	if _, err := s.enable(); err != nil {
+		return err
 	}
-	return s, nil
+	for _, j := range jobs {
+		if _, err := j.node.enable(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // makeSession makes the directory, its lock and its mark. A supervisor that
@@ -174,6 +183,7 @@ func Inherit(sessionFD, rootFD int) (*Session, error) {
 	if self, err := readFile("/proc/self/cgroup"); err == nil {
 		if own, ok := parseSelf(self); ok && strings.HasSuffix(own, "/"+supervisorLeaf) {
 			r.leaf = supervisorLeaf
+			r.enabled, _ = r.list("cgroup.subtree_control") // there was none while a process was in it
 		}
 	}
 	return s, nil

@@ -4,6 +4,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -142,6 +143,24 @@ func TestGuardianKilled(t *testing.T) {
 	}
 	p.closeStdin()
 	byMain.check(p.wait(), inCgroup)
+}
+
+// TestInnerCrashes: of two supervises the lower one crashes, in a way that is no signal's: it is not taken for the job's end.
+func TestInnerCrashes(t *testing.T) {
+	b := newBox(t)
+	p := b.start(b.run(inSubreaper, nil, adversary("daemon", "-exit=7")...))
+	p.expect("ready")
+	inner := children(p.pid())
+	if len(inner) != 1 {
+		t.Fatalf("the guard has the children %s, want the one supervisor", describe(inner))
+	}
+	p.killed.Store(true)
+	syscall.Kill(inner[0], syscall.SIGSEGV) // Go's runtime says what it thinks of it, and exits
+	o := p.wait()
+	o.wantCode(125)
+	if !strings.Contains(o.stderr, "crashed; the job is ended") {
+		t.Errorf("stderr %q", o.stderr)
+	}
 }
 
 // guardianOf is the pid of a supervisor's guardian, 0 if there is none.

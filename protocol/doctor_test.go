@@ -23,7 +23,7 @@ func fullDiagnosis() *Diagnosis {
 		Bus: Bus{
 			Program: new("/usr/bin/supervise-scope"), Error: new("it takes too long"),
 			Roads: []BusRoad{{"private", "/run/user/1000/systemd/private", false, new("refused")}},
-			Unit:  new("session-3.scope"), Delegate: new(false),
+			Unit:  new("session-3.scope"), Delegate: new(false), UserControllers: []string{"memory", "pids"}, Linger: new(true),
 		},
 		Fixes: []Fix{{"read-only", "it is read-only", "Remount:", []string{"mount -o remount,rw /sys/fs/cgroup"}}},
 	}

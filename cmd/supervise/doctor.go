@@ -60,8 +60,8 @@ func diagnose() (*diagnosis, error) {
 	}
 	err = d.try(view)
 	for _, sig := range caught.Read() {
-		if sig != unix.SIGCHLD {
-			dieOf(sig)
+		if sig.Signal != unix.SIGCHLD {
+			dieOf(sig.Signal)
 		}
 	}
 	d.Fixes = fixes(&d.Diagnosis)
@@ -76,8 +76,11 @@ func (d *diagnosis) try(view *cgroup.View) error {
 		d.setFeatures(view.Features(nil))
 		return nil
 	}
-	d.Containment, d.Reason = protocol.ContainmentCgroup, nil
-	d.setRoot(h.session.Root())
+	d.Containment, d.Reason = protocol.ContainmentCgroup, notBlank(&h.reason)
+	root, road := h.session.Root()
+	d.Root, d.Road = &root, new(string(road))
+	view.Lead(root) // it may be a scope of systemd's, or our parent
+	d.setChain(view)
 	d.setFeatures(view.Features(h.job))
 	return h.Close()
 }
@@ -86,7 +89,8 @@ func (d *diagnosis) try(view *cgroup.View) error {
 // the birth of the first process. The caller closes the hold, which is nil where
 // there is none to be had.
 func tryContainment() (*hold, error) {
-	h, err := takeHold("", "doctor")
+	o := &runOptions{name: "doctor", contain: containCgroup, systemdTimeout: defaultSystemdTimeout}
+	h, err := chooseCgroup(o, cgroup.Managed())
 	if err != nil {
 		return nil, err
 	}
@@ -106,10 +110,6 @@ func (h *hold) tryStart() error {
 	return fmt.Errorf("starting a process in the job: %w", err)
 }
 
-func (d *diagnosis) setRoot(path string, road cgroup.Road) {
-	d.Root, d.Road = &path, new(string(road))
-}
-
 // limitControllers are those that limits need.
 var limitControllers = []string{"cpu", "cpuset", "io", "memory", "pids"}
 
@@ -126,7 +126,12 @@ func (d *diagnosis) setView(v *cgroup.View) {
 	if v.Others >= 0 {
 		d.Others = &v.Others
 	}
-	d.Top, d.V1, d.Chain = v.Top, list(v.V1), []protocol.CgroupOnPath{}
+	d.Top, d.V1 = v.Top, list(v.V1)
+	d.setChain(v)
+}
+
+func (d *diagnosis) setChain(v *cgroup.View) {
+	d.Chain, d.Controllers = []protocol.CgroupOnPath{}, nil
 	for _, a := range v.Ancestors {
 		d.Chain = append(d.Chain, onPath(a))
 	}

@@ -182,7 +182,7 @@ func TestFixes(t *testing.T) {
 		}
 		fmt.Fprintf(&report, "-- %s --%s", tt.name, d.fixesText()+"\n")
 	}
-	for _, a := range advices {
+	for _, a := range advices() {
 		if !seen[a.name] {
 			t.Errorf("no case shows %s", a.name)
 		}

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/seed-c1490a04/supervise/cgroup"
 	"github.com/seed-c1490a04/supervise/protocol"
 )
 
@@ -51,18 +52,29 @@ func wrapped(label, words string) string {
 	return b.String() + strings.TrimRight(line, " ") + "\n"
 }
 
-// roads says what the roads mean.
-var roads = map[string]string{
-	"explicit":  "the cgroup that was named",
-	"nested":    "the job of an outer supervise",
-	"delegated": "our own cgroup, which holds only us",
-	"shared":    "our own cgroup, without controllers",
+// roadText says what a road means.
+func roadText(road string) string {
+	switch cgroup.Road(road) {
+	case cgroup.Explicit:
+		return "the cgroup that was named"
+	case cgroup.Nested:
+		return "the job of an outer supervise"
+	case cgroup.Delegated:
+		return "handed over to us, with nobody else in it"
+	case cgroup.Shared:
+		return "our own cgroup, without controllers"
+	}
+	return "unknown"
 }
 
 func (d *diagnosis) containmentText() string {
 	switch {
 	case d.Root != nil:
-		return fmt.Sprintf("%s, below %s (%s: %s)", d.Containment, d.rootName(), *d.Road, roads[*d.Road])
+		text := fmt.Sprintf("%s, below %s (%s: %s)", d.Containment, d.rootName(), *d.Road, roadText(*d.Road))
+		if d.Reason != nil {
+			text += "; " + *d.Reason
+		}
+		return text
 	case d.Reason != nil:
 		return fmt.Sprintf("%s, because: %s", d.Containment, *d.Reason)
 	}
@@ -194,18 +206,18 @@ func yesNo(b bool) string {
 	return "no"
 }
 
-// cells says of each controller how far it goes. In the last row, our own cgroup's,
-// it has arrived: whether that hands it on is for supervise to say.
+// cells says of each controller how far it goes. In the last row, that of the cgroup
+// below which jobs go, it has arrived: whether that hands it on is ours to say.
 func (d *diagnosis) cells(i int) (list []string) {
 	c := d.Chain[i]
 	for _, name := range limitControllers {
 		switch {
-		case slices.Contains(c.SubtreeControl, name):
-			list = append(list, "on")
 		case !slices.Contains(c.Controllers, name):
 			list = append(list, "-")
 		case i == len(d.Chain)-1:
 			list = append(list, "yes")
+		case slices.Contains(c.SubtreeControl, name):
+			list = append(list, "on")
 		default:
 			list = append(list, "stops")
 		}

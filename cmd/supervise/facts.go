@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/seed-c1490a04/supervise/cgroup"
 	"github.com/seed-c1490a04/supervise/protocol"
 )
 
@@ -18,7 +19,8 @@ func (f facts) container() string {
 	return *f.Place.Container
 }
 
-// own is our own cgroup, nil if the mount does not show it.
+// own is the cgroup below which jobs go; it is our own if there is none; nil if the
+// mount does not show it.
 func (f facts) own() *protocol.CgroupOnPath {
 	if len(f.Chain) == 0 {
 		return nil
@@ -29,7 +31,7 @@ func (f facts) own() *protocol.CgroupOnPath {
 // closed says that we may not write to our own cgroup, though it is there.
 func (f facts) closed() bool { return f.own() != nil && (f.Mount.ReadOnly || !f.own().Writable) }
 
-func (f facts) shared() bool { return f.Road != nil && *f.Road == "shared" && !f.Top }
+func (f facts) shared() bool { return f.Road != nil && *f.Road == string(cgroup.Shared) && !f.Top }
 
 func (f facts) unmounted() bool    { return f.Mount == nil }
 func (f facts) foreignMount() bool { return f.Mount != nil && !f.Mount.Shown }
@@ -69,15 +71,12 @@ func (f facts) needsOwnCgroup() bool {
 	return !f.Place.Systemd && (mayNot || f.shared())
 }
 
-// v1Names are controllers that had another name.
-var v1Names = map[string]string{"io": "blkio"}
-
 // v1Held lists the controllers that are missing because version 1 has them.
 func (f facts) v1Held() (held []string) {
 	for _, c := range f.Controllers {
 		name := c.Name
-		if old, ok := v1Names[name]; ok {
-			name = old
+		if name == "io" {
+			name = "blkio" // there
 		}
 		if !c.Available && c.StopsAt == nil && slices.Contains(f.V1, name) {
 			held = append(held, c.Name)
@@ -117,11 +116,17 @@ func (f facts) stopped(at func(i int) bool) (names []string) {
 // keptFromUsers: the system's manager gives the users' managers too little.
 func (f facts) keptFromUsers() bool { return len(f.fromUsers()) > 0 }
 
-// fromUsers lists what does not get to the user's manager. In a session that is
-// our neighbour, below the same slice; from a rootless podman it is out of sight.
+// fromUsers lists what does not get to the user's manager, which supervise-scope may
+// have seen. In a session that is our neighbour, below the same slice; from a rootless
+// podman it is out of sight.
 func (f facts) fromUsers() []string {
 	if f.inRootless() {
 		return f.stopped(func(i int) bool { return i < 0 })
+	}
+	if f.Bus.UserControllers != nil {
+		return slices.DeleteFunc(slices.Clone(limitControllers), func(name string) bool {
+			return slices.Contains(f.Bus.UserControllers, name) || slices.Contains(f.v1Held(), name)
+		})
 	}
 	user := f.userService()
 	if user < 0 {

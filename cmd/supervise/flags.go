@@ -29,19 +29,26 @@ type runOptions struct {
 	signal    unix.Signal
 	contain   string
 	cgroup    string
+	slice     string // for a scope
 	name      string
 	record    string
 	summary   bool
 	noGuard   bool
 	owner     int    // descriptor, -1: none
-	reason    string // why the job is in the fallback, told by the guarding supervise
+	guarded   bool   // by another supervise, whose word the next is, and who is the owner
+	reason    string // why the job is in the fallback
 	help      bool
+
+	systemdTimeout time.Duration // for all that the service manager is asked
 
 	argv  []string
 	flags []string // as they were given, for the guarded supervise
 }
 
-const defaultGrace = 10 * time.Second
+const (
+	defaultGrace          = 10 * time.Second
+	defaultSystemdTimeout = 5 * time.Second
+)
 
 // A runFlag sets one option; value is nil for a switch that was given none.
 type runFlag struct {
@@ -58,19 +65,23 @@ var runFlags = []runFlag{
 	{"leftovers", false, setLeftovers},
 	{"contain", false, setContain},
 	{"cgroup", false, func(o *runOptions, v string) error { o.cgroup = v; return notEmpty(v) }},
+	{"slice", false, func(o *runOptions, v string) error { o.slice = v; return notEmpty(v) }},
+	{"systemd-timeout", false, setSystemdTimeout},
 	{"name", false, setName},
 	{"record", false, func(o *runOptions, v string) error { o.record = v; return notEmpty(v) }},
 	{"summary", true, func(o *runOptions, v string) error { o.summary = true; return nil }},
 	{"owner", false, setOwner},
 	{"no-guard", true, func(o *runOptions, v string) error { o.noGuard = true; return nil }},
-	{"fallback-reason", false, func(o *runOptions, v string) error { o.reason = v; return nil }},
+	{"fallback-reason", false, func(o *runOptions, v string) error { o.guarded, o.reason = true, v; return nil }},
 	{"help", true, func(o *runOptions, v string) error { o.help = true; return nil }},
 }
 
 // parseRun reads the arguments behind "run": flags up to the first argument that
 // is none, or "--", then the command.
 func parseRun(args []string) (*runOptions, error) {
-	o := &runOptions{grace: defaultGrace, signal: unix.SIGTERM, contain: containAuto, owner: -1}
+	o := &runOptions{
+		grace: defaultGrace, signal: unix.SIGTERM, contain: containAuto, owner: -1, systemdTimeout: defaultSystemdTimeout,
+	}
 	rest := args
 	for len(rest) > 0 && strings.HasPrefix(rest[0], "-") && rest[0] != "-" {
 		if rest[0] == "--" {
@@ -90,6 +101,9 @@ func parseRun(args []string) (*runOptions, error) {
 	}
 	if o.cgroup != "" && o.contain == containSubreaper {
 		return nil, errors.New("run: --cgroup and --contain=subreaper exclude each other")
+	}
+	if o.slice != "" && (o.cgroup != "" || o.contain == containSubreaper) {
+		return nil, errors.New("run: --slice is for a scope made by systemd; it excludes --cgroup and --contain=subreaper")
 	}
 	return o, nil
 }
@@ -201,6 +215,14 @@ func setName(o *runOptions, v string) error {
 	}
 	o.name = v
 	return notEmpty(v)
+}
+
+func setSystemdTimeout(o *runOptions, v string) error {
+	err := parseDuration(&o.systemdTimeout, v)
+	if err == nil && (o.systemdTimeout == 0 || o.systemdTimeout > time.Hour) {
+		err = errors.New("want more than 0 and at most 1h")
+	}
+	return err
 }
 
 func setOwner(o *runOptions, v string) (err error) {

@@ -54,8 +54,10 @@ func TestParseRun(t *testing.T) {
 		{args: "--no-guard x", flags: 1, want: runOptions{noGuard: true}},
 		{args: "--owner fd:0 x", flags: 2, want: runOptions{owner: 0}},
 		{args: "--owner=fd:1 x", flags: 1, want: runOptions{owner: 1}},
-		{args: "--fallback-reason= x", flags: 1},
-		{args: "--fallback-reason=why x", flags: 1, want: runOptions{reason: "why"}},
+		{args: "--fallback-reason= x", flags: 1, want: runOptions{guarded: true}},
+		{args: "--fallback-reason=why x", flags: 1, want: runOptions{guarded: true, reason: "why"}},
+		{args: "--slice a.slice x", flags: 2, want: runOptions{slice: "a.slice"}},
+		{args: "--systemd-timeout=1.5 x", flags: 1, want: runOptions{systemdTimeout: 1500 * time.Millisecond}},
 		{args: "--help", flags: 1, want: runOptions{help: true}},
 		{args: "-h", flags: 1, want: runOptions{help: true}},
 		{args: "--summary -h x", flags: 2, want: runOptions{summary: true, help: true}},
@@ -95,6 +97,9 @@ func withDefaults(o *runOptions, args string) {
 	}
 	if !strings.Contains(args, "--owner") {
 		o.owner = -1
+	}
+	if o.systemdTimeout == 0 {
+		o.systemdTimeout = 5 * time.Second
 	}
 }
 
@@ -156,6 +161,8 @@ func TestParseRunErrors(t *testing.T) {
 
 		{[]string{"--cgroup=x", "--contain=subreaper", "x"}, "run: --cgroup and --contain=subreaper exclude each other"},
 		{[]string{"--contain=subreaper", "--cgroup=x", "x"}, "run: --cgroup and --contain=subreaper exclude each other"},
+		{[]string{"--slice=a.slice", "--cgroup=x", "x"}, "run: --slice is for a scope made by systemd; it excludes --cgroup and --contain=subreaper"},
+		{[]string{"--systemd-timeout=0", "x"}, "run: --systemd-timeout \"0\": want more than 0 and at most 1h"},
 	}
 	for _, tt := range tests {
 		t.Run(strings.Join(tt.args, " "), func(t *testing.T) {

@@ -8,12 +8,13 @@ import (
 const helpText = `Supervise runs commands so that nothing they start can outlive them.
 
   supervise run [flags] [--] command [args]   run one command
-  supervise                                   speak the binary protocol on fd 0 and 1
-  supervise doctor [--json]                   which containment this place gives, and why
+  supervise                                   speak the binary protocol on
+                                              descriptors 0 and 1
+  supervise doctor [--json]                   which containment this place gives
   supervise version                           print the version
   supervise help [command]                    this text, or more about a command
 
-  supervise run -- make -j8                   nothing is left of it, whatever it starts
+  supervise run -- make -j8                   nothing is left of it
   supervise run --timeout 10m -- ./test.sh    and it ends in time
 `
 
@@ -30,6 +31,8 @@ status. When it ends, or supervise does, whatever it has started is killed.
                        for them, or fail (kill, name them, exit 125)
   --contain MODE       cgroup, subreaper, or auto (default): cgroup if it can be
   --cgroup PATH        make the job's cgroup below this one
+  --slice SLICE        put the scope that systemd makes for it into this slice
+  --systemd-timeout D  wait so long for systemd (default 5s), then do without
   --name NAME          of the job, for its cgroup and record
   --record FILE        write a JSON record at the end; also fd:N, or - for stdout
   --summary            print the record for people on stderr
@@ -50,17 +53,17 @@ exit status: the command's; 128+n if signal n ended it, 124 if the time was up,
 const helpDoctor = `usage: supervise doctor [--json]
 
 Says how "supervise run" would hold a job here, and why: every cgroup from the
-mount down to our own, who owns it and where each controller stops; what the
-kernel offers, by trying it in a cgroup that is removed again; whether systemd
-can be reached; and how to remove each shortcoming on this machine. Nothing is
-changed and nothing is left behind.
+mount down to where jobs go, who owns it and where each controller stops; what
+the kernel offers, by trying it in a cgroup that is removed again; whether
+systemd can be reached; and how to remove each shortcoming on this machine.
+Nothing is changed and nothing is left behind.
 
   --json               the same facts as one JSON object, supervise.doctor/1
                        (go doc ./protocol Diagnosis explains its fields)
 
 In the table of cgroups, "on" is a controller that is handed on to the cgroups
 below, "stops" one that is there and is not, and "-" one that is not there; in
-the last row, our own cgroup's, "yes" is one that jobs can have.
+the last row, where jobs go or would go, "yes" is one that they can have.
 
 exit status: 0 if a job would be held in a cgroup, 1 if not, 125 if supervise
 failed, 2 if it was misused.
@@ -69,18 +72,17 @@ failed, 2 if it was misused.
   supervise doctor --json | jq -r '.fixes[].advice'
 `
 
-// helpTexts are the commands that have more to say.
-var helpTexts = map[string]string{"run": helpRun, "doctor": helpDoctor}
-
 // help prints a text to stdout.
 func help(args []string) int {
-	text := helpText
-	if len(args) > 0 {
-		var ok bool
-		if text, ok = helpTexts[args[0]]; !ok {
-			return usage(fmt.Errorf("help: no command %q%s", args[0], didYouMean(args[0], []string{"run", "doctor"})))
-		}
+	switch {
+	case len(args) == 0:
+		fmt.Fprint(os.Stdout, helpText)
+	case args[0] == "run":
+		fmt.Fprint(os.Stdout, helpRun)
+	case args[0] == "doctor":
+		fmt.Fprint(os.Stdout, helpDoctor)
+	default:
+		return usage(fmt.Errorf("help: no command %q%s", args[0], didYouMean(args[0], []string{"run", "doctor"})))
 	}
-	fmt.Fprint(os.Stdout, text)
 	return 0
 }

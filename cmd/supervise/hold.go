@@ -24,13 +24,13 @@ type hold struct {
 	job                    *cgroup.Job
 	guardian               *guardian.Guardian // nil: none
 	watcher                *cgroup.Watcher    // nil until needed
-	reason                 string             // why it is the fallback
+	reason                 string             // why it is the fallback, or a lesser cgroup
 }
 
 // takeHold makes a cgroup session with a job in it. On an error nothing is left.
-func takeHold(root, name string) (h *hold, err error) {
+func takeHold(where cgroup.Search, name string) (h *hold, err error) {
 	h = &hold{}
-	if h.session, err = cgroup.Open(root); err != nil {
+	if h.session, err = cgroup.Open(where); err != nil {
 		return nil, err
 	}
 	if h.job, err = h.session.NewJob(name); err != nil {
@@ -39,6 +39,30 @@ func takeHold(root, name string) (h *hold, err error) {
 	h.Containment = h.job
 	return h, nil
 }
+
+// adopt moves all there is below us into the job.
+func (h *hold) adopt() error {
+	if err := h.guard(); err != nil {
+		return err
+	}
+	if err := h.job.Adopt(h.tree.Each); err != nil {
+		return err
+	}
+	h.session.RemoveStale()
+	return h.claim()
+}
+
+// dismiss ends the guardian, if there is one.
+func (h *hold) dismiss() {
+	if h.guardian != nil {
+		h.guardian.Dismiss()
+		h.guardian.Wait()
+		h.guardian, h.tree.Spare = nil, nil
+	}
+}
+
+// claim has the job get what controllers there are.
+func (h *hold) claim() error { return h.session.Claim(h.job) }
 
 // fallback holds by descent alone.
 func fallback(reason string) *hold {
@@ -189,12 +213,15 @@ func (h *hold) Close() error {
 	return err
 }
 
-// choose takes the containment that the options ask for.
+// choose takes the containment that the options ask for. Where systemd manages
+// cgroups, a new scope goes before a place that is not known to be ours. That a
+// lesser one was taken is said once.
 func choose(o *runOptions) (*hold, error) {
 	if o.contain == containSubreaper {
 		return fallback(o.reason), nil
 	}
-	h, err := takeHold(o.cgroup, jobName(o))
+	managed := o.cgroup == "" && cgroup.Managed()
+	h, err := chooseCgroup(o, managed)
 	switch {
 	case err == nil:
 		return h, nil
@@ -202,8 +229,54 @@ func choose(o *runOptions) (*hold, error) {
 		return nil, fmt.Errorf("cgroup containment is not to be had here: %w; --contain=auto would fall back", err)
 	case o.cgroup != "":
 		return nil, fmt.Errorf("--cgroup %s: %w", o.cgroup, err)
+	case managed:
+		complain(fmt.Errorf("%w; the job is held without a cgroup", err))
 	}
-	return fallback(err.Error()), nil
+	return fallback(oneLine(err)), nil
+}
+
+func chooseCgroup(o *runOptions, managed bool) (*hold, error) {
+	if o.slice != "" && !managed {
+		return nil, errors.New("--slice: systemd does not run here")
+	}
+	h, err := (*hold)(nil), error(nil)
+	if o.slice == "" {
+		h, err = takeHold(cgroup.Search{Path: o.cgroup, Exclusive: managed}, jobName(o))
+	}
+	if h == nil && managed && !errors.Is(err, cgroup.ErrNoMount) {
+		occupied := errors.Is(err, cgroup.ErrOccupied)
+		h, err = takeScope(o)
+		if err == nil && h.reason != "" && !occupied { // a delegated one lacks nothing but controllers
+			complain(fmt.Errorf("%s; the job is held in a cgroup that is shared", h.reason))
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := h.claim(); err != nil {
+		return nil, errors.Join(err, h.Close())
+	}
+	return h, nil
+}
+
+// takeScope makes a session in a scope of systemd's, or, if there is none to be
+// had, in our own cgroup though it is shared.
+func takeScope(o *runOptions) (*hold, error) {
+	sc, refused := askScope(o)
+	if refused == nil {
+		h, err := takeHold(cgroup.Search{Path: sc.Cgroup, Delegated: true, Ends: sc.isNew()}, jobName(o))
+		if err == nil {
+			return h, nil
+		}
+		refused = err
+	}
+	refused = fmt.Errorf("no scope from systemd: %w", refused)
+	h, err := takeHold(cgroup.Search{}, jobName(o))
+	if err != nil {
+		return nil, errors.Join(refused, err)
+	}
+	h.reason = oneLine(refused)
+	return h, nil
 }
 
 // giveUp turns to the fallback.

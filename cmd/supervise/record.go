@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -133,6 +134,8 @@ func (r *runner) emptyRecord() *protocol.Record {
 // failedRecord is that of a job which never was.
 func (r *runner) failedRecord(err error) *protocol.Record {
 	record := r.emptyRecord()
+	record.Ended.Time = time.Now()
+	record.WallS = record.Ended.Sub(r.began).Seconds()
 	record.Cause = protocol.CauseStartFailed
 	record.Error = optional(oneLine(err))
 	if r.hold == nil || r.hold.session != nil {

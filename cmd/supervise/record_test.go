@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -233,11 +234,14 @@ func TestDeliver(t *testing.T) {
 	}
 	at := protocol.Time{Time: time.Unix(1e9, 5).UTC()}
 	want := protocol.Record{
-		Schema: "supervise.record/1", Version: version(), Name: new("n"), Argv: []string{"nosuch"}, Started: at, Ended: at,
+		Schema: "supervise.record/1", Version: version(), Name: new("n"), Argv: []string{"nosuch"}, Started: at, Ended: got.Ended, WallS: got.WallS,
 		Cause: protocol.CauseStartFailed, Leftovers: []protocol.Leftover{}, Error: new("a; b"),
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+	if took := got.Ended.Sub(at.Time).Seconds(); took < 1e8 || math.Abs(took-got.WallS) > 1e-6*took {
+		t.Errorf("it took %v s; wall_s %v", took, got.WallS)
 	}
 }
 

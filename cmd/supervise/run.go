@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path"
+	"slices"
 	"strconv"
 	"syscall"
 	"time"
@@ -33,7 +34,11 @@ func run(args []string) int {
 		return exitFailure
 	}
 	r := &runner{o: o, out: out, began: time.Now()}
-	return r.run()
+	status := r.run()
+	if o.guarded {
+		unix.SendmsgN(o.owner, []byte{0}, nil, nil, unix.MSG_NOSIGNAL) // all was done that had to be
+	}
+	return status
 }
 
 // A runner carries one "supervise run" from the options to the exit status.
@@ -75,7 +80,9 @@ func (r *runner) run() int {
 
 // spec is what the options say about the job.
 func (r *runner) spec() supervisor.Spec {
-	s := supervisor.Spec{Leftovers: r.o.leftovers, Timeout: r.o.timeout, Signal: r.o.signal, Grace: r.o.grace}
+	s := supervisor.Spec{
+		Leftovers: r.o.leftovers, Timeout: r.o.timeout, Signal: r.o.signal, Grace: r.o.grace, StopGrace: r.o.grace,
+	}
 	if r.o.graceSet {
 		s.TermGrace = r.o.grace
 	}
@@ -86,7 +93,7 @@ func (r *runner) spec() supervisor.Spec {
 // means that the job was not started.
 func (r *runner) supervise(file string, argv []string, spec supervisor.Spec) (*supervisor.Result, error) {
 	s := &supervisor.Supervisor{
-		Signals: r.caught, Forward: true,
+		Signals: arriving{r.caught}, Forward: true, IsManager: isManager,
 		Sweep: r.hold.tree.Kill, Watch: r.hold.watch, Idle: giveBackStartUp,
 	}
 	r.terminal = findTerminal()
@@ -147,11 +154,11 @@ func (r *runner) attr() *syscall.ProcAttr {
 // ends the job if we are killed.
 func (r *runner) guardedBySupervise() int {
 	r.guarding = true
-	owner, ours, err := ownerPipe()
+	owner, ours, err := ownerSocket()
 	if err != nil {
 		return r.startFailed(err)
 	}
-	r.ownerGone = func() { unix.Close(ours) } // hand it on
+	r.ownerGone = func() { unix.Shutdown(ours, unix.SHUT_WR) } // hand it on
 	if r.out.fd > 2 {
 		unix.FcntlInt(uintptr(r.out.fd), unix.F_SETFD, 0) // the inner one writes the record
 	}
@@ -163,22 +170,32 @@ func (r *runner) guardedBySupervise() int {
 	if err != nil {
 		return r.startFailed(err)
 	}
-	if e := result.Exit; e != nil && e.Code() != protocol.Exited && unix.Signal(e.Status()) == unix.SIGKILL {
-		complain(errors.New("the supervisor below this one was killed; the job is ended"))
+	if n, _, _ := unix.Recvfrom(ours, make([]byte, 1), unix.MSG_DONTWAIT); n != 1 && !r.diedOf(result) {
+		complain(errors.New("the supervisor below this one was killed, or crashed; the job is ended"))
 		return exitFailure
 	}
 	return r.status(result)
 }
 
-// ownerPipe returns a read end that the inner supervise inherits, and the write
-// end that closes when we die.
-func ownerPipe() (read, write int, err error) {
-	var p [2]int
-	if err := unix.Pipe2(p[:], unix.O_CLOEXEC); err != nil {
-		return 0, 0, os.NewSyscallError("pipe2", err)
+// diedOf says whether the supervisor below ended by a signal that was sent to both
+// of us: as its job did (see dieOf), or before it caught any.
+func (r *runner) diedOf(result *supervisor.Result) bool {
+	e := result.Exit
+	if e == nil || e.Code() == protocol.Exited {
+		return false
 	}
-	_, err = unix.FcntlInt(uintptr(p[0]), unix.F_SETFD, 0)
-	return p[0], p[1], os.NewSyscallError("fcntl", err)
+	return slices.Contains(fatalSignals, unix.Signal(e.Status()))
+}
+
+// ownerSocket returns an end that the inner supervise inherits, and ours, which
+// closes when we die, and by which it says that it has done what had to be done.
+func ownerSocket() (theirs, ours int, err error) {
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return 0, 0, os.NewSyscallError("socketpair", err)
+	}
+	_, err = unix.FcntlInt(uintptr(pair[0]), unix.F_SETFD, 0)
+	return pair[0], pair[1], os.NewSyscallError("fcntl", err)
 }
 
 // finish delivers the record, then the exit status.

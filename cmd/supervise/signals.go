@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/signals"
+	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/supervisor"
 )
 
 // fatalSignals end a process by default, and do not come from a fault of ours.
@@ -26,6 +27,17 @@ const minRealTime, maxSignal = 34, 64
 func realTimeSignals() (list []unix.Signal) {
 	for sig := minRealTime; sig <= maxSignal; sig++ {
 		list = append(list, unix.Signal(sig))
+	}
+	return list
+}
+
+// arriving are the signals that were caught, for the supervisor.
+type arriving struct{ *signals.Caught }
+
+// Read implements supervisor.Signals.
+func (a arriving) Read() (list []supervisor.Signal) {
+	for _, s := range a.Caught.Read() {
+		list = append(list, supervisor.Signal{Signal: s.Signal, From: s.From})
 	}
 	return list
 }

@@ -2,8 +2,11 @@ package main
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/seed-c1490a04/supervise/protocol"
 )
@@ -20,7 +23,7 @@ func summary(r *protocol.Record) string {
 	line("cpu", "user %s, system %s", seconds(r.CPU.UserS), seconds(r.CPU.SystemS))
 	line("processes", "%d reaped", r.Reaped)
 	for _, l := range r.Leftovers {
-		line("leftover", "%s (%d), %s old, %s: %s", l.Comm, l.PID, seconds(l.AgeS), size(l.RSSBytes), quoted(l.Argv))
+		line("leftover", "%s", leftover(l))
 	}
 	if r.LeftoversTotal != nil && *r.LeftoversTotal > len(r.Leftovers) {
 		line("leftover", "and %d more", *r.LeftoversTotal-len(r.Leftovers))
@@ -32,6 +35,14 @@ func summary(r *protocol.Record) string {
 		line("error", "%s", *r.Error)
 	}
 	return b.String()
+}
+
+func leftover(l protocol.Leftover) string {
+	s := fmt.Sprintf("%s (%d), %s old, %s", quoted([]string{l.Comm}), l.PID, seconds(l.AgeS), size(l.RSSBytes))
+	if len(l.Argv) > 0 {
+		s += ": " + quoted(l.Argv)
+	}
+	return s
 }
 
 func ending(r *protocol.Record) string {
@@ -75,14 +86,24 @@ func size(bytes *int64) string {
 	return fmt.Sprintf("%.1f MiB", float64(*bytes)/(1<<20))
 }
 
-// quoted joins a command line so that it can be read, and mostly pasted.
+// quoted joins a command line so that it can be read, and pasted into a shell.
 func quoted(argv []string) string {
-	var words []string
-	for _, a := range argv {
-		if a == "" || strings.ContainsAny(a, " \t\n\"'\\$`*?[]{}()<>|&;#~") {
-			a = "'" + strings.ReplaceAll(a, "'", `'\''`) + "'"
-		}
-		words = append(words, a)
+	words := make([]string, len(argv))
+	for i, a := range argv {
+		words[i] = quote(a)
 	}
 	return strings.Join(words, " ")
 }
+
+func quote(word string) string {
+	switch {
+	case strings.ContainsFunc(word, isUnprintable): // as $'...' of bash and others: nothing reaches the terminal raw
+		q := strconv.Quote(word)
+		return "$'" + strings.ReplaceAll(q[1:len(q)-1], "'", `\'`) + "'"
+	case word == "" || strings.ContainsAny(word, " \"'\\$`*?[]{}()<>|&;#~"):
+		return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+	}
+	return word
+}
+
+func isUnprintable(r rune) bool { return r == utf8.RuneError || unicode.IsControl(r) }

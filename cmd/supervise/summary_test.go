@@ -67,6 +67,8 @@ func TestQuoted(t *testing.T) {
 		{[]string{"sh", "-c", "echo $HOME"}, "sh -c 'echo $HOME'"},
 		{[]string{"echo", ""}, "echo ''"},
 		{[]string{"echo", "it's"}, `echo 'it'\''s'`},
+		{[]string{"printf", "a\tb'c\x1b[31m"}, `printf $'a\tb\'c\x1b[31m'`},
+		{[]string{"\xff"}, `$'\xff'`},
 		{[]string{"echo", "a*", "~", "#", "a;b", "(", `\`}, `echo 'a*' '~' '#' 'a;b' '(' '\'`},
 	}
 	for _, tt := range tests {

@@ -20,14 +20,21 @@ type Caught struct {
 // FD returns a descriptor that is readable when signals have arrived.
 func (c *Caught) FD() int { return c.fd }
 
+// A Signal is what a siginfo_t says: its si_signo, and the si_pid of the sender, 0
+// if that is the kernel or is not known.
+type Signal struct {
+	Signal unix.Signal
+	From   int
+}
+
 // Read takes signals, in order, at most 32; none if there are none. Several
 // SIGCHLD may have become one.
-func (c *Caught) Read() []unix.Signal {
+func (c *Caught) Read() []Signal {
 	var buf [32 * infoSize]byte
 	n, _ := unix.Read(c.fd, buf[:]) // the kernel writes each siginfo_t whole
-	var list []unix.Signal
+	var list []Signal
 	for info := buf[:max(n, 0)]; len(info) >= infoSize; info = info[infoSize:] {
-		list = append(list, unix.Signal(binary.NativeEndian.Uint32(info))) // si_signo is at offset 0
+		list = append(list, parseInfo(info))
 	}
 	return list
 }
@@ -53,3 +60,18 @@ func Catch(signals []unix.Signal) (*Caught, error) {
 	}
 	return &Caught{pipe[0]}, nil
 }
+
+// parseInfo reads a siginfo_t of a 64-bit architecture (sigaction(2)):
+//
+//	offset 0 int32 si_signo, 4 int32 si_errno, 8 int32 si_code, 16 int32 si_pid, 20 uint32 si_uid
+func parseInfo(info []byte) Signal {
+	field := func(offset int) int { return int(int32(binary.NativeEndian.Uint32(info[offset:]))) }
+	s := Signal{Signal: unix.Signal(field(0))}
+	if code := field(8); code == siUser || code == siTKill || code == siQueue {
+		s.From = field(16)
+	}
+	return s
+}
+
+// Values of si_code for signals from processes: kill(2), tgkill(2), sigqueue(3).
+const siUser, siTKill, siQueue = 0, -6, -1

@@ -206,7 +206,7 @@ func shell(script string) (unix.WaitStatus, string, error) {
 }
 
 // arrived holds what a helper has read and not used.
-var arrived []unix.Signal
+var arrived []Signal
 
 // await waits for signals.
 func await(c *Caught) {
@@ -223,8 +223,8 @@ func other(c *Caught) unix.Signal {
 			await(c)
 		}
 		sig := arrived[0]
-		if arrived = arrived[1:]; sig != unix.SIGCHLD {
-			return sig
+		if arrived = arrived[1:]; sig.Signal != unix.SIGCHLD {
+			return sig.Signal
 		}
 	}
 }
@@ -233,7 +233,7 @@ func other(c *Caught) unix.Signal {
 func children(c *Caught) error {
 	await(c)
 	for _, sig := range arrived {
-		if sig != unix.SIGCHLD {
+		if sig.Signal != unix.SIGCHLD {
 			return fmt.Errorf("%v arrived", arrived)
 		}
 	}

@@ -252,5 +252,5 @@ func sendError(pid int, sig unix.Signal, err error) error {
 	if err == nil || err == unix.ESRCH {
 		return nil
 	}
-	return fmt.Errorf("sending %s to process %d: %w", unix.SignalName(sig), pid, err)
+	return fmt.Errorf("sending signal %d to process %d: %w", sig, pid, err)
 }

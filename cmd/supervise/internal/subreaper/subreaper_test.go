@@ -411,7 +411,7 @@ func TestErrors(t *testing.T) {
 		want string
 	}{
 		{&AliveError{[]int{4, 5}}, "processes [4 5] cannot be ended (another user's, or hanging in the kernel)"},
-		{sendError(42, unix.SIGTERM, unix.EPERM), "sending SIGTERM to process 42: operation not permitted"},
+		{sendError(42, unix.SIGTERM, unix.EPERM), "sending signal 15 to process 42: operation not permitted"},
 		{prctlError(unix.EINVAL), "becoming a child subreaper: invalid argument"},
 	}
 	for _, tt := range tests {

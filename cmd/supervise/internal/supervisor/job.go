@@ -58,6 +58,7 @@ type Spec struct {
 	Signal    unix.Signal   // sent to the whole job when the time is up
 	Grace     time.Duration // between that and the kill; 0: kill at once
 	TermGrace time.Duration // if set, SIGTERM to us also starts a grace period, of this length
+	StopGrace time.Duration // the same for SIGTERM from the service manager
 }
 
 // A Result is how a job went.
@@ -163,18 +164,28 @@ func (j *job) procs() []int {
 }
 
 // forward hands a signal on to the main process.
-func (j *job) forward(sig unix.Signal) {
+func (j *job) forward(s Signal) {
+	sig := s.Signal
 	if sig == unix.SIGCONT && j.s.Terminal != nil && j.exit == nil {
 		j.s.Terminal.Resume(j.main)
 	}
 	switch {
-	case sig == unix.SIGTERM && j.TermGrace > 0 && j.state <= waiting:
-		j.stop(protocol.CauseKilled, sig, j.TermGrace)
+	case sig == unix.SIGTERM && j.state <= waiting && j.termGrace(s.From) > 0:
+		j.stop(protocol.CauseKilled, sig, j.termGrace(s.From))
 	case j.exit == nil && j.main != 0:
 		unix.Kill(j.main, sig)
 	case j.state == waiting && isFatal(sig): // nobody else is there to take it
 		j.end(protocol.CauseKilled, nil)
 	}
+}
+
+// termGrace is the grace period that SIGTERM from a process starts; 0: it is just
+// handed on.
+func (j *job) termGrace(from int) time.Duration {
+	if j.StopGrace > 0 && from > 0 && j.s.IsManager != nil && j.s.IsManager(from) {
+		return j.StopGrace
+	}
+	return j.TermGrace
 }
 
 // isFatal says whether a signal, by default, ends a process (signal(7)).

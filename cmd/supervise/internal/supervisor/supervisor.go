@@ -36,8 +36,14 @@ import (
 
 // Signals are those sent to this process: see package signals.
 type Signals interface {
-	FD() int             // readable when there are any
-	Read() []unix.Signal // takes some of them, without waiting
+	FD() int        // readable when there are any
+	Read() []Signal // takes some of them, without waiting
+}
+
+// A Signal is one that was sent to this process.
+type Signal struct {
+	unix.Signal
+	From int // pid of the sender; 0: the kernel, or outside our pid namespace
 }
 
 // A Watcher gives hints that containments may have become empty.
@@ -67,9 +73,12 @@ type Supervisor struct {
 	// Watch asks for hints about a containment, all by the same watcher. It is
 	// called when the end of one is waited for; nil: there are none.
 	Watch func(Containment) (Watcher, error)
+	// IsManager says whether a process is the service manager, which stops us.
+	IsManager func(pid int) bool
 	// Idle is called once, when nothing has happened for idleAfter.
 	Idle func()
 
+	chores    map[int]func(over bool)
 	jobs      map[int]*job // by pid of the main process; 0: the job without one
 	childless bool         // waitid said ECHILD
 	reaped    int
@@ -132,6 +141,15 @@ func (s *Supervisor) Run() []Result {
 	return s.results()
 }
 
+// Chore says that a child is ours, and not the job's: of its end done is told,
+// and nobody else. Over says that no job runs any more.
+func (s *Supervisor) Chore(pid int, done func(over bool)) {
+	if s.chores == nil {
+		s.chores = map[int]func(bool){}
+	}
+	s.chores[pid] = done
+}
+
 // ownerGone ends all jobs, whose owner has gone; err is what it did wrong.
 func (s *Supervisor) ownerGone(err error) {
 	if s.Owner.Gone != nil {
@@ -147,6 +165,15 @@ func (s *Supervisor) deafen() {
 		s.Owner.deafen()
 	}
 	s.reap()
+}
+
+func (s *Supervisor) anyRuns() bool {
+	for _, j := range s.jobs {
+		if j.state == running {
+			return true
+		}
+	}
+	return false
 }
 
 func (s *Supervisor) allEnded() bool {
@@ -194,6 +221,13 @@ func (s *Supervisor) collect() {
 
 // status handles one change of a child's status.
 func (s *Supervisor) status(e *protocol.Event) {
+	if done := s.chores[e.PID()]; done != nil {
+		if e.Code().Ended() {
+			delete(s.chores, e.PID())
+			done(!s.anyRuns())
+		}
+		return
+	}
 	if s.Owner != nil {
 		s.Owner.tell(e)
 	}
@@ -221,8 +255,8 @@ func (s *Supervisor) settle() {
 
 // signal handles a signal that was sent to us. If signals end all jobs, one that
 // comes when all have ended means not to wait for a silent owner either.
-func (s *Supervisor) signal(sig unix.Signal) {
-	if sig == unix.SIGCHLD {
+func (s *Supervisor) signal(sig Signal) {
+	if sig.Signal == unix.SIGCHLD {
 		return // the caller reaps, whatever it was
 	}
 	if !s.Forward {

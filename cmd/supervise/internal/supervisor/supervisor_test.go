@@ -31,6 +31,15 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
+type arriving struct{ *signals.Caught }
+
+func (a arriving) Read() (list []Signal) {
+	for _, s := range a.Caught.Read() {
+		list = append(list, Signal{s.Signal, s.From})
+	}
+	return list
+}
+
 type group struct {
 	t      *testing.T
 	leader int
@@ -80,7 +89,7 @@ func (g *group) Procs() (pids []int, err error) {
 func newTest(t *testing.T) (*Supervisor, *group) {
 	g := &group{t: t}
 	s := &Supervisor{
-		Signals: caught, Forward: true,
+		Signals: arriving{caught}, Forward: true,
 		Sweep: func() error { return g.Kill() },
 	}
 	t.Cleanup(func() {

@@ -1,0 +1,102 @@
+// Supervise-scope moves processes into a delegated cgroup of systemd's, says
+// which, and exits. It is a program of its own so that supervise, which stays,
+// need not link D-Bus. See "supervise-scope --help".
+//
+// It lives for milliseconds, so what the runtime does at its start shows.
+//
+//go:debug containermaxprocs=0
+//go:debug updatemaxprocs=0
+//go:debug decoratemappings=0
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"math"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/seed-c1490a04/supervise/systemd"
+)
+
+// Exit statuses.
+const (
+	exitFailure = 1
+	exitUsage   = 2
+)
+
+func main() {
+	begun := time.Now()
+	o, err := parse(os.Args[1:])
+	switch {
+	case err != nil:
+		complain(err)
+		os.Exit(exitUsage)
+	case o.help:
+		fmt.Print(helpText)
+		return
+	}
+	// The last resort: a file system may hang where no context reaches.
+	time.AfterFunc(o.timeout, func() {
+		complain(fmt.Errorf("the time limit of %v is over", o.timeout))
+		os.Exit(exitFailure)
+	})
+	if err := run(o, begun); err != nil {
+		complain(err)
+		os.Exit(exitFailure)
+	}
+}
+
+// run does what the options say within a little less than the time limit, so
+// that there is time to say what took it.
+func run(o *options, begun time.Time) error {
+	ctx, cancel := context.WithDeadline(context.Background(), begun.Add(o.timeout-o.timeout/20))
+	defer cancel()
+	host := systemd.Here()
+	switch {
+	case o.probe:
+		return answer(host.Probe(ctx, o.pids[0]))
+	case o.attach != "":
+		return host.Attach(ctx, o.attach, o.subgroup, o.pids)
+	}
+	place, err := host.Place(ctx, systemd.Request{
+		PIDs:        o.pids,
+		Description: o.description,
+		Slice:       o.slice,
+		Controllers: o.controllers,
+	})
+	if err != nil {
+		return err
+	}
+	return answer(struct {
+		systemd.Place
+		Took float64 `json:"took_ms"`
+	}{place, milliseconds(time.Since(begun))})
+}
+
+func milliseconds(d time.Duration) float64 {
+	return math.Round(d.Seconds()*1e5) / 100
+}
+
+// answer prints the one line of stdout.
+func answer(v any) error {
+	line, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Errorf("writing the answer: %w", err)
+	}
+	_, err = os.Stdout.Write(append(line, '\n'))
+	return err
+}
+
+// complain writes one line to stderr.
+func complain(err error) {
+	line := strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return ' '
+		}
+		return r
+	}, err.Error())
+	fmt.Fprintln(os.Stderr, "supervise-scope:", line)
+}

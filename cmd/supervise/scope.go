@@ -1,0 +1,185 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// A scope is a cgroup that the service manager has delegated to us, and moved us
+// into: what supervise-scope prints.
+type scope struct {
+	Cgroup string `json:"cgroup"` // as /proc/self/cgroup has it
+	Unit   string `json:"unit"`
+	Road   string `json:"road"` // "scope": made for us; "unit": it is our own
+}
+
+// isNew says that the scope was made for us and ends with us.
+func (s scope) isNew() bool { return s.Road == "scope" }
+
+// An asking is a run of supervise-scope, which talks to the manager for us, for
+// D-Bus would weigh more than all the rest of this program.
+type asking struct {
+	pid      int
+	out, err int // read ends of its stdout and stderr
+}
+
+// scopeProgram is the name of the program beside ours.
+const scopeProgram = "supervise-scope"
+
+// patience is how much longer than it promises the program may take.
+const patience = time.Second
+
+// ask starts the program. The caller calls finish.
+func ask(args ...string) (*asking, error) {
+	file, err := findSibling(scopeProgram)
+	if err != nil {
+		return nil, err
+	}
+	var out, errs [2]int
+	if err := unix.Pipe2(out[:], unix.O_CLOEXEC|unix.O_NONBLOCK); err != nil {
+		return nil, os.NewSyscallError("pipe2", err)
+	}
+	defer unix.Close(out[1])
+	if err := unix.Pipe2(errs[:], unix.O_CLOEXEC|unix.O_NONBLOCK); err != nil {
+		unix.Close(out[0])
+		return nil, os.NewSyscallError("pipe2", err)
+	}
+	defer unix.Close(errs[1])
+	null, err := unix.Open(os.DevNull, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		null = 0
+	} else {
+		defer unix.Close(null)
+	}
+	a := &asking{out: out[0], err: errs[0]}
+	a.pid, err = syscall.ForkExec(file, append([]string{scopeProgram}, args...), &syscall.ProcAttr{
+		Env: os.Environ(), Files: []uintptr{uintptr(null), uintptr(out[1]), uintptr(errs[1])},
+		Sys: &syscall.SysProcAttr{Setpgid: true, Pdeathsig: unix.SIGKILL}, // Ctrl-C is not for it
+	})
+	if err != nil {
+		a.close()
+		return nil, fmt.Errorf("running %s: %w", file, err)
+	}
+	return a, nil
+}
+
+func (a *asking) close() {
+	unix.Close(a.out)
+	unix.Close(a.err)
+}
+
+// wait waits for the end of the program, and ends it after limit.
+func (a *asking) wait(limit time.Duration) {
+	fds := []unix.PollFd{{Fd: int32(a.out), Events: 0}} // POLLHUP: it has ended
+	deadline := time.Now().Add(limit)
+	for {
+		n, err := unix.Poll(fds, int(time.Until(deadline).Milliseconds()+1))
+		if n > 0 || err != nil && err != unix.EINTR {
+			break
+		}
+		if time.Now().After(deadline) {
+			unix.Kill(a.pid, unix.SIGKILL)
+			break
+		}
+	}
+	for {
+		if _, err := unix.Wait4(a.pid, nil, 0, nil); err != unix.EINTR {
+			return
+		}
+	}
+}
+
+// output returns what the program has printed, which has ended; the error is its
+// complaint, if that is all.
+func (a *asking) output() ([]byte, error) {
+	defer a.close()
+	if b := readRest(a.out); len(b) > 0 {
+		return b, nil
+	}
+	line, _, _ := strings.Cut(strings.TrimSpace(string(readRest(a.err))), "\n")
+	if line = strings.TrimPrefix(line, scopeProgram+": "); line == "" {
+		line = scopeProgram + " ended without a word"
+	}
+	return nil, errors.New(line)
+}
+
+// answer returns the scope that the program tells of.
+func (a *asking) answer() (s scope, err error) {
+	b, err := a.output()
+	if err == nil {
+		if err = json.Unmarshal(b, &s); err == nil && s.Cgroup == "" {
+			err = fmt.Errorf("%s names no cgroup: %s", scopeProgram, b)
+		}
+	}
+	return s, err
+}
+
+// readRest reads what is in a pipe, at most what fits into one.
+func readRest(fd int) []byte {
+	b := make([]byte, 64<<10)
+	n, _ := unix.Read(fd, b)
+	return b[:max(n, 0)]
+}
+
+// askScope has the manager delegate a cgroup to us, and move us into it.
+func askScope(o *runOptions) (scope, error) {
+	a, err := ask(scopeArgs(o.systemdTimeout, o.slice, jobName(o), []int{os.Getpid()})...)
+	if err != nil {
+		return scope{}, err
+	}
+	a.wait(o.systemdTimeout + patience)
+	return a.answer()
+}
+
+func scopeArgs(timeout time.Duration, slice, name string, pids []int) []string {
+	args := []string{"--timeout", timeout.String(), "--description", "supervise: " + name}
+	if slice != "" {
+		args = append(args, "--slice", slice)
+	}
+	return append(args, pidArgs(pids)...)
+}
+
+func pidArgs(pids []int) (args []string) {
+	for _, pid := range pids {
+		args = append(args, "--pid", strconv.Itoa(pid))
+	}
+	return args
+}
+
+// findSibling finds a program that belongs to this one: beside it, in libexec, or
+// in PATH.
+func findSibling(name string) (string, error) {
+	exe, err := os.Readlink("/proc/self/exe")
+	if err == nil {
+		dir := filepath.Dir(exe)
+		for _, p := range []string{filepath.Join(dir, name), filepath.Join(dir, "../libexec/supervise", name)} {
+			if unix.Access(p, unix.X_OK) == nil {
+				return p, nil
+			}
+		}
+	}
+	if p, err := lookPath(name); err == nil {
+		return p, nil
+	}
+	return "", fmt.Errorf("%s is neither beside supervise nor in PATH", name)
+}
+
+// isManager says whether a process is systemd, which alone is in an init.scope.
+func isManager(pid int) bool {
+	proc := "/proc/" + strconv.Itoa(pid)
+	comm, err := os.ReadFile(proc + "/comm")
+	if err != nil || string(comm) != "systemd\n" {
+		return false
+	}
+	own, err := os.ReadFile(proc + "/cgroup")
+	return err == nil && strings.Contains(string(own), "/init.scope\n")
+}

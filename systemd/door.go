@@ -1,0 +1,179 @@
+package systemd
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"os"
+	"strconv"
+	"syscall"
+
+	"github.com/godbus/dbus/v5"
+	"golang.org/x/sys/unix"
+)
+
+// Names of the doors to a manager.
+const (
+	private       = "private"        // the user manager's own socket
+	sessionBus    = "session-bus"    // the bus that DBUS_SESSION_BUS_ADDRESS names
+	userBus       = "user-bus"       // the user's bus at its usual place
+	systemPrivate = "system-private" // the system manager's own socket, for root
+	systemBus     = "system-bus"
+)
+
+// A door is a socket behind which a manager may listen.
+type door struct {
+	name    string
+	address string // as package net has it
+	closed  error  // why it is not to be tried
+}
+
+func (d door) String() string { return d.name + " " + d.address }
+
+// isBus says whether there is a bus between us and the manager.
+func (d door) isBus() bool { return d.name != private && d.name != systemPrivate }
+
+// doors are those to the manager that makes our scopes, best first.
+func (h *Host) doors() []door {
+	if h.UID == 0 {
+		return append([]door{{name: systemPrivate, address: h.Run + "/systemd/private"}}, h.systemBus())
+	}
+	var doors []door
+	for i, dir := range h.runtimeDirs() {
+		closed := h.foreign(dir)
+		doors = append(doors, door{private, dir + "/systemd/private", closed})
+		if i == 0 {
+			doors = append(doors, h.sessionBuses()...)
+		}
+		doors = append(doors, door{userBus, dir + "/bus", closed})
+	}
+	return unique(doors)
+}
+
+func (h *Host) systemBus() door {
+	return door{name: systemBus, address: h.Run + "/dbus/system_bus_socket"}
+}
+
+func (h *Host) sessionBuses() []door {
+	list := h.Getenv("DBUS_SESSION_BUS_ADDRESS")
+	if list == "" {
+		return nil
+	}
+	sockets, err := parseAddresses(list)
+	if err != nil {
+		return []door{{sessionBus, list, err}}
+	}
+	var doors []door
+	for _, s := range sockets {
+		doors = append(doors, door{name: sessionBus, address: s})
+	}
+	return doors
+}
+
+// unique drops doors that were named before: DBUS_SESSION_BUS_ADDRESS usually
+// names the user's bus.
+func unique(doors []door) []door {
+	seen := map[string]bool{}
+	var kept []door
+	for _, d := range doors {
+		if !seen[d.address] {
+			seen[d.address] = true
+			kept = append(kept, d)
+		}
+	}
+	return kept
+}
+
+// foreign says that a runtime directory is not ours: sudo and su may leave the
+// one of the user they came from in XDG_RUNTIME_DIR.
+func (h *Host) foreign(dir string) error {
+	var st unix.Stat_t
+	if err := unix.Stat(dir, &st); err != nil {
+		return &fs.PathError{Op: "stat", Path: dir, Err: err}
+	}
+	if int(st.Uid) != h.UID {
+		return fmt.Errorf("%s belongs to user %d, and we are %d", dir, st.Uid, h.UID)
+	}
+	return nil
+}
+
+// dial connects and authenticates. The connection ends with ctx.
+func (d door) dial(ctx context.Context) (*dbus.Conn, error) {
+	if d.closed != nil {
+		return nil, d.closed
+	}
+	c, err := new(net.Dialer).DialContext(ctx, "unix", d.address)
+	if err != nil {
+		return nil, cause(err)
+	}
+	socket := c.(*net.UnixConn)
+	if err := sameProcesses(socket); err != nil {
+		socket.Close()
+		return nil, err
+	}
+	conn, err := dbus.NewConn(buffered{bufio.NewReader(socket), socket}, dbus.WithContext(ctx))
+	if err != nil {
+		socket.Close()
+		return nil, err
+	}
+	if err := d.greet(conn); err != nil {
+		conn.Close()
+		return nil, fmt.Errorf("authenticating: %w", cause(err))
+	}
+	return conn, nil
+}
+
+// buffered is a socket that no descriptors are passed over: fewer system calls for
+// a message, and one question less at the start.
+type buffered struct {
+	io.Reader
+	io.WriteCloser
+}
+
+// greet proves who we are. Only a bus wants a Hello: a private socket has no
+// names to give out.
+func (d door) greet(conn *dbus.Conn) error {
+	if err := conn.Auth([]dbus.Auth{dbus.AuthExternal(strconv.Itoa(os.Geteuid()))}); err != nil {
+		return err
+	}
+	if !d.isBus() {
+		return nil
+	}
+	return conn.Hello()
+}
+
+// sameProcesses makes sure that a PID means the same process on the other side:
+// a manager outside our PID namespace would move somebody else. Who we cannot
+// see has the PID 0 here (unix(7), SO_PEERCRED).
+func sameProcesses(socket *net.UnixConn) error {
+	raw, err := socket.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var peer *unix.Ucred
+	var failed error
+	err = raw.Control(func(fd uintptr) {
+		peer, failed = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
+	})
+	if err = errors.Join(err, failed); err != nil {
+		return fmt.Errorf("asking who listens: %w", err)
+	}
+	if peer.Pid == 0 {
+		return errors.New("the manager is outside our PID namespace, where our PIDs mean other processes")
+	}
+	return nil
+}
+
+// cause leaves out what package net puts around an error of the kernel: the
+// address is in our messages already.
+func cause(err error) error {
+	var errno syscall.Errno
+	if errors.As(err, &errno) {
+		return errno
+	}
+	return err
+}

@@ -1,0 +1,113 @@
+package systemd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"syscall"
+
+	sd "github.com/coreos/go-systemd/v22/dbus"
+	"github.com/godbus/dbus/v5"
+)
+
+// A manager is a connection to a systemd instance.
+type manager struct {
+	*sd.Conn
+	door door
+	conn *dbus.Conn
+}
+
+// connect tries the doors in order and returns the first manager that answers.
+func (h *Host) connect(ctx context.Context, doors []door) (*manager, error) {
+	var tried []string
+	absent := true
+	for _, d := range doors {
+		m, err := d.open(ctx)
+		if err == nil {
+			return m, nil
+		}
+		if ctx.Err() != nil {
+			return nil, fmt.Errorf("%s: %w", d, errSilent)
+		}
+		absent = absent && errors.Is(err, syscall.ENOENT)
+		tried = append(tried, fmt.Sprintf("%s: %v", d, err))
+	}
+	return nil, h.nobody(tried, absent)
+}
+
+// nobody is the error when no door leads to a manager, with what to do.
+func (h *Host) nobody(tried []string, absent bool) error {
+	what, advice := "no systemd manager can be reached", ""
+	switch {
+	case absent && h.UID == 0:
+		what = "no systemd manager"
+	case absent:
+		what = "no systemd user manager"
+		advice = "; loginctl enable-linger " + h.userName() + " starts one"
+	}
+	return fmt.Errorf("%s (tried %s)%s", what, strings.Join(tried, "; "), advice)
+}
+
+// open connects to the manager behind a door and makes sure that it answers.
+func (d door) open(ctx context.Context) (*manager, error) {
+	m := &manager{door: d}
+	// go-systemd asks for a connection for calls, and for another one on which
+	// signals arrive, lest a call made because of a signal wait for itself. It
+	// makes such calls only for subscribers, who are not we: one serves for both,
+	// and saves a quarter of our time.
+	conn, err := sd.NewConnection(func() (c *dbus.Conn, err error) {
+		if m.conn == nil {
+			m.conn, err = d.dial(ctx)
+		}
+		return m.conn, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	m.Conn = conn
+	if err := m.awake(ctx); err != nil {
+		m.Close()
+		return nil, err
+	}
+	return m, nil
+}
+
+// awake asks the manager for a sign of life. A bus would keep a request for a
+// manager that sleeps, which would carry it out when we are long gone. On its
+// own socket the manager has shown itself by authenticating. NoAutoStart, since
+// the bus of a session without systemd would start a program in its place.
+func (m *manager) awake(ctx context.Context) error {
+	if !m.door.isBus() {
+		return nil
+	}
+	o := m.conn.Object("org.freedesktop.systemd1", "/org/freedesktop/systemd1")
+	err := o.CallWithContext(ctx, "org.freedesktop.DBus.Peer.Ping", dbus.FlagNoAutoStart).Store()
+	return explain(ctx, err)
+}
+
+// unitProperty reads a property of a service or scope, and checks its type. A
+// manager that does not know it is too old for it: the zero value.
+func unitProperty[T any](ctx context.Context, m *manager, unit, name string) (T, error) {
+	var zero T
+	p, err := m.GetUnitTypePropertyContext(ctx, unit, unitType(unit), name)
+	if answered(err, unknownProperty) {
+		return zero, nil
+	}
+	if err != nil {
+		return zero, fmt.Errorf("asking for %s of %s: %w", name, unit, explain(ctx, err))
+	}
+	v, ok := p.Value.Value().(T)
+	if !ok {
+		return zero, fmt.Errorf("asking for %s of %s: the answer is of type %s", name, unit, p.Value.Signature())
+	}
+	return v, nil
+}
+
+// unitType is the D-Bus interface of those units that can be delegated.
+func unitType(unit string) string {
+	if strings.HasSuffix(unit, ".scope") {
+		return "Scope"
+	}
+	return "Service"
+}

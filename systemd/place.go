@@ -1,0 +1,125 @@
+package systemd
+
+import (
+	"context"
+	"errors"
+	"os"
+	"slices"
+)
+
+// Roads to a delegated cgroup.
+const (
+	RoadUnit  = "unit"  // the unit that the processes are in: nothing was moved
+	RoadScope = "scope" // a new scope
+)
+
+// A Request says what wants a delegated cgroup.
+type Request struct {
+	PIDs        []int    // processes to be there, the first of them first
+	Description string   // of a new scope, for systemctl status
+	Slice       string   // of the scope; "": the manager's choice. The own unit is left for it.
+	Controllers []string // to be delegated to a new scope; nil: all there are
+}
+
+// A Place is a delegated cgroup with the processes in it.
+type Place struct {
+	Cgroup   string `json:"cgroup"`             // the unit's, as /proc/PID/cgroup has it
+	Unit     string `json:"unit"`               // its name
+	Road     string `json:"road"`               // RoadUnit or RoadScope
+	Manager  string `json:"manager"`            // the door used; "none" if an attribute of the cgroup said enough
+	Subgroup string `json:"subgroup,omitempty"` // where the processes are below Cgroup (DelegateSubgroup=)
+}
+
+// unasked is the Manager of a Place for which none was needed.
+const unasked = "none"
+
+// Place sees to it that processes are in a delegated cgroup that holds nobody
+// else: the unit they are in, or a new scope. On an error they are where they
+// were, unless the time was up while a scope was being made.
+func (h *Host) Place(ctx context.Context, r Request) (Place, error) {
+	if len(r.PIDs) == 0 {
+		return Place{}, errors.New("no process to place")
+	}
+	own, alone, err := h.ownUnit(r)
+	if err != nil {
+		return Place{}, err
+	}
+	if alone && own.marked() {
+		return own.place(unasked), nil
+	}
+	if alone && own.user == systemManager && h.UID != 0 && h.systemDelegates(ctx, own) {
+		return own.place(systemBus), nil
+	}
+	m, err := h.connect(ctx, h.doors())
+	if err != nil {
+		return Place{}, err
+	}
+	defer m.Close()
+	if alone && own.user == h.managedUser() && m.delegates(ctx, own) {
+		return own.place(m.door.name), nil
+	}
+	return m.newScope(ctx, h, r)
+}
+
+// managedUser is the user of the units that the manager behind our doors makes.
+func (h *Host) managedUser() int {
+	if h.UID == 0 {
+		return systemManager
+	}
+	return h.UID
+}
+
+// A home is the unit that the processes are in.
+type home struct {
+	unit
+	tree
+	subgroup string
+}
+
+func (o home) place(manager string) Place {
+	return Place{Cgroup: o.cgroup, Unit: o.name, Road: RoadUnit, Manager: manager, Subgroup: o.subgroup}
+}
+
+// ownUnit finds the unit that the processes are in, and whether it could be
+// theirs alone: it holds nobody but them, us and who called us, and we may move
+// processes in it. Whether it is delegated is another question.
+func (h *Host) ownUnit(r Request) (o home, alone bool, err error) {
+	at, err := h.cgroupOf(r.PIDs[0])
+	if err != nil {
+		return home{}, false, err
+	}
+	u, ok := parseUnit(at)
+	if !ok || r.Slice != "" {
+		return home{}, false, nil
+	}
+	t, ok := h.tree(u.cgroup)
+	if !ok {
+		return home{}, false, nil
+	}
+	allowed := append(slices.Clone(r.PIDs), os.Getpid(), os.Getppid())
+	return home{u, t, u.below(at)}, t.writable() && t.holdsOnly(r.PIDs, allowed), nil
+}
+
+// systemDelegates asks the system's manager, which tells everybody, about a unit
+// of its own. If it does not answer there is time left for a scope.
+func (h *Host) systemDelegates(ctx context.Context, o home) bool {
+	ctx, cancel := share(ctx, 2)
+	defer cancel()
+	m, err := h.systemBus().open(ctx)
+	if err != nil {
+		return false
+	}
+	defer m.Close()
+	return m.delegates(ctx, o)
+}
+
+// delegates asks the manager whether it has delegated the unit. Where it has not
+// heard of the unit, or has it elsewhere, we have misread the tree.
+func (m *manager) delegates(ctx context.Context, o home) bool {
+	yes, err := unitProperty[bool](ctx, m, o.name, "Delegate")
+	if err != nil || !yes {
+		return false
+	}
+	cgroup, err := unitProperty[string](ctx, m, o.name, "ControlGroup")
+	return err == nil && cgroup == o.cgroup
+}

@@ -1,0 +1,146 @@
+package systemd
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path"
+	"strings"
+	"time"
+)
+
+// A Report says what a place gives, for "supervise doctor". What could not be
+// found out is null.
+type Report struct {
+	Roads           []Way    `json:"roads"`                // every door, in the order of trying
+	Cgroup          string   `json:"cgroup"`               // our own
+	Unit            string   `json:"unit"`                 // that it belongs to; "" if systemd has not made it
+	UnitManager     string   `json:"unit_manager"`         // "user" or "system"
+	Slice           string   `json:"slice"`                // that the unit is in
+	Delegate        *bool    `json:"delegate"`             // whether the unit is delegated
+	Controllers     []string `json:"delegate_controllers"` // that it was delegated
+	Subgroup        *string  `json:"delegate_subgroup"`    // DelegateSubgroup=, "" before systemd 254
+	UserService     string   `json:"user_service"`         // that is the user's manager; "" for root
+	UserControllers []string `json:"user_controllers"`     // that it may hand on; null if it does not run
+	Linger          *bool    `json:"linger"`               // whether it runs without a login as well
+	Error           string   `json:"error,omitempty"`      // what kept us from asking about the unit
+}
+
+// A Way is one door and whether it leads to a manager.
+type Way struct {
+	Road    string `json:"road"`
+	Address string `json:"address"`
+	OK      bool   `json:"ok"`
+	Error   string `json:"error,omitempty"`
+}
+
+// Probe looks around without changing anything. A door that does not answer gets
+// its share of the time, so that the others are tried as well.
+func (h *Host) Probe(ctx context.Context, pid int) Report {
+	var r Report
+	doors := h.doors()
+	if h.UID != 0 {
+		doors = append(doors, h.systemBus())
+	}
+	for i, d := range doors {
+		r.Roads = append(r.Roads, d.try(ctx, len(doors)-i+1))
+	}
+	if h.UID != 0 {
+		h.probeUser(&r)
+	}
+	at, err := h.cgroupOf(pid)
+	if err != nil {
+		r.Error = err.Error()
+		return r
+	}
+	r.Cgroup = at
+	if u, ok := parseUnit(at); ok {
+		r.setUnit(u)
+		h.probeUnit(ctx, &r, u)
+	}
+	return r
+}
+
+// share divides what is left of the time.
+func share(ctx context.Context, by int) (context.Context, context.CancelFunc) {
+	end, ok := ctx.Deadline()
+	if !ok {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(ctx, time.Until(end)/time.Duration(by))
+}
+
+func (d door) try(ctx context.Context, left int) Way {
+	ctx, cancel := share(ctx, left)
+	defer cancel()
+	w := Way{Road: d.name, Address: d.address}
+	m, err := d.open(ctx)
+	if err != nil {
+		if ctx.Err() != nil {
+			err = errSilent
+		}
+		w.Error = err.Error()
+		return w
+	}
+	m.Close()
+	w.OK = true
+	return w
+}
+
+func (h *Host) probeUser(r *Report) {
+	r.UserService = fmt.Sprintf("user@%d.service", h.UID)
+	if t, ok := h.tree(fmt.Sprintf("/user.slice/user-%d.slice/%s", h.UID, r.UserService)); ok {
+		r.UserControllers = t.controllers()
+	}
+	if _, err := os.Stat(h.Linger); err == nil || os.IsNotExist(err) {
+		_, err = os.Stat(path.Join(h.Linger, h.userName()))
+		linger := err == nil
+		r.Linger = &linger
+	}
+}
+
+func (r *Report) setUnit(u unit) {
+	r.Unit, r.UnitManager = u.name, "user"
+	if u.user == systemManager {
+		r.UnitManager = "system"
+	}
+	if s := path.Base(path.Dir(u.cgroup)); strings.HasSuffix(s, ".slice") {
+		r.Slice = s
+	}
+}
+
+// probeUnit asks the manager that has made the unit, if we can reach it.
+func (h *Host) probeUnit(ctx context.Context, r *Report, u unit) {
+	doors := h.doors()
+	if u.user == systemManager && h.UID != 0 {
+		doors = []door{h.systemBus()}
+	} else if u.user != h.managedUser() {
+		r.Error = fmt.Sprintf("%s is a unit of user %d's manager, which we cannot ask", u.name, u.user)
+		return
+	}
+	m, err := h.connect(ctx, doors)
+	if err != nil {
+		r.Error = err.Error()
+		return
+	}
+	defer m.Close()
+	if err := r.ask(ctx, m); err != nil {
+		r.Error = err.Error()
+	}
+}
+
+func (r *Report) ask(ctx context.Context, m *manager) error {
+	yes, err := unitProperty[bool](ctx, m, r.Unit, "Delegate")
+	if err != nil {
+		return err
+	}
+	r.Delegate = &yes
+	if r.Controllers, err = unitProperty[[]string](ctx, m, r.Unit, "DelegateControllers"); err != nil {
+		return err
+	}
+	sub, err := unitProperty[string](ctx, m, r.Unit, "DelegateSubgroup")
+	if err == nil {
+		r.Subgroup = &sub
+	}
+	return err
+}

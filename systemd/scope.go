@@ -1,0 +1,96 @@
+package systemd
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+	"strings"
+
+	sd "github.com/coreos/go-systemd/v22/dbus"
+	"github.com/godbus/dbus/v5"
+)
+
+// newScope has the manager make a scope around the processes. A name may be
+// taken by a scope that failed and was kept: then it is forgotten, and another
+// name is tried, once.
+func (m *manager) newScope(ctx context.Context, h *Host, r Request) (Place, error) {
+	name := scopeName()
+	err := m.startScope(ctx, name, r)
+	if answered(err, unitExists) {
+		m.ResetFailedUnitContext(ctx, name) // if it refuses, the new name will do
+		name = scopeName()
+		err = m.startScope(ctx, name, r)
+	}
+	if err != nil {
+		return Place{}, fmt.Errorf("starting %s over %s: %w", name, m.door, err)
+	}
+	cgroup, err := h.arrived(r.PIDs, name)
+	if err != nil {
+		return Place{}, fmt.Errorf("starting %s over %s: %w", name, m.door, err)
+	}
+	return Place{Cgroup: cgroup, Unit: name, Road: RoadScope, Manager: m.door.name}, nil
+}
+
+// scopeName returns a name that nobody else has: a process may start several.
+func scopeName() string {
+	var id [4]byte
+	rand.Read(id[:]) // never fails (crypto/rand)
+	return "supervise-" + hex.EncodeToString(id[:]) + ".scope"
+}
+
+// startScope sends the request and waits for its job to be done. go-systemd
+// listens for JobRemoved before it sends, and has the signal of our job wait
+// until it knows the job's path; the channel is buffered, for it would block on it.
+func (m *manager) startScope(ctx context.Context, name string, r Request) error {
+	done := make(chan string, 1)
+	if _, err := m.StartTransientUnitContext(ctx, name, "fail", properties(r), done); err != nil {
+		return explain(ctx, err)
+	}
+	select {
+	case result := <-done:
+		if result != "done" {
+			return fmt.Errorf("the manager's job ended as %q; journalctl has its reasons", result)
+		}
+		return nil
+	case <-m.conn.Context().Done():
+		return fmt.Errorf("waiting for the manager's job, which may still be carried out: %w", explain(ctx, dbus.ErrClosed))
+	}
+}
+
+// properties are those of the scope. Times and limits stay the manager's: a stop
+// of the scope sends SIGTERM, and SIGKILL after TimeoutStopSec.
+func properties(r Request) []sd.Property {
+	pids := make([]uint32, len(r.PIDs))
+	for i, pid := range r.PIDs {
+		pids[i] = uint32(pid)
+	}
+	props := []sd.Property{
+		// Not PIDFDs, which an older manager does not know: who calls us reaps its
+		// children itself and waits for us, so the numbers stay valid.
+		sd.PropPids(pids...),
+		property("CollectMode", "inactive-or-failed"),
+		property("SendSIGHUP", false),
+		delegation(r.Controllers),
+	}
+	if r.Description != "" {
+		props = append(props, sd.PropDescription(r.Description))
+	}
+	if r.Slice != "" {
+		props = append(props, sd.PropSlice(strings.TrimSuffix(r.Slice, ".slice")+".slice"))
+	}
+	return props
+}
+
+// delegation asks for all controllers or for some; the second implies Delegate,
+// and along with it would be overruled by it.
+func delegation(controllers []string) sd.Property {
+	if controllers == nil {
+		return property("Delegate", true)
+	}
+	return property("DelegateControllers", controllers)
+}
+
+func property(name string, value any) sd.Property {
+	return sd.Property{Name: name, Value: dbus.MakeVariant(value)}
+}

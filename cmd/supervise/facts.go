@@ -113,6 +113,16 @@ func (f facts) stopped(at func(i int) bool) (names []string) {
 	return names
 }
 
+// absent lists the controllers that not even the first cgroup in sight has.
+func (f facts) absent() (names []string) {
+	for _, c := range f.Controllers {
+		if !c.Available && c.StopsAt == nil {
+			names = append(names, c.Name)
+		}
+	}
+	return names
+}
+
 // keptFromUsers: the system's manager gives the users' managers too little.
 func (f facts) keptFromUsers() bool { return len(f.fromUsers()) > 0 }
 
@@ -123,9 +133,9 @@ func (f facts) fromUsers() []string {
 	if f.inRootless() {
 		return f.stopped(func(i int) bool { return i < 0 })
 	}
-	if f.Bus.UserControllers != nil {
+	if seen := f.Bus.UserControllers; seen != nil {
 		return slices.DeleteFunc(slices.Clone(limitControllers), func(name string) bool {
-			return slices.Contains(f.Bus.UserControllers, name) || slices.Contains(f.v1Held(), name)
+			return slices.Contains(seen, name) || slices.Contains(f.absent(), name)
 		})
 	}
 	user := f.userService()

@@ -45,6 +45,7 @@ func TestContainerKind(t *testing.T) {
 		{"docker --pid=host", map[string]string{"proc/self/ns/cgroup": "->cgroup:[1]", ".dockerenv": ""}, nil, docker},
 		{"pod", map[string]string{pidNS: "->pid:[1]", ".dockerenv": ""}, map[string]string{"KUBERNETES_SERVICE_HOST": "10.0.0.1"}, kubernetes},
 		{"nspawn", map[string]string{pidNS: "->pid:[1]", "run/systemd/container": "systemd-nspawn\n"}, nil, nspawn},
+		{"nspawn of an image", map[string]string{pidNS: "->pid:[1]", ".dockerenv": "", "run/systemd/container": "systemd-nspawn\n"}, nil, nspawn},
 		{"lxc", map[string]string{pidNS: "->pid:[1]", "proc/1/environ": "A=b\x00container=lxc\x00"}, nil, lxc},
 		{"another", map[string]string{pidNS: "->pid:[1]"}, map[string]string{"container": "flatpak"}, "flatpak"},
 	}

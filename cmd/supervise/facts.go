@@ -99,24 +99,16 @@ func (f facts) find(prefix, suffix string) int {
 func (f facts) userService() int { return f.find("user@", ".service") }
 
 // stopped lists the controllers that stop at a place in the chain for which at is
-// true; of those that the first one does not have the place is -1.
-func (f facts) stopped(at func(i int) bool) (names []string) {
+// true; of those that the first one does not have the place is -1. Except are left
+// out.
+func (f facts) stopped(at func(i int) bool, except ...string) (names []string) {
+	except = slices.Concat(except, f.v1Held())
 	for _, c := range f.Controllers {
 		i := -1
 		if c.StopsAt != nil {
 			i = slices.IndexFunc(f.Chain, func(p protocol.CgroupOnPath) bool { return p.Name == *c.StopsAt })
 		}
-		if !c.Available && len(f.Chain) > 0 && at(i) && !slices.Contains(f.v1Held(), c.Name) {
-			names = append(names, c.Name)
-		}
-	}
-	return names
-}
-
-// absent lists the controllers that not even the first cgroup in sight has.
-func (f facts) absent() (names []string) {
-	for _, c := range f.Controllers {
-		if !c.Available && c.StopsAt == nil {
+		if !c.Available && len(f.Chain) > 0 && at(i) && !slices.Contains(except, c.Name) {
 			names = append(names, c.Name)
 		}
 	}
@@ -134,9 +126,7 @@ func (f facts) fromUsers() []string {
 		return f.stopped(func(i int) bool { return i < 0 })
 	}
 	if seen := f.Bus.UserControllers; seen != nil {
-		return slices.DeleteFunc(slices.Clone(limitControllers), func(name string) bool {
-			return slices.Contains(seen, name) || slices.Contains(f.absent(), name)
-		})
+		return f.stopped(func(i int) bool { return i >= 0 }, seen...)
 	}
 	user := f.userService()
 	if user < 0 {
@@ -168,8 +158,9 @@ func (f facts) service() string {
 	return ""
 }
 
+// keptFromService: where it is read-only as well, the fix for that has both.
 func (f facts) keptFromService() bool {
-	return f.service() != "" && len(f.stopped(func(i int) bool { return i >= 0 })) > 0
+	return f.service() != "" && !f.readOnly() && len(f.stopped(func(i int) bool { return i >= 0 })) > 0
 }
 
 func (f facts) noScopeProgram() bool { return f.Place.Systemd && f.Bus.Program == nil }

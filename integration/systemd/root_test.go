@@ -1,0 +1,62 @@
+package systemd
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// TestSystemService: as root, and as User= of a service, with and without Delegate=; and in a sub-group of the unit, as
+// DelegateSubgroup= makes one (systemd 254).
+func TestSystemService(t *testing.T) {
+	service := func(properties ...string) []string {
+		argv := []string{"systemd-run", "--wait", "--pipe", "-q"}
+		for _, p := range properties {
+			argv = append(argv, "-p", p)
+		}
+		return argv
+	}
+	me := supervise(whereAmI...)
+	inUnit := regexp.MustCompile(`^/system\.slice/run-[^/]+\.service/jobs-[0-9a-f]{8}/sed/main$`)
+	subgroup := `d=/sys/fs/cgroup$(sed -n s/^0:://p /proc/self/cgroup); mkdir $d/sub; echo 0 >$d/sub/cgroup.procs; `
+	tests := []struct {
+		name string
+		argv []string
+		want *regexp.Regexp
+	}{
+		{"root", me, inScope("system.slice")},
+		{"root, not delegated", append(service(), me...), inScope("system.slice")},
+		{"root, delegated", append(service("Delegate=yes"), me...), inUnit},
+		{"user, delegated", append(service("Delegate=yes", "User=tester"), me...), inUnit},
+		{"user, delegated, shared", append(service("Delegate=yes", "User=tester"), "sh", "-c", strings.Join(me, " ")+"; true"), inUnit},
+		{"user, delegated, sub-group", append(service("Delegate=yes", "User=tester"), "sh", "-c", subgroup+strings.Join(me, " ")+"; true"), inUnit},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			asRoot(t)
+			for i, word := range tt.argv { // a shell of the service's has sed's expression to be quoted
+				tt.argv[i] = strings.Replace(word, " s/^0:://p /proc/self/cgroup; true", " 's/^0:://p' /proc/self/cgroup; true", 1)
+			}
+			wantCgroup(t, run(t, tt.argv...).ok(t), tt.want)
+		})
+	}
+}
+
+// TestStopService: `systemctl stop` is the grace ladder.
+func TestStopService(t *testing.T) {
+	asRoot(t)
+	dir := t.TempDir()
+	for d := dir; d != "/"; d = filepath.Dir(d) {
+		os.Chmod(d, 0o777)
+	}
+	file := filepath.Join(dir, "record")
+	run(t, "systemd-run", "-q", "--unit=stopme", "-p", "Delegate=yes", "-p", "User=tester", "-p", "Type=notify", "-p", "NotifyAccess=all",
+		program("supervise"), "run", "--record", file, "--", "sh", "-c", `trap "exit 3" TERM; systemd-notify --ready; sleep `+sleeper+` & wait`).ok(t)
+	run(t, "systemctl", "stop", "stopme").ok(t)
+	if r := readRecord(t, file); r.Cause != "killed" || r.Exit == nil || r.Exit.Code == nil || *r.Exit.Code != 3 {
+		t.Errorf("record: %+v", r)
+	}
+	run(t, "systemctl", "reset-failed", "stopme")
+}

@@ -1,0 +1,92 @@
+package systemd
+
+import (
+	"bufio"
+	"encoding/json"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// installUnits puts contrib/systemd and a drop-in that says what the job is into the user's manager.
+func installUnits(t *testing.T, job string) {
+	t.Helper()
+	home, err := os.UserHomeDir()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := filepath.Join(home, ".config/systemd/user")
+	write := func(name, text string) {
+		t.Helper()
+		file := filepath.Join(dir, name)
+		os.MkdirAll(filepath.Dir(file), 0o755)
+		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { os.Remove(file) })
+	}
+	source := os.Getenv("SUPERVISE_TEST_SRC")
+	if source == "" {
+		source = "../.."
+	}
+	files, _ := filepath.Glob(filepath.Join(source, "contrib/systemd/*.s*"))
+	if len(files) != 3 {
+		t.Fatalf("units %q", files)
+	}
+	for _, f := range files {
+		b, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		write(filepath.Base(f), strings.ReplaceAll(string(b), "ExecStart=supervise", "ExecStart="+program("supervise")))
+	}
+	write("supervise@.service.d/job.conf", "[Service]\nEnvironment=SUPERVISE_JOB="+job+"\n")
+	run(t, "systemctl", "--user", "daemon-reload").ok(t)
+}
+
+// TestSocket: each connection to supervise.socket is an owner: it gets the record, and its end is the job's.
+func TestSocket(t *testing.T) {
+	asUser(t)
+	script := filepath.Join(t.TempDir(), "job")
+	os.WriteFile(script, []byte("#!/bin/sh\nsetsid sleep "+sleeper+" &\n[ -e "+script+".wait ] && exec sleep "+sleeper+"\nexit 3\n"), 0o755)
+	installUnits(t, script)
+	run(t, "systemctl", "--user", "start", "supervise.socket").ok(t)
+	t.Cleanup(func() { exec.Command("systemctl", "--user", "stop", "supervise.socket").Run() })
+	socket := filepath.Join(os.Getenv("XDG_RUNTIME_DIR"), "supervise")
+
+	t.Run("record", func(t *testing.T) {
+		c, err := net.Dial("unix", socket)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		b, err := io.ReadAll(bufio.NewReader(c))
+		var r record
+		if err == nil {
+			err = json.Unmarshal(b, &r)
+		}
+		if err != nil || r.Exit == nil || *r.Exit.Code != 3 || *r.Containment != "cgroup" ||
+			!strings.Contains(*r.Cgroup, "/supervise@") {
+			t.Errorf("%v: %s", err, b)
+		}
+	})
+	t.Run("end", func(t *testing.T) {
+		os.WriteFile(script+".wait", nil, 0o644)
+		c, err := net.Dial("unix", socket)
+		if err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "the job", func() error {
+			if len(sleepers()) < 2 {
+				return io.EOF
+			}
+			return nil
+		})
+		c.Close()
+		eventually(t, "the end", func() error { return isEmpty(sleepers()) })
+	})
+}

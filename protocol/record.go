@@ -48,7 +48,7 @@ type Record struct {
 
 	Cgroup            *string     `json:"cgroup"`             // directory of the job node
 	Containment       Containment `json:"containment"`        // null if it did not come to one
-	ContainmentReason *string     `json:"containment_reason"` // why it is not cgroup, where that would have been taken
+	ContainmentReason *string     `json:"containment_reason"` // why it is not cgroup, or one that is shared, where better would have been taken
 
 	Started Time    `json:"started"`
 	Ended   Time    `json:"ended"`  // nothing of the job was alive any more
@@ -83,10 +83,10 @@ type CPU struct {
 // A Leftover is a process that outlived the main process.
 type Leftover struct {
 	PID      int      `json:"pid"`
-	Comm     string   `json:"comm"`      // /proc/PID/comm
-	Argv     []string `json:"argv"`      // /proc/PID/cmdline; empty for a process that has none
+	Comm     string   `json:"comm"`      // /proc/PID/stat, field 2
+	Argv     []string `json:"argv"`      // /proc/PID/cmdline; empty for a process that has none, or is dying
 	AgeS     *float64 `json:"age_s"`     // seconds since it was forked
-	RSSBytes *int64   `json:"rss_bytes"` // /proc/PID/statm, resident
+	RSSBytes *int64   `json:"rss_bytes"` // /proc/PID/stat, field 24; null if it is dying
 }
 
 // A Time is an instant, in JSON an RFC 3339 string in UTC with all nine digits

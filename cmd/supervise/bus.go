@@ -22,6 +22,7 @@ func askBus() protocol.Bus {
 	a, err := ask("--probe", "--timeout", probeLimit.String())
 	if err == nil {
 		a.wait(probeLimit + patience)
+		reap(a.pid)
 		var out []byte
 		if out, err = a.output(); err == nil {
 			bus, err = parseProbe(out)

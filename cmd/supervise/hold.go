@@ -24,6 +24,7 @@ type hold struct {
 	job                    *cgroup.Job
 	guardian               *guardian.Guardian // nil: none
 	watcher                *cgroup.Watcher    // nil until needed
+	helper                 int                // supervise-scope, on its way out; 0: none
 	reason                 string             // why it is the fallback, or a lesser cgroup
 }
 
@@ -58,6 +59,15 @@ func (h *hold) dismiss() {
 		h.guardian.Dismiss()
 		h.guardian.Wait()
 		h.guardian, h.tree.Spare = nil, nil
+	}
+}
+
+// reap waits for a child that has nothing to say any more.
+func reap(pid int) {
+	for pid > 0 {
+		if _, err := unix.Wait4(pid, nil, 0, nil); err != unix.EINTR {
+			return
+		}
 	}
 }
 
@@ -198,6 +208,8 @@ func (h *hold) Close() error {
 	if h.watcher != nil {
 		h.watcher.Close()
 	}
+	reap(h.helper) // unless the supervisor did
+	h.helper = 0
 	err := error(nil)
 	if h.job != nil && h.session != nil {
 		err = h.job.Close()
@@ -262,14 +274,16 @@ func chooseCgroup(o *runOptions, managed bool) (*hold, error) {
 // takeScope makes a session in a scope of systemd's, or, if there is none to be
 // had, in our own cgroup though it is shared.
 func takeScope(o *runOptions) (*hold, error) {
-	sc, refused := askScope(o)
+	sc, helper, refused := askScope(o)
 	if refused == nil {
 		h, err := takeHold(cgroup.Search{Path: sc.Cgroup, Delegated: true, Ends: sc.isNew()}, jobName(o))
 		if err == nil {
+			h.helper = helper
 			return h, nil
 		}
 		refused = err
 	}
+	reap(helper)
 	refused = fmt.Errorf("no scope from systemd: %w", refused)
 	h, err := takeHold(cgroup.Search{}, jobName(o))
 	if err != nil {

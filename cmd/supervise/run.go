@@ -96,6 +96,9 @@ func (r *runner) supervise(file string, argv []string, spec supervisor.Spec) (*s
 		Signals: arriving{r.caught}, Forward: true, IsManager: isManager,
 		Sweep: r.hold.tree.Kill, Watch: r.hold.watch, Idle: giveBackStartUp,
 	}
+	if r.hold.helper > 0 {
+		s.Chore(r.hold.helper, func(bool) { r.hold.helper = 0 })
+	}
 	r.terminal = findTerminal()
 	spec.Path, spec.Argv, spec.Attr, s.Terminal = file, argv, r.attr(), r.terminal
 	if r.o.owner >= 0 {

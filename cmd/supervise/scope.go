@@ -77,29 +77,25 @@ func (a *asking) close() {
 	unix.Close(a.err)
 }
 
-// wait waits for the end of the program, and ends it after limit.
+// wait waits until the program has said something, or has ended without a word, or
+// for limit: then it is killed. Who does not hand it to Supervisor.Chore calls reap.
 func (a *asking) wait(limit time.Duration) {
-	fds := []unix.PollFd{{Fd: int32(a.out), Events: 0}} // POLLHUP: it has ended
+	fds := []unix.PollFd{{Fd: int32(a.out), Events: unix.POLLIN}}
 	deadline := time.Now().Add(limit)
 	for {
 		n, err := unix.Poll(fds, int(time.Until(deadline).Milliseconds()+1))
 		if n > 0 || err != nil && err != unix.EINTR {
-			break
+			return
 		}
 		if time.Now().After(deadline) {
 			unix.Kill(a.pid, unix.SIGKILL)
-			break
-		}
-	}
-	for {
-		if _, err := unix.Wait4(a.pid, nil, 0, nil); err != unix.EINTR {
 			return
 		}
 	}
 }
 
-// output returns what the program has printed, which has ended; the error is its
-// complaint, if that is all.
+// output returns what the program has printed, after wait or its end; the error is
+// its complaint, if that is all.
 func (a *asking) output() ([]byte, error) {
 	defer a.close()
 	if b := readRest(a.out); len(b) > 0 {
@@ -130,14 +126,16 @@ func readRest(fd int) []byte {
 	return b[:max(n, 0)]
 }
 
-// askScope has the manager delegate a cgroup to us, and move us into it.
-func askScope(o *runOptions) (scope, error) {
+// askScope has the manager delegate a cgroup to us, and move us into it. The program
+// is still to be reaped, if pid is not 0: it need not be waited for.
+func askScope(o *runOptions) (s scope, pid int, err error) {
 	a, err := ask(scopeArgs(o.systemdTimeout, o.slice, jobName(o), []int{os.Getpid()})...)
 	if err != nil {
-		return scope{}, err
+		return scope{}, 0, err
 	}
 	a.wait(o.systemdTimeout + patience)
-	return a.answer()
+	s, err = a.answer()
+	return s, a.pid, err
 }
 
 func scopeArgs(timeout time.Duration, slice, name string, pids []int) []string {

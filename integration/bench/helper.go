@@ -27,6 +27,7 @@ func helperMain(args []string) {
 		"bare-orphans":  bareOrphansHelper,
 		"bare-children": bareChildrenHelper,
 		"seed":          seedHelper,
+		"inside":        insideHelper,
 	}
 	f := helpers[args[0]]
 	if f == nil {

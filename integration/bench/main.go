@@ -52,7 +52,7 @@ func main() {
 	flag.IntVar(&s.rounds, "rounds", 7, "rounds of ending a tree of processes")
 	flag.IntVar(&s.procs, "procs", 1000, "sleeping processes to end")
 	flag.DurationVar(&s.idle, "idle", 20*time.Second, "how long to watch an idle supervisor")
-	flag.StringVar(&s.only, "only", "", "take only these measures: start,memory,idle,end,bomb")
+	flag.StringVar(&s.only, "only", "", "take only these measures: start,memory,idle,end,bomb,scope")
 	flag.StringVar(&s.json, "json", "", "write the results as JSON to this `file` too (-: only that, to stdout)")
 	flag.StringVar(&s.bin, "bin", "", "measure this supervise instead of building one")
 	flag.Parse()
@@ -104,7 +104,7 @@ func (b *bench) build(tmp string) (err error) {
 	}
 	if b.supervise = b.bin; b.bin == "" {
 		b.supervise = filepath.Join(tmp, "supervise")
-		if err := goBuild(b.supervise, "cmd/supervise"); err != nil {
+		if err := goBuild(tmp, "cmd/..."); err != nil {
 			return err
 		}
 	} else if b.supervise, err = filepath.EvalSymlinks(b.bin); err != nil {
@@ -160,6 +160,7 @@ func (b *bench) measure() error {
 		{"idle", b.idleSwitches},
 		{"end", b.end},
 		{"bomb", b.bomb},
+		{"scope", b.scope},
 	} {
 		if !b.wanted(m.name) {
 			continue

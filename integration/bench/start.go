@@ -27,17 +27,9 @@ func (b *bench) start() error {
 		{"supervise run --no-guard -- true", []string{b.supervise, "run", "--no-guard", "--", "true"}, 1.35},
 		{"supervise run --contain subreaper -- true", []string{b.supervise, "run", "--contain", "subreaper", "--", "true"}, 0},
 	})
-	times := make([][]float64, len(list))
-	for round := -3; round < b.n; round++ { // the first rounds warm the page cache and are not counted
-		for i, c := range list {
-			d, err := startToExit(c.argv)
-			if err != nil {
-				return err
-			}
-			if round >= 0 {
-				times[i] = append(times[i], milliseconds(d))
-			}
-		}
+	times, err := b.interleave(list)
+	if err != nil {
+		return err
 	}
 	var base float64
 	for i, c := range list {
@@ -50,6 +42,24 @@ func (b *bench) start() error {
 		b.add(r.against("tini", base))
 	}
 	return nil
+}
+
+// interleave runs each n times, in turn.
+func (b *bench) interleave(list []contender) ([][]float64, error) {
+	list = present(list)
+	times := make([][]float64, len(list))
+	for round := -3; round < b.n; round++ { // the first rounds warm the page cache and are not counted
+		for i, c := range list {
+			d, err := startToExit(c.argv)
+			if err != nil {
+				return nil, err
+			}
+			if round >= 0 {
+				times[i] = append(times[i], milliseconds(d))
+			}
+		}
+	}
+	return times, nil
 }
 
 // against adds the ratio to a reference that was measured (base > 0).

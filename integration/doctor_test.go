@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // A checkup is what these tests read of the JSON of `supervise doctor`.
@@ -164,5 +166,25 @@ func TestDoctorInterrupted(t *testing.T) {
 		if o.code != 0 && o.code != 1 && o.code != 124 {
 			t.Errorf("after %s: status %d, stderr %q", limit, o.code, o.stderr)
 		}
+	}
+}
+
+// TestDoctorDeaf: a supervise-scope that says nothing is not waited for once doctor is told to end.
+func TestDoctorDeaf(t *testing.T) {
+	path, err := exec.LookPath("timeout")
+	need(t, "timeout", err)
+	b := newBox(t)
+	program, err := os.ReadFile(bin.supervise)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{"supervise": string(program), "supervise-scope": "#!/bin/sh\nexec sleep 60\n"} {
+		if err := os.WriteFile(filepath.Join(b.dir, name), []byte(text), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	o := b.start(launch{argv: []string{path, "--signal=TERM", "0.2s", filepath.Join(b.dir, "supervise"), "doctor"}}).wait()
+	if o.wantCode(124); o.took > 4*time.Second {
+		t.Errorf("it took %v", o.took)
 	}
 }

@@ -11,8 +11,9 @@ import (
 // probeLimit bounds how long the managers are waited for.
 const probeLimit = 5 * time.Second
 
-// askBus has supervise-scope find out whether systemd can be reached.
-func askBus() protocol.Bus {
+// askBus has supervise-scope find out whether systemd can be reached, until the
+// descriptor enough can be read.
+func askBus(enough int) protocol.Bus {
 	bus := protocol.Bus{Roads: []protocol.BusRoad{}}
 	program, err := findSibling(scopeProgram)
 	if err != nil {
@@ -21,7 +22,7 @@ func askBus() protocol.Bus {
 	}
 	a, err := ask("--probe", "--timeout", probeLimit.String())
 	if err == nil {
-		a.wait(probeLimit + patience)
+		a.wait(probeLimit+patience, enough)
 		reap(a.pid)
 		var out []byte
 		if out, err = a.output(); err == nil {

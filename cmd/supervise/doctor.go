@@ -48,24 +48,30 @@ type diagnosis struct{ protocol.Diagnosis }
 // diagnose looks first, since to try moves us. A diagnosis with an error means
 // that we have left something behind.
 func diagnose() (*diagnosis, error) {
-	view := cgroup.Inspect()
-	d := &diagnosis{protocol.Diagnosis{
-		Schema: protocol.DiagnosisSchema, Version: version(),
-		Place: findPlace("/", os.Geteuid(), os.Getenv), Bus: askBus(),
-	}}
-	d.setView(view)
 	caught, err := signals.Catch(fatalSignals) // before there is anything to leave behind
 	if err != nil {
 		return nil, err
 	}
+	view := cgroup.Inspect()
+	d := &diagnosis{protocol.Diagnosis{
+		Schema: protocol.DiagnosisSchema, Version: version(),
+		Place: findPlace("/", os.Geteuid(), os.Getenv), Bus: askBus(caught.FD()),
+	}}
+	obey(caught)
+	d.setView(view)
 	err = d.try(view)
+	obey(caught)
+	d.Fixes = fixes(&d.Diagnosis)
+	return d, err
+}
+
+// obey ends us by a signal that has come. There is nothing to leave behind now.
+func obey(caught *signals.Caught) {
 	for _, sig := range caught.Read() {
 		if sig.Signal != unix.SIGCHLD {
 			dieOf(sig.Signal)
 		}
 	}
-	d.Fixes = fixes(&d.Diagnosis)
-	return d, err
 }
 
 // try finds out what works. The error is one of giving back.

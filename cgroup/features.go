@@ -32,6 +32,7 @@ const (
 func (v *View) Features(j *Job) []Feature {
 	dirs := v.open(j)
 	defer closeAll(dirs)
+	probes := probes()
 	list := make([]Feature, len(probes))
 	for i, p := range probes {
 		list[i].Name = p.name
@@ -48,24 +49,29 @@ func (v *View) Features(j *Job) []Feature {
 	return list
 }
 
-// probes is the list of features. Look is given directories, the most telling
-// first; try, which may be nil, uses the feature.
-var probes = []struct {
+// A probe is how to find out about one feature.
+type probe struct {
 	name string
 	look look
-	try  func(j *Job) error
-}{
-	{"cgroup.kill", hasFile("cgroup.kill", "cgroup.events"), (*Job).tryKill},
-	{"CLONE_INTO_CGROUP", clones, nil},
-	{"freezer", hasFile("cgroup.freeze", "cgroup.events"), (*Job).tryFreeze},
-	{"memory.peak", hasFile("memory.peak", "memory.current"), nil},
-	{"pids.peak", hasFile("pids.peak", "pids.current"), nil},
-	{"cpu.pressure", readable("cpu.pressure"), nil},
-	{"memory.pressure", readable("memory.pressure"), nil},
-	{"io.pressure", readable("io.pressure"), nil},
+	try  func(j *Job) error // uses it; nil: to look is enough
 }
 
+// look is given directories, the most telling first.
 type look func(dirs []*dir) (Answer, string)
+
+// probes is the list of features, built here and not when the program starts.
+func probes() []probe {
+	return []probe{
+		{"cgroup.kill", hasFile("cgroup.kill", "cgroup.events"), (*Job).tryKill},
+		{"CLONE_INTO_CGROUP", clones, nil},
+		{"freezer", hasFile("cgroup.freeze", "cgroup.events"), (*Job).tryFreeze},
+		{"memory.peak", hasFile("memory.peak", "memory.current"), nil},
+		{"pids.peak", hasFile("pids.peak", "pids.current"), nil},
+		{"cpu.pressure", readable("cpu.pressure"), nil},
+		{"memory.pressure", readable("memory.pressure"), nil},
+		{"io.pressure", readable("io.pressure"), nil},
+	}
+}
 
 // open opens the job's leaf and the ancestors, ours first.
 func (v *View) open(j *Job) []*dir {

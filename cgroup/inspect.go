@@ -18,7 +18,7 @@ import (
 type View struct {
 	Mount     *Mount     // nil: no cgroup2 file system is mounted
 	Own       string     // our cgroup, as /proc/self/cgroup has it; "" if that has no line of version 2
-	Ancestors []Ancestor // from the root of the mount to our own cgroup; none if the mount does not show it
+	Ancestors []Ancestor // from the root of the mount to our own cgroup, or where Lead went; none if the mount does not show it
 	Top       bool       // our own cgroup is the root of the whole hierarchy
 	Others    int        // processes beside us in our own cgroup, -1: not known
 	V1        []string   // controllers that hierarchies of version 1 hold
@@ -52,11 +52,29 @@ func Inspect() *View {
 	info, err2 := readFile("/proc/self/mountinfo")
 	v := inspect(self, info)
 	v.Err = errors.Join(err1, err2, v.Err)
+	v.look()
+	v.lookAtOwn()
+	return v
+}
+
+// Lead has Ancestors lead to another cgroup, a directory below the mount point,
+// where we are to be or have been moved.
+func (v *View) Lead(dir string) {
+	if v.Mount == nil || !v.Mount.Shown || !isBelow(v.Mount.Point, dir) {
+		return
+	}
+	name := path.Join(v.Mount.Root, strings.TrimPrefix(dir, v.Mount.Point))
+	v.Ancestors = place{mount: mount{point: v.Mount.Point}, own: name, path: dir}.ancestors()
+	v.look()
+}
+
+func isBelow(point, dir string) bool { return dir == point || strings.HasPrefix(dir, point+"/") }
+
+// look looks at each cgroup of the chain.
+func (v *View) look() {
 	for i := range v.Ancestors {
 		v.Ancestors[i].look()
 	}
-	v.lookAtOwn()
-	return v
 }
 
 // inspect finds out what the two files of proc(5) tell.
@@ -86,10 +104,10 @@ func inspect(self, info []byte) *View {
 // ancestors are the cgroups from the mount point to the own one, by name only.
 func (p place) ancestors() []Ancestor {
 	var list []Ancestor
-	name, dir := path.Clean(p.own), p.path
+	name, dir, point := path.Clean(p.own), p.path, path.Clean(p.mount.point)
 	for {
 		list = append(list, Ancestor{Name: name, Path: dir, UID: -1})
-		if dir == p.mount.point || dir == "/" {
+		if dir == point || dir == "/" {
 			break
 		}
 		name, dir = path.Dir(name), path.Dir(dir)

@@ -72,7 +72,7 @@ func (m mount) below(cgroup string) (string, bool) {
 		return "", false
 	}
 	rest, ok := strings.CutPrefix(cgroup+"/", strings.TrimSuffix(m.root, "/")+"/")
-	if !ok {
+	if !ok || strings.Contains("/"+rest, "/../") { // the latter no kernel writes, and it would lead out of the mount
 		return "", false
 	}
 	return path.Join(m.point, rest), true

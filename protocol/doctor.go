@@ -12,7 +12,7 @@ type Diagnosis struct {
 	Version string `json:"version"` // of the supervise that wrote it
 
 	Containment Containment `json:"containment"` // what "supervise run" would take here
-	Reason      *string     `json:"reason"`      // why it is not cgroup
+	Reason      *string     `json:"reason"`      // why it is not cgroup, or not a better one
 	Road        *string     `json:"road"`        // how the root was found: explicit, nested, delegated, shared
 	Root        *string     `json:"root"`        // directory of the cgroup below which jobs go
 
@@ -22,7 +22,7 @@ type Diagnosis struct {
 	Top    bool           `json:"top"`    // our own cgroup is the root of the whole hierarchy
 	Others *int           `json:"others"` // processes beside supervise in its own cgroup
 	V1     []string       `json:"v1"`     // controllers that cgroup v1 hierarchies hold
-	Chain  []CgroupOnPath `json:"chain"`  // from the root of the mount down to our own cgroup
+	Chain  []CgroupOnPath `json:"chain"`  // from the root of the mount down to Root; if that is null, to our own cgroup
 
 	Controllers []Controller `json:"controllers"` // the five that limits need: cpu, cpuset, io, memory, pids
 	Features    []Feature    `json:"features"`
@@ -47,7 +47,7 @@ type CgroupMount struct {
 	ReadOnly bool   `json:"read_only"` // for everybody
 }
 
-// A CgroupOnPath is our own cgroup, or one above it.
+// A CgroupOnPath is the cgroup below which jobs go or would go, or one above it.
 type CgroupOnPath struct {
 	Name           string   `json:"name"` // as /proc/self/cgroup would have it
 	Path           string   `json:"path"` // its directory
@@ -62,8 +62,8 @@ type CgroupOnPath struct {
 // A Controller is one that limits need.
 type Controller struct {
 	Name      string  `json:"name"`
-	Available bool    `json:"available"` // our own cgroup may hand it to jobs
-	StopsAt   *string `json:"stops_at"`  // the cgroup on our path that has it and does not hand it on; null: none does, or not even the first has it
+	Available bool    `json:"available"` // the last of the chain may hand it to jobs
+	StopsAt   *string `json:"stops_at"`  // the cgroup of the chain that has it and does not hand it on; null: none does, or not even the first has it
 }
 
 // A Feature is something the kernel may offer.
@@ -80,6 +80,9 @@ type Bus struct {
 	Roads    []BusRoad `json:"roads"`    // in the order of trying
 	Unit     *string   `json:"unit"`     // that we run in
 	Delegate *bool     `json:"delegate"` // it has Delegate=yes
+
+	UserControllers []string `json:"user_controllers"` // that the user's manager may hand on
+	Linger          *bool    `json:"linger"`           // whether that runs without a login as well
 }
 
 // A BusRoad is one way to a systemd manager.

@@ -18,7 +18,7 @@ type advice struct {
 // fixes goes through the table.
 func fixes(d *protocol.Diagnosis) []protocol.Fix {
 	list := []protocol.Fix{}
-	for _, a := range advices {
+	for _, a := range advices() {
 		if f := (facts{d}); a.shows(f) {
 			fix := a.fix(f)
 			fix.Name = a.name
@@ -31,29 +31,32 @@ func fixes(d *protocol.Diagnosis) []protocol.Fix {
 	return list
 }
 
-// advices begins with what keeps jobs out of cgroups; then limits, then the rest.
+// advices, built where they are asked for and not when the program starts, begin
+// with what keeps jobs out of cgroups; then limits, then the rest.
 // Of the advices that say how to write to a cgroup at most one applies.
-var advices = []advice{
-	{"mount-cgroup2", facts.unmounted, facts.mountFix},
-	{"mount-own-cgroup", facts.foreignMount, facts.foreignMountFix},
-	{"container-read-only", facts.closedContainer, facts.containerFix},
-	{"container-user", facts.containerUser, facts.containerUserFix},
-	{"user-namespace", facts.inUserNamespace, facts.userNamespaceFix},
-	{"read-only", facts.readOnly, facts.readOnlyFix},
-	{"enable-linger", facts.noUserManager, facts.lingerFix},
-	{"delegated-scope", facts.needsScope, facts.scopeFix},
-	{"own-cgroup", facts.needsOwnCgroup, facts.ownCgroupFix},
-	{"unified-hierarchy", facts.heldByV1, facts.unifiedFix},
-	{"delegate-to-users", facts.keptFromUsers, facts.delegateUsersFix},
-	{"delegate-to-service", facts.keptFromService, facts.delegateServiceFix},
-	{"install-scope", facts.noScopeProgram, facts.installScopeFix},
-	{"reach-systemd", facts.unreachable, facts.reachFix},
-	{"cgroup-kill", lacks("cgroup.kill"), text("the kernel has no cgroup.kill: to end a job takes longer", "Linux 5.14 and later have it.")},
-	{"clone-into-cgroup", lacks("CLONE_INTO_CGROUP"), text("processes cannot be born in a cgroup: they are started by a detour",
-		"Linux 5.7 and later can do it, unless a seccomp filter of the container hides clone3.")},
-	{"pressure", lacks("cpu.pressure"), text("the kernel does not measure pressure (PSI)", "Switch it on, on the kernel's command line:", "psi=1")},
-	{"memory-peak", lacks("memory.peak"), text("the kernel does not keep a job's peak of memory", "Linux 5.19 and later have memory.peak.")},
-	{"pids-peak", lacks("pids.peak"), text("the kernel does not keep a job's peak of processes", "Linux 6.1 and later have pids.peak.")},
+func advices() []advice {
+	return []advice{
+		{"mount-cgroup2", facts.unmounted, facts.mountFix},
+		{"mount-own-cgroup", facts.foreignMount, facts.foreignMountFix},
+		{"container-read-only", facts.closedContainer, facts.containerFix},
+		{"container-user", facts.containerUser, facts.containerUserFix},
+		{"user-namespace", facts.inUserNamespace, facts.userNamespaceFix},
+		{"read-only", facts.readOnly, facts.readOnlyFix},
+		{"enable-linger", facts.noUserManager, facts.lingerFix},
+		{"install-scope", facts.noScopeProgram, facts.installScopeFix},
+		{"delegated-scope", facts.needsScope, facts.scopeFix},
+		{"own-cgroup", facts.needsOwnCgroup, facts.ownCgroupFix},
+		{"unified-hierarchy", facts.heldByV1, facts.unifiedFix},
+		{"delegate-to-users", facts.keptFromUsers, facts.delegateUsersFix},
+		{"delegate-to-service", facts.keptFromService, facts.delegateServiceFix},
+		{"reach-systemd", facts.unreachable, facts.reachFix},
+		{"cgroup-kill", lacks("cgroup.kill"), text("the kernel has no cgroup.kill: to end a job takes longer", "Linux 5.14 and later have it.")},
+		{"clone-into-cgroup", lacks("CLONE_INTO_CGROUP"), text("processes cannot be born in a cgroup: they are started by a detour",
+			"Linux 5.7 and later can do it, unless a seccomp filter of the container hides clone3.")},
+		{"pressure", lacks("cpu.pressure"), text("the kernel does not measure pressure (PSI)", "Switch it on, on the kernel's command line:", "psi=1")},
+		{"memory-peak", lacks("memory.peak"), text("the kernel does not keep a job's peak of memory", "Linux 5.19 and later have memory.peak.")},
+		{"pids-peak", lacks("pids.peak"), text("the kernel does not keep a job's peak of processes", "Linux 6.1 and later have pids.peak.")},
+	}
 }
 
 // text is a fix that is the same everywhere.
@@ -91,30 +94,34 @@ func (f facts) foreignMountFix() protocol.Fix {
 	return fix
 }
 
-// containerFixes open a container's own cgroups to its root.
-var containerFixes = map[string]protocol.Fix{
-	podman: {Advice: "Start it with one of these:", Lines: []string{"--security-opt unmask=/sys/fs/cgroup", "--systemd=always"}},
-	docker: {Advice: "Start it (Docker 28 or later) with:", Lines: []string{"--security-opt writable-cgroups=true"}},
-	kubernetes: { // KEP-5474 will make it a field of the pod, cri-o/cri-o 5277 and containerd/containerd 11131 are what there is
-		Advice: "A pod cannot ask for it yet. The node's engine can: a runtime class of containerd 2.1 or later (first two lines); " +
-			"an annotation for CRI-O, to be listed in its allowed_annotations (third):",
-		Lines: []string{
+// containerFix opens a container's own cgroups to its root.
+func (f facts) containerFix() protocol.Fix {
+	fix := protocol.Fix{Problem: fmt.Sprintf("the cgroups of this container (%s) are closed to it", f.container())}
+	switch f.container() {
+	case podman:
+		fix.Advice = "Start it with one of these:"
+		fix.Lines = []string{"--security-opt unmask=/sys/fs/cgroup", "--systemd=always"}
+	case docker:
+		fix.Advice = "Start it (Docker 28 or later) with:"
+		fix.Lines = []string{"--security-opt writable-cgroups=true"}
+	case kubernetes: // until KEP-5474: containerd/containerd 11131, cri-o/cri-o 5277
+		fix.Advice = "A pod cannot ask for it yet. The node's engine can: a runtime class of containerd 2.1 or later " +
+			"(first two lines); an annotation for CRI-O, to be listed in its allowed_annotations (third):"
+		fix.Lines = []string{
 			"[plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.NAME]",
 			"cgroup_writable = true",
 			`cgroup2-mount-hierarchy-rw.crio.io: "true"`,
-		},
-	},
-	nspawn: {Advice: "Start it without SYSTEMD_NSPAWN_USE_CGNS=0, as systemd-nspawn@.service does; a unit that uses --keep-unit needs:",
-		Lines: []string{"[Service]", "Delegate=yes"}},
-	lxc: {Advice: "In the container's configuration:", Lines: []string{"lxc.mount.auto = cgroup:rw:force"}},
-}
-
-func (f facts) containerFix() protocol.Fix {
-	fix, ok := containerFixes[f.container()]
-	if !ok {
+		}
+	case nspawn:
+		fix.Advice = "Start it by systemd-nspawn@.service, or without --keep-unit; another unit with that needs these lines. " +
+			"SYSTEMD_NSPAWN_USE_CGNS=0 must not be set:"
+		fix.Lines = []string{"[Service]", "Delegate=yes"}
+	case lxc:
+		fix.Advice = "In the container's configuration:"
+		fix.Lines = []string{"lxc.mount.auto = cgroup:rw:force"}
+	default:
 		fix.Advice = "Have whatever starts the container mount /sys/fs/cgroup writable, in a cgroup namespace of its own."
 	}
-	fix.Problem = fmt.Sprintf("the cgroups of this container (%s) are closed to it", f.container())
 	return fix
 }
 
@@ -204,7 +211,7 @@ func (f facts) ownCgroupFix() protocol.Fix {
 
 func (f facts) unifiedFix() protocol.Fix {
 	fix := protocol.Fix{
-		Problem: "cgroup v1 holds " + strings.Join(f.v1Held(), ", ") + ": no limits with them",
+		Problem: "cgroup v1 holds " + strings.Join(f.v1Held(), ", ") + ": no such limits",
 		Advice:  "On the kernel's command line, of the host if this is a container:",
 		Lines:   []string{"systemd.unified_cgroup_hierarchy=1"},
 	}
@@ -216,12 +223,12 @@ func (f facts) unifiedFix() protocol.Fix {
 
 func (f facts) delegateUsersFix() protocol.Fix {
 	fix := protocol.Fix{
-		Problem: "users are not given " + strings.Join(f.fromUsers(), ", ") + ": no limits with them",
+		Problem: "users are not given " + strings.Join(f.fromUsers(), ", ") + ": no such limits",
 		Advice:  "As root, systemctl edit user@.service, and log in anew:",
 		Lines:   []string{"[Service]", "Delegate=cpu cpuset io memory pids"},
 	}
-	if f.container() != "" {
-		fix.Problem = "the container is not given " + strings.Join(f.fromUsers(), ", ") + ": no limits with them"
+	if f.inRootless() {
+		fix.Problem = "the container is not given " + strings.Join(f.fromUsers(), ", ") + ": no such limits"
 		fix.Advice = "Start it with --cgroup-manager=systemd; and on the host, as root, systemctl edit user@.service, and log in anew:"
 	}
 	return fix

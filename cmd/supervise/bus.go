@@ -11,8 +11,9 @@ import (
 // probeLimit bounds how long the managers are waited for.
 const probeLimit = 5 * time.Second
 
-// askBus has supervise-scope find out whether systemd can be reached.
-func askBus() protocol.Bus {
+// askBus has supervise-scope find out whether systemd can be reached, until the
+// descriptor enough can be read.
+func askBus(enough int) protocol.Bus {
 	bus := protocol.Bus{Roads: []protocol.BusRoad{}}
 	program, err := findSibling(scopeProgram)
 	if err != nil {
@@ -21,7 +22,7 @@ func askBus() protocol.Bus {
 	}
 	a, err := ask("--probe", "--timeout", probeLimit.String())
 	if err == nil {
-		a.wait(probeLimit + patience)
+		a.wait(probeLimit+patience, enough)
 		reap(a.pid)
 		var out []byte
 		if out, err = a.output(); err == nil {
@@ -46,10 +47,17 @@ func parseProbe(answer []byte) (protocol.Bus, error) {
 	if bus.Roads == nil {
 		bus.Roads = []protocol.BusRoad{}
 	}
+	bus.Unit, bus.Error = notBlank(bus.Unit), notBlank(bus.Error)
 	for i := range bus.Roads {
-		if e := bus.Roads[i].Error; e != nil && *e == "" {
-			bus.Roads[i].Error = nil
-		}
+		bus.Roads[i].Error = notBlank(bus.Roads[i].Error)
 	}
 	return bus, err
+}
+
+// notBlank is nil for what is there, and empty.
+func notBlank(s *string) *string {
+	if s != nil && *s == "" {
+		return nil
+	}
+	return s
 }

@@ -48,24 +48,30 @@ type diagnosis struct{ protocol.Diagnosis }
 // diagnose looks first, since to try moves us. A diagnosis with an error means
 // that we have left something behind.
 func diagnose() (*diagnosis, error) {
-	view := cgroup.Inspect()
-	d := &diagnosis{protocol.Diagnosis{
-		Schema: protocol.DiagnosisSchema, Version: version(),
-		Place: findPlace("/", os.Geteuid(), os.Getenv), Bus: askBus(),
-	}}
-	d.setView(view)
 	caught, err := signals.Catch(fatalSignals) // before there is anything to leave behind
 	if err != nil {
 		return nil, err
 	}
+	view := cgroup.Inspect()
+	d := &diagnosis{protocol.Diagnosis{
+		Schema: protocol.DiagnosisSchema, Version: version(),
+		Place: findPlace("/", os.Geteuid(), os.Getenv), Bus: askBus(caught.FD()),
+	}}
+	obey(caught)
+	d.setView(view)
 	err = d.try(view)
+	obey(caught)
+	d.Fixes = fixes(&d.Diagnosis)
+	return d, err
+}
+
+// obey ends us by a signal that has come. There is nothing to leave behind now.
+func obey(caught *signals.Caught) {
 	for _, sig := range caught.Read() {
 		if sig.Signal != unix.SIGCHLD {
 			dieOf(sig.Signal)
 		}
 	}
-	d.Fixes = fixes(&d.Diagnosis)
-	return d, err
 }
 
 // try finds out what works. The error is one of giving back.
@@ -76,8 +82,11 @@ func (d *diagnosis) try(view *cgroup.View) error {
 		d.setFeatures(view.Features(nil))
 		return nil
 	}
-	d.Containment, d.Reason = protocol.ContainmentCgroup, nil
-	d.setRoot(h.session.Root())
+	d.Containment, d.Reason = protocol.ContainmentCgroup, notBlank(&h.reason)
+	root, road := h.session.Root()
+	d.Root, d.Road = &root, new(string(road))
+	view.Lead(root) // it may be a scope of systemd's, or our parent
+	d.setChain(view)
 	d.setFeatures(view.Features(h.job))
 	return h.Close()
 }
@@ -107,10 +116,6 @@ func (h *hold) tryStart() error {
 	return fmt.Errorf("starting a process in the job: %w", err)
 }
 
-func (d *diagnosis) setRoot(path string, road cgroup.Road) {
-	d.Root, d.Road = &path, new(string(road))
-}
-
 // limitControllers are those that limits need.
 var limitControllers = []string{"cpu", "cpuset", "io", "memory", "pids"}
 
@@ -127,7 +132,12 @@ func (d *diagnosis) setView(v *cgroup.View) {
 	if v.Others >= 0 {
 		d.Others = &v.Others
 	}
-	d.Top, d.V1, d.Chain = v.Top, list(v.V1), []protocol.CgroupOnPath{}
+	d.Top, d.V1 = v.Top, list(v.V1)
+	d.setChain(v)
+}
+
+func (d *diagnosis) setChain(v *cgroup.View) {
+	d.Chain, d.Controllers = []protocol.CgroupOnPath{}, nil
 	for _, a := range v.Ancestors {
 		d.Chain = append(d.Chain, onPath(a))
 	}

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/seed-c1490a04/supervise/cgroup"
 	"github.com/seed-c1490a04/supervise/protocol"
 )
 
@@ -51,22 +52,41 @@ func wrapped(label, words string) string {
 	return b.String() + strings.TrimRight(line, " ") + "\n"
 }
 
-// roads says what the roads mean.
-var roads = map[string]string{
-	"explicit":  "the cgroup that was named",
-	"nested":    "the job of an outer supervise",
-	"delegated": "our own cgroup, which holds only us",
-	"shared":    "our own cgroup, without controllers",
+// roadText says what a road means.
+func roadText(road string) string {
+	switch cgroup.Road(road) {
+	case cgroup.Explicit:
+		return "the cgroup that was named"
+	case cgroup.Nested:
+		return "the job of an outer supervise"
+	case cgroup.Delegated:
+		return "handed over to us, with nobody else in it"
+	case cgroup.Shared:
+		return "our own cgroup, without controllers"
+	}
+	return "unknown"
 }
 
 func (d *diagnosis) containmentText() string {
 	switch {
 	case d.Root != nil:
-		return fmt.Sprintf("%s, below %s (%s: %s)", d.Containment, *d.Root, *d.Road, roads[*d.Road])
+		text := fmt.Sprintf("%s, below %s (%s: %s)", d.Containment, d.rootName(), *d.Road, roadText(*d.Road))
+		if d.Reason != nil {
+			text += "; " + *d.Reason
+		}
+		return text
 	case d.Reason != nil:
 		return fmt.Sprintf("%s, because: %s", d.Containment, *d.Reason)
 	}
 	return string(d.Containment)
+}
+
+// rootName is the root without the mount point, which has a line of its own.
+func (d *diagnosis) rootName() string {
+	if d.Mount == nil || *d.Root == d.Mount.Point {
+		return *d.Root
+	}
+	return strings.TrimPrefix(*d.Root, d.Mount.Point)
 }
 
 func (d *diagnosis) placeText() string {
@@ -115,6 +135,8 @@ func (d *diagnosis) ownText() string {
 		return "none"
 	case d.Others == nil:
 		return *d.Cgroup
+	case *d.Others == 0:
+		return *d.Cgroup + ", with no other process in it"
 	case *d.Others == 1:
 		return *d.Cgroup + ", with one other process in it"
 	}
@@ -141,7 +163,7 @@ func (d *diagnosis) chainText() string {
 		case over > 0 && i == maxChain/2:
 			fmt.Fprintf(&b, "  ... %d more ...\n", over)
 		case over <= 0 || i < maxChain/2 || i > maxChain/2+over-1:
-			row(indented(c.Name, i), d.owner(c.UID), yesNo(c.Writable), cells(c))
+			row(indented(c.Name, i), d.owner(c.UID), yesNo(c.Writable), d.cells(i))
 		}
 	}
 	lines := strings.Split(b.String(), "\n")
@@ -184,15 +206,20 @@ func yesNo(b bool) string {
 	return "no"
 }
 
-func cells(c protocol.CgroupOnPath) (list []string) {
+// cells says of each controller how far it goes. In the last row, that of the cgroup
+// below which jobs go, it has arrived: whether that hands it on is ours to say.
+func (d *diagnosis) cells(i int) (list []string) {
+	c := d.Chain[i]
 	for _, name := range limitControllers {
 		switch {
+		case !slices.Contains(c.Controllers, name):
+			list = append(list, "-")
+		case i == len(d.Chain)-1:
+			list = append(list, "yes")
 		case slices.Contains(c.SubtreeControl, name):
 			list = append(list, "on")
-		case slices.Contains(c.Controllers, name):
-			list = append(list, "stops")
 		default:
-			list = append(list, "-")
+			list = append(list, "stops")
 		}
 	}
 	return list
@@ -211,7 +238,7 @@ func (d *diagnosis) featuresText() string {
 		}
 		groups[key] = append(groups[key], f.Name)
 	}
-	slices.SortStableFunc(order, func(a, b string) int { return strings.Compare(a[:1], b[:1]) })
+	slices.Sort(order)
 	text := "\n"
 	for _, key := range order {
 		label, detail, _ := strings.Cut(key, "\n")

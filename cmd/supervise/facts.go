@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/seed-c1490a04/supervise/cgroup"
 	"github.com/seed-c1490a04/supervise/protocol"
 )
 
@@ -18,7 +19,8 @@ func (f facts) container() string {
 	return *f.Place.Container
 }
 
-// own is our own cgroup, nil if the mount does not show it.
+// own is the cgroup below which jobs go; it is our own if there is none; nil if the
+// mount does not show it.
 func (f facts) own() *protocol.CgroupOnPath {
 	if len(f.Chain) == 0 {
 		return nil
@@ -29,7 +31,7 @@ func (f facts) own() *protocol.CgroupOnPath {
 // closed says that we may not write to our own cgroup, though it is there.
 func (f facts) closed() bool { return f.own() != nil && (f.Mount.ReadOnly || !f.own().Writable) }
 
-func (f facts) shared() bool { return f.Road != nil && *f.Road == "shared" && !f.Top }
+func (f facts) shared() bool { return f.Road != nil && *f.Road == string(cgroup.Shared) && !f.Top }
 
 func (f facts) unmounted() bool    { return f.Mount == nil }
 func (f facts) foreignMount() bool { return f.Mount != nil && !f.Mount.Shown }
@@ -69,15 +71,12 @@ func (f facts) needsOwnCgroup() bool {
 	return !f.Place.Systemd && (mayNot || f.shared())
 }
 
-// v1Names are controllers that had another name.
-var v1Names = map[string]string{"io": "blkio"}
-
 // v1Held lists the controllers that are missing because version 1 has them.
 func (f facts) v1Held() (held []string) {
 	for _, c := range f.Controllers {
 		name := c.Name
-		if old, ok := v1Names[name]; ok {
-			name = old
+		if name == "io" {
+			name = "blkio" // there
 		}
 		if !c.Available && c.StopsAt == nil && slices.Contains(f.V1, name) {
 			held = append(held, c.Name)
@@ -88,41 +87,56 @@ func (f facts) v1Held() (held []string) {
 
 func (f facts) heldByV1() bool { return len(f.v1Held()) > 0 }
 
-// userService is the place in the chain of the user's manager, -1 if it is not there.
-func (f facts) userService() int {
+// find is the place in the chain of the first cgroup of such a name, -1 if none is.
+func (f facts) find(prefix, suffix string) int {
 	return slices.IndexFunc(f.Chain, func(c protocol.CgroupOnPath) bool {
-		return strings.HasPrefix(path.Base(c.Name), "user@")
+		base := path.Base(c.Name)
+		return strings.HasPrefix(base, prefix) && strings.HasSuffix(base, suffix)
 	})
 }
 
+// userService is the place of the user's manager.
+func (f facts) userService() int { return f.find("user@", ".service") }
+
 // stopped lists the controllers that stop at a place in the chain for which at is
-// true; of those that the first one does not have the place is -1.
-func (f facts) stopped(at func(i int) bool) (names []string) {
+// true; of those that the first one does not have the place is -1. Except are left
+// out.
+func (f facts) stopped(at func(i int) bool, except ...string) (names []string) {
+	except = slices.Concat(except, f.v1Held())
 	for _, c := range f.Controllers {
 		i := -1
 		if c.StopsAt != nil {
 			i = slices.IndexFunc(f.Chain, func(p protocol.CgroupOnPath) bool { return p.Name == *c.StopsAt })
 		}
-		if !c.Available && len(f.Chain) > 0 && at(i) && !slices.Contains(f.v1Held(), c.Name) {
+		if !c.Available && len(f.Chain) > 0 && at(i) && !slices.Contains(except, c.Name) {
 			names = append(names, c.Name)
 		}
 	}
 	return names
 }
 
-// keptFromUsers: the system's manager gives the user's manager too little. A
-// rootless podman is below that one, out of our sight.
+// keptFromUsers: the system's manager gives the users' managers too little.
 func (f facts) keptFromUsers() bool { return len(f.fromUsers()) > 0 }
 
+// fromUsers lists what does not get to the user's manager, which supervise-scope may
+// have seen. In a session that is our neighbour, below the same slice; from a rootless
+// podman it is out of sight.
 func (f facts) fromUsers() []string {
-	user := f.userService()
-	switch {
-	case user >= 0:
-		return f.stopped(func(i int) bool { return i >= 0 && i < user })
-	case f.container() == podman && !f.closed():
+	if f.inRootless() {
 		return f.stopped(func(i int) bool { return i < 0 })
 	}
-	return nil
+	if seen := f.Bus.UserControllers; seen != nil {
+		return f.stopped(func(i int) bool { return i >= 0 }, seen...)
+	}
+	user := f.userService()
+	if user < 0 {
+		user = f.find("user-", ".slice") + 1
+	}
+	return f.stopped(func(i int) bool { return i >= 0 && i < user })
+}
+
+func (f facts) inRootless() bool {
+	return f.container() == podman && !f.closed() && f.find("user", ".slice") < 0
 }
 
 // keptByUserManager: they reach the user's manager, but not us.
@@ -144,8 +158,9 @@ func (f facts) service() string {
 	return ""
 }
 
+// keptFromService: where it is read-only as well, the fix for that has both.
 func (f facts) keptFromService() bool {
-	return f.service() != "" && len(f.stopped(func(i int) bool { return i >= 0 })) > 0
+	return f.service() != "" && !f.readOnly() && len(f.stopped(func(i int) bool { return i >= 0 })) > 0
 }
 
 func (f facts) noScopeProgram() bool { return f.Place.Systemd && f.Bus.Program == nil }

@@ -54,16 +54,17 @@ exit status: the command's; 128+n if signal n ended it, 124 if a time was up,
 const helpDoctor = `usage: supervise doctor [--json]
 
 Says how "supervise run" would hold a job here, and why: every cgroup from the
-mount down to our own, who owns it and where each controller stops; what the
-kernel offers, by trying it in a cgroup that is removed again; whether systemd
-can be reached; and how to remove each shortcoming on this machine. Nothing is
-changed and nothing is left behind.
+mount down to where jobs go, who owns it and where each controller stops; what
+the kernel offers, by trying it in a cgroup that is removed again; whether
+systemd can be reached; and how to remove each shortcoming on this machine.
+Nothing is changed and nothing is left behind.
 
   --json               the same facts as one JSON object, supervise.doctor/1
                        (go doc ./protocol Diagnosis explains its fields)
 
 In the table of cgroups, "on" is a controller that is handed on to the cgroups
-below, "stops" one that is there and is not, and "-" one that is not there.
+below, "stops" one that is there and is not, and "-" one that is not there; in
+the last row, where jobs go or would go, "yes" is one that they can have.
 
 exit status: 0 if a job would be held in a cgroup, 1 if not, 125 if supervise
 failed, 2 if it was misused.
@@ -72,18 +73,17 @@ failed, 2 if it was misused.
   supervise doctor --json | jq -r '.fixes[].advice'
 `
 
-// helpTexts are the commands that have more to say.
-var helpTexts = map[string]string{"run": helpRun, "doctor": helpDoctor}
-
 // help prints a text to stdout.
 func help(args []string) int {
-	text := helpText
-	if len(args) > 0 {
-		var ok bool
-		if text, ok = helpTexts[args[0]]; !ok {
-			return usage(fmt.Errorf("help: no command %q%s", args[0], didYouMean(args[0], []string{"run", "doctor"})))
-		}
+	switch {
+	case len(args) == 0:
+		fmt.Fprint(os.Stdout, helpText)
+	case args[0] == "run":
+		fmt.Fprint(os.Stdout, helpRun)
+	case args[0] == "doctor":
+		fmt.Fprint(os.Stdout, helpDoctor)
+	default:
+		return usage(fmt.Errorf("help: no command %q%s", args[0], didYouMean(args[0], []string{"run", "doctor"})))
 	}
-	fmt.Fprint(os.Stdout, text)
 	return 0
 }

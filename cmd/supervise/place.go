@@ -41,20 +41,25 @@ func containerKind(root string, getenv func(string) string) string {
 		return ""
 	case getenv("KUBERNETES_SERVICE_HOST") != "":
 		return kubernetes
-	case exists(root, "run/.containerenv"):
-		return podman
-	case exists(root, ".dockerenv"):
-		return docker
 	}
-	names := []string{ // https://systemd.io/CONTAINER_INTERFACE: $container of PID 1, which systemd writes to a file
-		readString(root, "run/systemd/container"),
-		environ(readString(root, "proc/1/environ"), "container"), // if we may read it
+	marks := []string{
+		readString(root, "run/systemd/container"),                // written by a systemd that is PID 1 there
+		environ(readString(root, "proc/1/environ"), "container"), // https://systemd.io/CONTAINER_INTERFACE, if we may read it
+		ifExists(podman, root, "run/.containerenv"),
+		ifExists(docker, root, ".dockerenv"), // may be older than the container, which is made from an image
 		getenv("container"),
 	}
-	for _, name := range names {
-		if name = strings.TrimSpace(name); name != "" {
-			return name
+	for _, mark := range marks {
+		if mark = strings.TrimSpace(mark); mark != "" {
+			return mark
 		}
+	}
+	return ""
+}
+
+func ifExists(mark string, elem ...string) string {
+	if exists(elem...) {
+		return mark
 	}
 	return ""
 }

@@ -78,16 +78,20 @@ func (a *asking) close() {
 }
 
 // wait waits until the program has said something, or has ended without a word, or
-// for limit: then it is killed. Who does not hand it to Supervisor.Chore calls reap.
-func (a *asking) wait(limit time.Duration) {
+// for limit: then it is killed, as it is when one of the descriptors in enough can be
+// read. Who does not hand it to Supervisor.Chore calls reap.
+func (a *asking) wait(limit time.Duration, enough ...int) {
 	fds := []unix.PollFd{{Fd: int32(a.out), Events: unix.POLLIN}}
+	for _, fd := range enough {
+		fds = append(fds, unix.PollFd{Fd: int32(fd), Events: unix.POLLIN})
+	}
 	deadline := time.Now().Add(limit)
 	for {
 		n, err := unix.Poll(fds, int(time.Until(deadline).Milliseconds()+1))
-		if n > 0 || err != nil && err != unix.EINTR {
+		if fds[0].Revents != 0 || err != nil && err != unix.EINTR {
 			return
 		}
-		if time.Now().After(deadline) {
+		if n > 0 || time.Now().After(deadline) {
 			unix.Kill(a.pid, unix.SIGKILL)
 			return
 		}

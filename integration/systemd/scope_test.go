@@ -125,15 +125,6 @@ func TestNoHelper(t *testing.T) {
 	}
 }
 
-// TestDoctor agrees with what run does.
-func TestDoctor(t *testing.T) {
-	asUser(t)
-	o := run(t, program("supervise"), "doctor")
-	if o.code != 0 || !strings.Contains(o.out, "cgroup, below") {
-		t.Errorf("status %d, %s%s", o.code, o.out, o.err)
-	}
-}
-
 // TestPassThrough: what systemd gives a service reaches the job.
 func TestPassThrough(t *testing.T) {
 	asUser(t)

@@ -17,6 +17,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/supervisor"
 	"github.com/seed-c1490a04/supervise/protocol"
 )
 

@@ -33,6 +33,12 @@ func openDir(path string) (*dir, error) {
 	return d, nil
 }
 
+// isReadOnly says whether the file system is mounted so, as in most containers.
+func (d *dir) isReadOnly() bool {
+	var st unix.Statfs_t
+	return unix.Fstatfs(d.fd, &st) == nil && st.Flags&unix.ST_RDONLY != 0
+}
+
 func (d *dir) verify() error {
 	var st unix.Statfs_t
 	if err := unix.Fstatfs(d.fd, &st); err != nil {

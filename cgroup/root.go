@@ -81,6 +81,10 @@ func (s Search) find() ([]*root, error) {
 	if err != nil {
 		return roots, err
 	}
+	if own.isReadOnly() { // nobody can help that from inside
+		own.close()
+		return roots, own.fail("open", "cgroup.procs", unix.EROFS)
+	}
 	road, err := s.ownRoad(own, here.own)
 	if err != nil && s.Exclusive {
 		own.close()

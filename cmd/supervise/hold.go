@@ -257,7 +257,7 @@ func chooseCgroup(o *runOptions, managed bool) (*hold, error) {
 	if o.slice == "" {
 		h, err = takeHold(cgroup.Search{Path: o.cgroup, Exclusive: managed}, jobName(o))
 	}
-	if h == nil && managed && !errors.Is(err, cgroup.ErrNoMount) {
+	if h == nil && managed && !errors.Is(err, cgroup.ErrNoMount) && !errors.Is(err, unix.EROFS) {
 		occupied := errors.Is(err, cgroup.ErrOccupied)
 		h, err = takeScope(o)
 		if err == nil && h.reason != "" && !occupied { // a delegated one lacks nothing but controllers

@@ -41,7 +41,7 @@ func (m *move) begin() {
 	}
 	switch {
 	case err == nil:
-	case managed && !errors.Is(err, cgroup.ErrNoMount):
+	case managed && !errors.Is(err, cgroup.ErrNoMount) && !errors.Is(err, unix.EROFS):
 		m.until = time.Now().Add(defaultSystemdTimeout)
 		m.ask(scopeArgs(defaultSystemdTimeout, "", "job", []int{os.Getpid()})) // one that may end meanwhile would spoil it
 	default:

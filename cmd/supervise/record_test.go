@@ -236,7 +236,7 @@ func TestDeliver(t *testing.T) {
 	at := protocol.Time{Time: time.Unix(1e9, 5).UTC()}
 	want := protocol.Record{
 		Schema: "supervise.record/1", Version: version(), Name: new("n"), Argv: []string{"nosuch"}, Started: at, Ended: got.Ended, WallS: got.WallS,
-		Cause: protocol.CauseStartFailed, Leftovers: []protocol.Leftover{}, Error: new("a; b"),
+		Cause: protocol.CauseStartFailed, Leftovers: []protocol.Leftover{}, Limits: []protocol.Limit{}, Unenforced: []protocol.Unenforced{}, Error: new("a; b"),
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)

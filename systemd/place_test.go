@@ -146,6 +146,24 @@ func TestNameTakenOnce(t *testing.T) {
 	}
 }
 
+// A child that was reaped meanwhile is left out, also when it is attached.
+func TestGoneMeanwhile(t *testing.T) {
+	h := testHost(t)
+	f := (&fake{result: "done", refuse: map[string][]string{"StartTransientUnit": {noProcess}, "AttachProcessesToUnit": {noProcess}}}).
+		listen(t, h, h.own()+"/systemd/private")
+	_, err := h.Place(t.Context(), Request{PIDs: []int{4711, 4712}})
+	must(t, err)
+	if got := f.property("PIDs"); !reflect.DeepEqual(got, []uint32{4711}) {
+		t.Errorf("moved %v", got)
+	}
+	must(t, h.Attach(t.Context(), "supervise-1.scope", "", []int{4711, 4712}))
+	if got := f.last.Body[2]; !reflect.DeepEqual(got, []uint32{4711}) {
+		t.Errorf("attached %v", got)
+	}
+	_, err = h.Place(t.Context(), Request{PIDs: []int{4712}})
+	wantLine(t, err, "there is no process 4712")
+}
+
 func TestJobResults(t *testing.T) {
 	for _, c := range []struct {
 		fake  *fake

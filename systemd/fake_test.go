@@ -223,7 +223,7 @@ func testHost(t *testing.T, env ...string) *Host {
 	if uid == 0 {
 		uid = 7
 	}
-	h := &Host{UID: uid, Run: base + "/run", Proc: base + "/proc", Linger: base + "/linger"}
+	h := &Host{UID: uid, Outer: uid, Run: base + "/run", Proc: base + "/proc", Linger: base + "/linger"}
 	h.Getenv = func(name string) string {
 		for _, kv := range env {
 			if v, ok := strings.CutPrefix(kv, name+"="); ok {
@@ -237,7 +237,7 @@ func testHost(t *testing.T, env ...string) *Host {
 	return h
 }
 
-func (h *Host) own() string { return fmt.Sprintf("%s/user/%d", h.Run, h.UID) }
+func (h *Host) own() string { return fmt.Sprintf("%s/user/%d", h.Run, h.Outer) }
 
 // runtimeDir makes a directory that belongs to the host's user.
 func runtimeDir(t *testing.T, h *Host, dir string) {

@@ -20,7 +20,7 @@ type manager struct {
 
 // connect tries the doors in order and returns the first manager that answers.
 func (h *Host) connect(ctx context.Context, doors []door) (*manager, error) {
-	var tried []string
+	var tried, addresses []string
 	absent := true
 	for _, d := range doors {
 		m, err := d.open(ctx)
@@ -32,21 +32,21 @@ func (h *Host) connect(ctx context.Context, doors []door) (*manager, error) {
 		}
 		absent = absent && errors.Is(err, syscall.ENOENT)
 		tried = append(tried, fmt.Sprintf("%s: %v", d, err))
+		addresses = append(addresses, d.address)
 	}
-	return nil, h.nobody(tried, absent)
+	if absent {
+		return nil, h.nobody(addresses)
+	}
+	return nil, fmt.Errorf("no systemd manager can be reached (tried %s)", strings.Join(tried, "; "))
 }
 
-// nobody is the error when no door leads to a manager, with what to do.
-func (h *Host) nobody(tried []string, absent bool) error {
-	what, advice := "no systemd manager can be reached", ""
-	switch {
-	case absent && h.UID == 0:
-		what = "no systemd manager"
-	case absent:
-		what = "no systemd user manager"
-		advice = "; loginctl enable-linger " + h.userName() + " starts one"
+// nobody is the error when there is no socket at all, with what to do.
+func (h *Host) nobody(addresses []string) error {
+	at := strings.Join(addresses, ", ")
+	if h.Outer == 0 {
+		return fmt.Errorf("no systemd manager: no socket at %s", at)
 	}
-	return fmt.Errorf("%s (tried %s)%s", what, strings.Join(tried, "; "), advice)
+	return fmt.Errorf("no systemd user manager: no socket at %s; loginctl enable-linger %s starts one", at, h.userName())
 }
 
 // open connects to the manager behind a door and makes sure that it answers.

@@ -164,9 +164,29 @@ func TestDoors(t *testing.T) {
 		}
 	}
 	h := testHost(t, "XDG_RUNTIME_DIR=/x", "DBUS_SESSION_BUS_ADDRESS=unix:path=/s")
-	h.UID = 0
+	h.UID, h.Outer = 0, 0
 	if got, want := doorNames(h), "system-private ALL/systemd/private, system-bus ALL/dbus/system_bus_socket"; got != want {
 		t.Errorf("root: got %s", got)
+	}
+	h = testHost(t)
+	h.UID, h.Outer = 0, 7
+	if got, want := doorNames(h), "system-private ALL/systemd/private, private RUN/systemd/private, user-bus RUN/bus, system-bus ALL/dbus/system_bus_socket"; got != want {
+		t.Errorf("root of a user namespace: got %s", got)
+	}
+}
+
+func TestParseMap(t *testing.T) {
+	for text, want := range map[string]int{
+		"         0          0 4294967295\n": 1000,
+		"0 1000 1\n":                         1000,
+		"1000 5 1\n":                         5,
+		"0 5000 1\n1 100000 65536\n":         100999,
+		"":                                   1000,
+		"x\n":                                1000,
+	} {
+		if got := parseMap([]byte(text), 1000); got != want {
+			t.Errorf("%q: got %d", text, got)
+		}
 	}
 }
 

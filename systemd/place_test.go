@@ -279,11 +279,10 @@ func TestNoManager(t *testing.T) {
 	h := testHost(t)
 	must(t, os.RemoveAll(h.Run))
 	_, err := place(t, h, patient)
-	wantLine(t, err, "no systemd user manager (tried private "+h.own())
-	wantLine(t, err, "; loginctl enable-linger "+h.userName()+" starts one")
-	h.UID = 0
+	wantLine(t, err, "no systemd user manager: no socket at "+h.own()+"/systemd/private, "+h.own()+"/bus; loginctl enable-linger "+h.userName()+" starts one")
+	h.UID, h.Outer = 0, 0
 	_, err = place(t, h, patient)
-	wantLine(t, err, "no systemd manager (tried system-private "+h.Run+"/systemd/private: no such file or directory; system-bus ")
+	wantLine(t, err, "no systemd manager: no socket at "+h.Run+"/systemd/private, "+h.Run+"/dbus/system_bus_socket")
 }
 
 // A bus without systemd on it leads on to the next door; it must not be asked to

@@ -21,7 +21,7 @@ func TestParse(t *testing.T) {
 		"--timeout 1.5":            {pids: parent, timeout: 1500 * time.Millisecond},
 		"--attach u --pid 3":       {pids: []int{3}, attach: "u", timeout: defaultTimeout},
 		"--attach=u --subgroup=/s": {pids: parent, attach: "u", subgroup: "/s", timeout: defaultTimeout},
-		"--probe":                  {pids: parent, probe: true, timeout: defaultTimeout},
+		"--probe":                  {pids: []int{os.Getpid()}, probe: true, timeout: defaultTimeout},
 		"-h":                       {pids: parent, help: true, timeout: defaultTimeout},
 	} {
 		got, err := parse(strings.Fields(line))

@@ -20,6 +20,7 @@ var errGone = errors.New("the manager closed the connection")
 // Names of D-Bus errors that we react to.
 const (
 	unitExists      = "org.freedesktop.systemd1.UnitExists"
+	noProcess       = "org.freedesktop.DBus.Error.UnixProcessIdUnknown"
 	unknownProperty = "org.freedesktop.DBus.Error.UnknownProperty"
 )
 
@@ -28,7 +29,7 @@ var answers = map[string]string{
 	unitExists:                                                    "another unit has this name",
 	"org.freedesktop.systemd1.NoSuchUnit":                         "there is no such unit, or not any more",
 	"org.freedesktop.DBus.Error.InvalidArgs":                      "the manager does not accept the request",
-	"org.freedesktop.DBus.Error.UnixProcessIdUnknown":             "a process that was to be moved is gone",
+	noProcess:                                                     "a process that was to be moved is gone",
 	"org.freedesktop.DBus.Error.FileNotFound":                     "the manager knows of nothing to move",
 	"org.freedesktop.DBus.Error.AccessDenied":                     "the manager does not allow us this",
 	"org.freedesktop.DBus.Error.InteractiveAuthorizationRequired": "the system's manager wants a password for this",

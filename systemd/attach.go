@@ -15,14 +15,14 @@ func (h *Host) Attach(ctx context.Context, unit, subgroup string, pids []int) er
 		return err
 	}
 	defer m.Close()
-	numbers := make([]uint32, len(pids))
-	for i, pid := range pids {
-		numbers[i] = uint32(pid)
-	}
 	if subgroup != "" {
 		subgroup = path.Join("/", subgroup)
 	}
-	if err := m.AttachProcessesToUnit(ctx, unit, subgroup, numbers); err != nil {
+	err = m.AttachProcessesToUnit(ctx, unit, subgroup, numbers(pids))
+	for answered(err, noProcess) && h.dropGone(&pids) {
+		err = m.AttachProcessesToUnit(ctx, unit, subgroup, numbers(pids))
+	}
+	if err != nil {
 		return fmt.Errorf("attaching to %s over %s: %w", unit, m.door, explain(ctx, err))
 	}
 	if _, err := h.arrived(pids, unit); err != nil {

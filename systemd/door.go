@@ -37,11 +37,28 @@ func (d door) String() string { return d.name + " " + d.address }
 // isBus says whether there is a bus between us and the manager.
 func (d door) isBus() bool { return d.name != private && d.name != systemPrivate }
 
-// doors are those to the manager that makes our scopes, best first.
-func (h *Host) doors() []door {
-	if h.UID == 0 {
-		return append([]door{{name: systemPrivate, address: h.Run + "/systemd/private"}}, h.systemBus())
+// user is whose units the manager behind the door makes.
+func (d door) user(h *Host) int {
+	if d.name == systemPrivate || d.name == systemBus {
+		return systemManager
 	}
+	return h.Outer
+}
+
+// doors are those to the managers that may make our scopes, best first. Root in a
+// user namespace may be root of a whole system, or an ordinary user outside.
+func (h *Host) doors() []door {
+	if h.UID != 0 {
+		return h.userDoors()
+	}
+	doors := []door{{name: systemPrivate, address: h.Run + "/systemd/private"}}
+	if h.Outer != 0 {
+		doors = append(doors, h.userDoors()...)
+	}
+	return append(doors, h.systemBus())
+}
+
+func (h *Host) userDoors() []door {
 	var doors []door
 	for i, dir := range h.runtimeDirs() {
 		closed := h.foreign(dir)

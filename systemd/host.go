@@ -1,6 +1,8 @@
 package systemd
 
 import (
+	"bytes"
+	"fmt"
 	"os"
 	"os/user"
 	"path/filepath"
@@ -10,7 +12,8 @@ import (
 // A Host is the ground we stand on: who asks, and where things are. [Here] fills
 // it in; tests make their own.
 type Host struct {
-	UID    int                 // the effective user
+	UID    int                 // the effective user, who owns what is ours
+	Outer  int                 // the same outside our user namespace, where the managers are
 	Getenv func(string) string // may know nothing: the environment is often empty
 	Run    string              // "/run"
 	Proc   string              // "/proc"
@@ -22,8 +25,10 @@ type Host struct {
 
 // Here returns the Host of this process.
 func Here() *Host {
+	uid := os.Geteuid()
 	return &Host{
-		UID:     os.Geteuid(),
+		UID:     uid,
+		Outer:   outer("/proc/self/uid_map", uid),
 		Getenv:  os.Getenv,
 		Run:     "/run",
 		Proc:    "/proc",
@@ -32,9 +37,32 @@ func Here() *Host {
 	}
 }
 
+// outer looks a user up in a map of user_namespaces(7), each line of which is the
+// first ID inside, the first outside, and their number.
+func outer(file string, uid int) int {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return uid
+	}
+	return parseMap(text, uid)
+}
+
+func parseMap(text []byte, uid int) int {
+	for line := range bytes.Lines(text) {
+		var inside, outside, n int
+		if _, err := fmt.Sscan(string(line), &inside, &outside, &n); err != nil {
+			return uid
+		}
+		if uid >= inside && uid-inside < n {
+			return outside + uid - inside
+		}
+	}
+	return uid
+}
+
 // userName is what loginctl calls our user: the number serves as well.
 func (h *Host) userName() string {
-	id := strconv.Itoa(h.UID)
+	id := strconv.Itoa(h.Outer)
 	if u, err := user.LookupId(id); err == nil {
 		return u.Username
 	}
@@ -43,7 +71,7 @@ func (h *Host) userName() string {
 
 // runtimeDirs are the directories that may hold our manager's sockets, best first.
 func (h *Host) runtimeDirs() []string {
-	own := filepath.Join(h.Run, "user", strconv.Itoa(h.UID))
+	own := filepath.Join(h.Run, "user", strconv.Itoa(h.Outer))
 	named := filepath.Clean(h.Getenv("XDG_RUNTIME_DIR"))
 	if !filepath.IsAbs(named) || named == own { // unset, or nonsense
 		return []string{own}

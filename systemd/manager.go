@@ -20,7 +20,7 @@ type manager struct {
 
 // connect tries the doors in order and returns the first manager that answers.
 func (h *Host) connect(ctx context.Context, doors []door) (*manager, error) {
-	var tried []string
+	var tried, addresses []string
 	absent := true
 	for _, d := range doors {
 		m, err := d.open(ctx)
@@ -32,56 +32,54 @@ func (h *Host) connect(ctx context.Context, doors []door) (*manager, error) {
 		}
 		absent = absent && errors.Is(err, syscall.ENOENT)
 		tried = append(tried, fmt.Sprintf("%s: %v", d, err))
+		addresses = append(addresses, d.address)
 	}
-	return nil, h.nobody(tried, absent)
+	if absent {
+		return nil, h.nobody(addresses)
+	}
+	return nil, fmt.Errorf("no systemd manager can be reached (tried %s)", strings.Join(tried, "; "))
 }
 
-// nobody is the error when no door leads to a manager, with what to do.
-func (h *Host) nobody(tried []string, absent bool) error {
-	what, advice := "no systemd manager can be reached", ""
-	switch {
-	case absent && h.UID == 0:
-		what = "no systemd manager"
-	case absent:
-		what = "no systemd user manager"
-		advice = "; loginctl enable-linger " + h.userName() + " starts one"
+// nobody is the error when there is no socket at all, with what to do.
+func (h *Host) nobody(addresses []string) error {
+	at := strings.Join(addresses, ", ")
+	if h.Outer == 0 {
+		return fmt.Errorf("no systemd manager: no socket at %s", at)
 	}
-	return fmt.Errorf("%s (tried %s)%s", what, strings.Join(tried, "; "), advice)
+	return fmt.Errorf("no systemd user manager: no socket at %s; loginctl enable-linger %s starts one", at, h.userName())
 }
 
 // open connects to the manager behind a door and makes sure that it answers.
 func (d door) open(ctx context.Context) (*manager, error) {
-	m := &manager{door: d}
+	conn, err := d.dial(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := d.awake(ctx, conn); err != nil {
+		conn.Close()
+		return nil, err
+	}
 	// go-systemd asks for a connection for calls, and for another one on which
 	// signals arrive, lest a call made because of a signal wait for itself. It
 	// makes such calls only for subscribers, who are not we: one serves for both,
 	// and saves a quarter of our time.
-	conn, err := sd.NewConnection(func() (c *dbus.Conn, err error) {
-		if m.conn == nil {
-			m.conn, err = d.dial(ctx)
-		}
-		return m.conn, err
-	})
+	m, err := sd.NewConnection(func() (*dbus.Conn, error) { return conn, nil })
 	if err != nil {
+		conn.Close()
 		return nil, err
 	}
-	m.Conn = conn
-	if err := m.awake(ctx); err != nil {
-		m.Close()
-		return nil, err
-	}
-	return m, nil
+	return &manager{m, d, conn}, nil
 }
 
 // awake asks the manager for a sign of life. A bus would keep a request for a
 // manager that sleeps, which would carry it out when we are long gone. On its
 // own socket the manager has shown itself by authenticating. NoAutoStart, since
 // the bus of a session without systemd would start a program in its place.
-func (m *manager) awake(ctx context.Context) error {
-	if !m.door.isBus() {
+func (d door) awake(ctx context.Context, conn *dbus.Conn) error {
+	if !d.isBus() {
 		return nil
 	}
-	o := m.conn.Object("org.freedesktop.systemd1", "/org/freedesktop/systemd1")
+	o := conn.Object("org.freedesktop.systemd1", "/org/freedesktop/systemd1")
 	err := o.CallWithContext(ctx, "org.freedesktop.DBus.Peer.Ping", dbus.FlagNoAutoStart).Store()
 	return explain(ctx, err)
 }

@@ -47,7 +47,7 @@ func (h *Host) Place(ctx context.Context, r Request) (Place, error) {
 	if alone && own.marked() {
 		return own.place(unasked), nil
 	}
-	if alone && own.user == systemManager && h.UID != 0 && h.systemDelegates(ctx, own) {
+	if alone && own.user == systemManager && h.Outer != 0 && h.systemDelegates(ctx, own) {
 		return own.place(systemBus), nil
 	}
 	m, err := h.connect(ctx, h.doors())
@@ -55,18 +55,10 @@ func (h *Host) Place(ctx context.Context, r Request) (Place, error) {
 		return Place{}, err
 	}
 	defer m.Close()
-	if alone && own.user == h.managedUser() && m.delegates(ctx, own) {
+	if alone && own.user == m.door.user(h) && m.delegates(ctx, own) {
 		return own.place(m.door.name), nil
 	}
 	return m.newScope(ctx, h, r)
-}
-
-// managedUser is the user of the units that the manager behind our doors makes.
-func (h *Host) managedUser() int {
-	if h.UID == 0 {
-		return systemManager
-	}
-	return h.UID
 }
 
 // A home is the unit that the processes are in.

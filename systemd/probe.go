@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path"
+	"slices"
 	"strings"
 	"time"
 )
@@ -45,7 +46,7 @@ func (h *Host) Probe(ctx context.Context, pid int) Report {
 	for i, d := range doors {
 		r.Roads = append(r.Roads, d.try(ctx, len(doors)-i+1))
 	}
-	if h.UID != 0 {
+	if h.Outer != 0 {
 		h.probeUser(&r)
 	}
 	at, err := h.cgroupOf(pid)
@@ -88,8 +89,8 @@ func (d door) try(ctx context.Context, left int) Way {
 }
 
 func (h *Host) probeUser(r *Report) {
-	r.UserService = fmt.Sprintf("user@%d.service", h.UID)
-	if t, ok := h.tree(fmt.Sprintf("/user.slice/user-%d.slice/%s", h.UID, r.UserService)); ok {
+	r.UserService = fmt.Sprintf("user@%d.service", h.Outer)
+	if t, ok := h.tree(fmt.Sprintf("/user.slice/user-%d.slice/%s", h.Outer, r.UserService)); ok {
 		r.UserControllers = t.controllers()
 	}
 	if _, err := os.Stat(h.Linger); err == nil || os.IsNotExist(err) {
@@ -111,10 +112,9 @@ func (r *Report) setUnit(u unit) {
 
 // probeUnit asks the manager that has made the unit, if we can reach it.
 func (h *Host) probeUnit(ctx context.Context, r *Report, u unit) {
-	doors := h.doors()
-	if u.user == systemManager && h.UID != 0 {
-		doors = []door{h.systemBus()}
-	} else if u.user != h.managedUser() {
+	doors := append(h.doors(), h.systemBus())
+	doors = slices.DeleteFunc(doors, func(d door) bool { return d.user(h) != u.user })
+	if len(doors) == 0 {
 		r.Error = fmt.Sprintf("%s is a unit of user %d's manager, which we cannot ask", u.name, u.user)
 		return
 	}

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -13,6 +15,9 @@ import (
 // /proc/PID/cgroup (cgroups(7)).
 func (h *Host) cgroupOf(pid int) (string, error) {
 	text, err := os.ReadFile(h.Proc + "/" + strconv.Itoa(pid) + "/cgroup")
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", fmt.Errorf("there is no process %d", pid)
+	}
 	if err != nil {
 		return "", fmt.Errorf("finding the cgroup of process %d: %w", pid, err)
 	}
@@ -41,6 +46,29 @@ func (h *Host) ended(pid int) bool {
 	// pid (name) state ...; the name may hold anything, ")" too.
 	rest := stat[bytes.LastIndexByte(stat, ')')+1:]
 	return len(rest) > 1 && (rest[1] == 'Z' || rest[1] == 'X')
+}
+
+// dropGone takes processes that do not exist any more off a list, which it says
+// it did, unless nobody is left.
+func (h *Host) dropGone(pids *[]int) bool {
+	there := slices.DeleteFunc(slices.Clone(*pids), func(pid int) bool {
+		_, err := os.Stat(h.Proc + "/" + strconv.Itoa(pid))
+		return errors.Is(err, fs.ErrNotExist)
+	})
+	if len(there) == 0 || len(there) == len(*pids) {
+		return false
+	}
+	*pids = there
+	return true
+}
+
+// numbers are PIDs as D-Bus has them.
+func numbers(pids []int) []uint32 {
+	n := make([]uint32, len(pids))
+	for i, pid := range pids {
+		n[i] = uint32(pid)
+	}
+	return n
 }
 
 // arrived makes sure that processes are in a unit, and returns its cgroup. One

@@ -12,20 +12,28 @@ import (
 )
 
 // newScope has the manager make a scope around the processes. A name may be
-// taken by a scope that failed and was kept: then it is forgotten, and another
-// name is tried, once.
+// taken by a scope that failed and was kept: then that is forgotten, and another
+// name is tried, once. Children may end, and be reaped, while we ask.
 func (m *manager) newScope(ctx context.Context, h *Host, r Request) (Place, error) {
-	name := scopeName()
-	err := m.startScope(ctx, name, r)
-	if answered(err, unitExists) {
-		m.ResetFailedUnitContext(ctx, name) // if it refuses, the new name will do
-		name = scopeName()
-		err = m.startScope(ctx, name, r)
+	name, renamed := scopeName(), false
+	for {
+		err := m.startScope(ctx, name, r)
+		switch {
+		case err == nil:
+			return m.checked(h, name, r.PIDs)
+		case answered(err, unitExists) && !renamed:
+			m.ResetFailedUnitContext(ctx, name) // if it refuses, the new name will do
+			name, renamed = scopeName(), true
+		case answered(err, noProcess) && h.dropGone(&r.PIDs):
+		default:
+			return Place{}, fmt.Errorf("starting %s over %s: %w", name, m.door, err)
+		}
 	}
-	if err != nil {
-		return Place{}, fmt.Errorf("starting %s over %s: %w", name, m.door, err)
-	}
-	cgroup, err := h.arrived(r.PIDs, name)
+}
+
+// checked trusts the processes' own files, not the manager's word.
+func (m *manager) checked(h *Host, name string, pids []int) (Place, error) {
+	cgroup, err := h.arrived(pids, name)
 	if err != nil {
 		return Place{}, fmt.Errorf("starting %s over %s: %w", name, m.door, err)
 	}
@@ -61,14 +69,10 @@ func (m *manager) startScope(ctx context.Context, name string, r Request) error 
 // properties are those of the scope. Times and limits stay the manager's: a stop
 // of the scope sends SIGTERM, and SIGKILL after TimeoutStopSec.
 func properties(r Request) []sd.Property {
-	pids := make([]uint32, len(r.PIDs))
-	for i, pid := range r.PIDs {
-		pids[i] = uint32(pid)
-	}
 	props := []sd.Property{
 		// Not PIDFDs, which an older manager does not know: who calls us reaps its
 		// children itself and waits for us, so the numbers stay valid.
-		sd.PropPids(pids...),
+		sd.PropPids(numbers(r.PIDs)...),
 		property("CollectMode", "inactive-or-failed"),
 		property("SendSIGHUP", false),
 		delegation(r.Controllers),

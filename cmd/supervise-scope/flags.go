@@ -55,7 +55,11 @@ func parse(args []string) (*options, error) {
 		}
 		args = args[n:]
 	}
-	if len(o.pids) == 0 {
+	switch {
+	case len(o.pids) > 0:
+	case o.probe: // is in the caller's unit, whoever the parent is by now
+		o.pids = []int{os.Getpid()}
+	default:
 		o.pids = []int{os.Getppid()}
 	}
 	return o, o.check()

@@ -16,8 +16,8 @@ it is that one, and nothing is moved; else a new scope.
   --attach UNIT        move more processes into a scope of an earlier call
   --subgroup PATH      and there into this cgroup below it
 
-  --probe              move nothing: say how the manager can be reached, and what
-                       the unit of the process is delegated
+  --probe              move nothing: say how the manager can be reached, and
+                       what the unit of the process is delegated
 
 A user's processes go to the user's manager, root's to the system's. It is found
 without environment variables as well.
@@ -25,7 +25,8 @@ without environment variables as well.
 exit status: 0; 1 if it failed, with the reason on stderr; 2 if it was misused.
 
   supervise-scope
-  {"cgroup":"/user.slice/.../supervise-ab12cd34.scope","unit":"supervise-ab12cd34.scope",
-   "road":"scope","manager":"private","took_ms":3.1}       (on one line)
+  {"cgroup":"/user.slice/.../supervise-ab12cd34.scope",      (all on one line)
+   "unit":"supervise-ab12cd34.scope","road":"scope","manager":"private",
+   "took_ms":3.1}
   supervise-scope --attach supervise-ab12cd34.scope --pid 4711
 `

@@ -1,0 +1,373 @@
+package systemd
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"reflect"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	short   = 300 * time.Millisecond // a time limit that runs out
+	patient = 20 * time.Second       // one that does not
+)
+
+// place asks for a place for the test's process, and sees to it that neither
+// goroutines nor descriptors are left.
+func place(t *testing.T, h *Host, limit time.Duration) (Place, error) {
+	t.Helper()
+	defer leakCheck(t)()
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
+	defer cancel()
+	return h.Place(ctx, Request{PIDs: []int{4711}, Description: "a job"})
+}
+
+// leakCheck compares what is there now with what is there when it is called
+// again; what is about to end is waited for.
+func leakCheck(t *testing.T) func() {
+	goroutines, fds := runtime.NumGoroutine(), openFDs(t)
+	return func() {
+		t.Helper()
+		for end := time.Now().Add(patient); runtime.NumGoroutine() > goroutines || openFDs(t) > fds; runtime.Gosched() {
+			if time.Now().After(end) {
+				buf := make([]byte, 1<<16)
+				t.Fatalf("left: %d goroutines, %d descriptors more\n%s", runtime.NumGoroutine()-goroutines, openFDs(t)-fds, buf[:runtime.Stack(buf, true)])
+			}
+		}
+	}
+}
+
+func openFDs(t *testing.T) int {
+	entries, err := os.ReadDir("/proc/self/fd")
+	must(t, err)
+	return len(entries)
+}
+
+func TestScope(t *testing.T) {
+	h := testHost(t)
+	f := (&fake{result: "done"}).listen(t, h, h.own()+"/systemd/private")
+	p, err := place(t, h, patient)
+	must(t, err)
+	want := Place{Cgroup: "/user.slice/user-7.slice/user@7.service/app.slice/" + p.Unit, Unit: p.Unit, Road: RoadScope, Manager: "private"}
+	if p != want || !strings.HasPrefix(p.Unit, "supervise-") || len(p.Unit) != len("supervise-01234567.scope") {
+		t.Errorf("got %+v", p)
+	}
+	for name, want := range map[string]any{"PIDs": []uint32{4711}, "Delegate": true, "Description": "a job",
+		"CollectMode": "inactive-or-failed", "SendSIGHUP": false, "Slice": nil, "DelegateControllers": nil} {
+		if got := f.property(name); !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: %v, want %v", name, got, want)
+		}
+	}
+	if n := f.count("Hello"); n != 0 {
+		t.Errorf("%d Hellos to a private socket", n)
+	}
+}
+
+func TestSliceAndControllers(t *testing.T) {
+	for controllers, want := range map[string]any{"": []string{}, "memory pids": []string{"memory", "pids"}} {
+		h := testHost(t)
+		f := (&fake{result: "done"}).listen(t, h, h.own()+"/systemd/private")
+		_, err := h.Place(t.Context(), Request{PIDs: []int{4711}, Slice: "batch", Controllers: strings.Fields(controllers)})
+		must(t, err)
+		if got := f.property("DelegateControllers"); !reflect.DeepEqual(got, want) || f.property("Delegate") != nil {
+			t.Errorf("%q: DelegateControllers %v, Delegate %v", controllers, got, f.property("Delegate"))
+		}
+		if got := f.property("Slice"); got != "batch.slice" {
+			t.Errorf("slice %v", got)
+		}
+	}
+}
+
+// What each answer of the manager becomes: one line that says what was tried, and
+// what came back.
+func TestAnswers(t *testing.T) {
+	for name, want := range map[string]string{
+		"org.freedesktop.systemd1.UnitExists":              "another unit has this name (UnitExists: so it said)",
+		"org.freedesktop.DBus.Error.InvalidArgs":           "does not accept the request (InvalidArgs: so it said)",
+		"org.freedesktop.DBus.Error.UnixProcessIdUnknown":  "is gone (UnixProcessIdUnknown: so it said)",
+		"org.freedesktop.DBus.Error.FileNotFound":          "nothing to move (FileNotFound: so it said)",
+		"org.freedesktop.DBus.Error.AccessDenied":          "does not allow us this (AccessDenied: so it said)",
+		"org.freedesktop.DBus.Error.NoReply":               "did not answer the bus, or left it (NoReply: so it said)",
+		"org.freedesktop.DBus.Error.LimitsExceeded":        "no room for more (LimitsExceeded: so it said)",
+		"org.freedesktop.DBus.Error.ServiceUnknown":        "no manager on this bus (ServiceUnknown: so it said)",
+		"org.freedesktop.DBus.Error.Spawn.ChildExited":     "could not start a manager (ChildExited: so it said)",
+		"org.freedesktop.systemd1.SomethingNobodyForetold": "private: SomethingNobodyForetold: so it said",
+	} {
+		h := testHost(t)
+		f := (&fake{result: "done", refuse: map[string][]string{"StartTransientUnit": {name, name}}}).listen(t, h, h.own()+"/systemd/private")
+		_, err := place(t, h, patient)
+		if wantLine(t, err, want); !strings.Contains(err.Error(), "starting supervise-") {
+			t.Errorf("%s: what was tried? %v", name, err)
+		}
+		tries := 1
+		if name == unitExists {
+			tries = 2
+		}
+		if got := f.count("StartTransientUnit"); got != tries {
+			t.Errorf("%s: tried %d times", name, got)
+		}
+		notMoved(t, h)
+	}
+}
+
+// wantLine checks that an error has a message of one line, with a text in it.
+func wantLine(t *testing.T, err error, text string) {
+	t.Helper()
+	if err == nil {
+		t.Fatalf("no error, want %q", text)
+	}
+	if s := err.Error(); !strings.Contains(s, text) || strings.Contains(s, "\n") || len(s) > 500 {
+		t.Errorf("got %q, want %q", s, text)
+	}
+}
+
+func notMoved(t *testing.T, h *Host) {
+	t.Helper()
+	if at, err := h.cgroupOf(4711); err != nil || !strings.HasSuffix(at, "/session-2.scope") {
+		t.Errorf("the process is in %s, %v", at, err)
+	}
+}
+
+func TestNameTakenOnce(t *testing.T) {
+	h := testHost(t)
+	f := (&fake{result: "done", refuse: map[string][]string{"StartTransientUnit": {unitExists}}}).listen(t, h, h.own()+"/systemd/private")
+	if p, err := place(t, h, patient); err != nil || p.Road != RoadScope {
+		t.Errorf("got %+v, %v", p, err)
+	}
+	if n := f.count("ResetFailedUnit"); n != 1 {
+		t.Errorf("%d calls of ResetFailedUnit", n)
+	}
+}
+
+// A child that was reaped meanwhile is left out, also when it is attached.
+func TestGoneMeanwhile(t *testing.T) {
+	h := testHost(t)
+	f := (&fake{result: "done", refuse: map[string][]string{"StartTransientUnit": {noProcess}, "AttachProcessesToUnit": {noProcess}}}).
+		listen(t, h, h.own()+"/systemd/private")
+	_, err := h.Place(t.Context(), Request{PIDs: []int{4711, 4712}})
+	must(t, err)
+	if got := f.property("PIDs"); !reflect.DeepEqual(got, []uint32{4711}) {
+		t.Errorf("moved %v", got)
+	}
+	must(t, h.Attach(t.Context(), "supervise-1.scope", "", []int{4711, 4712}))
+	if got := f.last.Body[2]; !reflect.DeepEqual(got, []uint32{4711}) {
+		t.Errorf("attached %v", got)
+	}
+	_, err = h.Place(t.Context(), Request{PIDs: []int{4712}})
+	wantLine(t, err, "there is no process 4712")
+}
+
+func TestJobResults(t *testing.T) {
+	for _, c := range []struct {
+		fake  *fake
+		limit time.Duration
+		want  string
+	}{
+		{&fake{result: "failed", idle: true}, patient, `job ended as "failed"`},
+		{&fake{result: "canceled", idle: true}, patient, `job ended as "canceled"`},
+		{&fake{idle: true}, short, "may still be carried out: no answer in time"},
+		{&fake{result: "done", idle: true}, patient, "said done, but process 4711 is in /user.slice/user-7.slice/session-2.scope"},
+		{&fake{hangup: "StartTransientUnit"}, patient, "closed the connection"},
+	} {
+		h := testHost(t)
+		c.fake.listen(t, h, h.own()+"/systemd/private")
+		_, err := place(t, h, c.limit)
+		wantLine(t, err, c.want)
+		notMoved(t, h)
+	}
+}
+
+// Whoever does not answer, and whenever: the time limit holds, and a manager that
+// sleeps behind a bus is not left a request to find when it wakes.
+func TestSilence(t *testing.T) {
+	for _, c := range []struct{ at, socket string }{
+		{"auth", "/systemd/private"},
+		{"StartTransientUnit", "/systemd/private"},
+		{"Hello", "/bus"},
+		{"Ping", "/bus"},
+		{"StartTransientUnit", "/bus"},
+	} {
+		h := testHost(t)
+		f := (&fake{result: "done", mute: c.at}).listen(t, h, h.own()+c.socket)
+		begun := time.Now()
+		_, err := place(t, h, short)
+		wantLine(t, err, "no answer in time")
+		if took := time.Since(begun); took > patient/2 {
+			t.Errorf("%s at %s: took %v", c.at, c.socket, took)
+		}
+		if n := f.count("StartTransientUnit"); n > 0 && c.at != "StartTransientUnit" {
+			t.Errorf("%s at %s: a request was left behind", c.at, c.socket)
+		}
+		notMoved(t, h)
+	}
+}
+
+// Here go-systemd leaves a goroutine behind, which ends with the program.
+func TestSilenceAtMatch(t *testing.T) {
+	h := testHost(t)
+	f := (&fake{result: "done", mute: "AddMatch"}).listen(t, h, h.own()+"/bus")
+	ctx, cancel := context.WithTimeout(t.Context(), short)
+	defer cancel()
+	_, err := h.Place(ctx, Request{PIDs: []int{4711}})
+	wantLine(t, err, "no answer in time")
+	if f.count("StartTransientUnit") > 0 {
+		t.Error("a request was left behind")
+	}
+}
+
+// listener makes a socket on which nobody calls accept.
+func listener(t *testing.T, socket string, backlog int) {
+	t.Helper()
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	must(t, err)
+	t.Cleanup(func() { unix.Close(fd) })
+	must(t, unix.Bind(fd, &unix.SockaddrUnix{Name: socket}))
+	if backlog >= 0 {
+		must(t, unix.Listen(fd, backlog))
+	}
+}
+
+func TestNobodyAccepts(t *testing.T) {
+	h := testHost(t)
+	must(t, os.Mkdir(h.own()+"/systemd", 0o755))
+	listener(t, h.own()+"/systemd/private", 10)
+	_, err := place(t, h, short)
+	wantLine(t, err, "private "+h.own()+"/systemd/private: no answer in time")
+}
+
+func TestQueueFull(t *testing.T) {
+	h := testHost(t)
+	must(t, os.Mkdir(h.own()+"/systemd", 0o755))
+	socket := h.own() + "/systemd/private"
+	listener(t, socket, 0)
+	for range 2 { // a backlog of 0 has room for one; the second is refused, or waits
+		if c, err := net.DialTimeout("unix", socket, short); err == nil {
+			defer c.Close()
+		}
+	}
+	_, err := place(t, h, short)
+	wantLine(t, err, "private "+socket)
+}
+
+func TestRefused(t *testing.T) {
+	h := testHost(t)
+	must(t, os.Mkdir(h.own()+"/systemd", 0o755))
+	listener(t, h.own()+"/systemd/private", -1)
+	listener(t, h.own()+"/bus", -1)
+	_, err := place(t, h, patient)
+	wantLine(t, err, "no systemd manager can be reached (tried private "+h.own()+"/systemd/private: connection refused; user-bus ")
+	if strings.Contains(err.Error(), "linger") {
+		t.Errorf("advice that does not fit: %v", err)
+	}
+}
+
+func TestRejected(t *testing.T) {
+	h := testHost(t)
+	(&fake{hangup: "auth"}).listen(t, h, h.own()+"/systemd/private")
+	_, err := place(t, h, patient)
+	wantLine(t, err, "authenticating: dbus: authentication failed")
+}
+
+func TestNoManager(t *testing.T) {
+	h := testHost(t)
+	must(t, os.RemoveAll(h.Run))
+	_, err := place(t, h, patient)
+	wantLine(t, err, "no systemd user manager: no socket at "+h.own()+"/systemd/private, "+h.own()+"/bus; loginctl enable-linger "+h.userName()+" starts one")
+	h.UID, h.Outer = 0, 0
+	_, err = place(t, h, patient)
+	wantLine(t, err, "no systemd manager: no socket at "+h.Run+"/systemd/private, "+h.Run+"/dbus/system_bus_socket")
+}
+
+// A bus without systemd on it leads on to the next door; it must not be asked to
+// start one either.
+func TestBusWithoutManager(t *testing.T) {
+	for _, name := range []string{"ServiceUnknown", "NameHasNoOwner", "Spawn.ChildExited"} {
+		h := testHost(t, "DBUS_SESSION_BUS_ADDRESS=unix:path=BASE/lonely/bus")
+		lonely := &fake{refuse: map[string][]string{"Ping": {"org.freedesktop.DBus.Error." + name}}}
+		lonely.listen(t, h, h.Run+"/../lonely/bus")
+		f := (&fake{result: "done"}).listen(t, h, h.own()+"/bus")
+		p, err := place(t, h, patient)
+		if err != nil || p.Manager != "user-bus" {
+			t.Errorf("%s: got %+v, %v", name, p, err)
+		}
+		if lonely.count("StartTransientUnit") != 0 || f.count("Hello") != 1 {
+			t.Errorf("%s: calls %v, %v", name, lonely.calls, f.calls)
+		}
+	}
+}
+
+func TestForeignRuntimeDir(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("giving a directory to another user needs root")
+	}
+	h := testHost(t, "XDG_RUNTIME_DIR=BASE/theirs")
+	theirs := h.Getenv("XDG_RUNTIME_DIR")
+	must(t, os.Mkdir(theirs, 0o755))
+	(&fake{result: "done"}).listen(t, h, theirs+"/systemd/private")
+	_, err := place(t, h, patient)
+	wantLine(t, err, fmt.Sprintf("%s belongs to user 0, and we are %d", theirs, h.UID))
+	(&fake{result: "done"}).listen(t, h, h.own()+"/systemd/private")
+	if p, err := place(t, h, patient); err != nil || p.Manager != "private" {
+		t.Errorf("got %+v, %v", p, err)
+	}
+}
+
+func TestEnded(t *testing.T) {
+	h := testHost(t)
+	for state, want := range map[string]bool{"S": false, "R": false, "Z": true, "X": true} {
+		must(t, os.WriteFile(h.Proc+"/4711/stat", []byte("4711 (Z) x) "+state+" 1"), 0o644))
+		if h.ended(4711) != want {
+			t.Errorf("state %s", state)
+		}
+	}
+	if !h.ended(4712) {
+		t.Error("a process without a directory")
+	}
+}
+
+func TestNoUnifiedHierarchy(t *testing.T) {
+	h := testHost(t)
+	f := (&fake{result: "done"}).listen(t, h, h.own()+"/systemd/private")
+	must(t, os.WriteFile(h.Proc+"/4711/cgroup", []byte("1:name=systemd:/\n"), 0o644))
+	_, err := place(t, h, patient)
+	wantLine(t, err, "cgroup v2 is not in use")
+	if f.count("StartTransientUnit") != 0 {
+		t.Error("asked for a scope of no use")
+	}
+}
+
+func TestAttach(t *testing.T) {
+	h := testHost(t)
+	f := (&fake{}).listen(t, h, h.own()+"/systemd/private")
+	must(t, h.Attach(t.Context(), "supervise-1.scope", "supervisor", []int{4711}))
+	if got := f.last.Body[1]; got != "/supervisor" {
+		t.Errorf("subgroup %q", got)
+	}
+	f.refuse = map[string][]string{"AttachProcessesToUnit": {"org.freedesktop.systemd1.NoSuchUnit"}}
+	wantLine(t, h.Attach(t.Context(), "supervise-2.scope", "", []int{4711}), "there is no such unit, or not any more")
+}
+
+func TestProbe(t *testing.T) {
+	h := testHost(t)
+	props := map[string]any{"Delegate": true, "DelegateControllers": []string{"pids"}}
+	(&fake{props: props}).listen(t, h, h.own()+"/systemd/private")
+	(&fake{mute: "auth"}).listen(t, h, h.Run+"/dbus/system_bus_socket")
+	writeCgroup(t, h.Proc, 4711, fmt.Sprintf("/user.slice/user-7.slice/user@%d.service/app.slice/a.service", h.UID))
+	ctx, cancel := context.WithTimeout(t.Context(), 4*short)
+	defer cancel()
+	r := h.Probe(ctx, 4711)
+	if r.Unit != "a.service" || r.UnitManager != "user" || r.Slice != "app.slice" || r.Delegate == nil || !*r.Delegate ||
+		!reflect.DeepEqual(r.Controllers, []string{"pids"}) || r.Error != "" {
+		t.Errorf("got %+v", r)
+	}
+	if len(r.Roads) != 3 || !r.Roads[0].OK || r.Roads[1].OK || r.Roads[2].OK || r.Roads[2].Error != errSilent.Error() {
+		t.Errorf("roads %+v", r.Roads)
+	}
+}

@@ -40,7 +40,7 @@ var services = []service{
 		ask(t, dir+"/sock", "GET / HTTP/1.0\r\n\r\n", "HTTP/1.1 204 No Content")
 	}},
 	{"ssh-agent", "ssh-agent", "ssh-agent", startSSHAgent, probeSSHAgent},
-	{"gpg-agent", "gpg-agent", "gpg-agent", startGPGAgent, func(t *testing.T, dir string) { ask(t, dir+"/S.gpg-agent", "", "OK") }},
+	{"gpg-agent", "gpg-agent", "gpg-agent", startGPGAgent, func(t *testing.T, dir string) { ask(t, gpgSocket(t, dir), "", "OK") }},
 }
 
 // TestDaemons: each ends with its job, however that ends.
@@ -127,6 +127,16 @@ func probeSSHAgent(t *testing.T, dir string) {
 
 func startGPGAgent(t *testing.T, dir string) string {
 	return fmt.Sprintf("gpg-agent --homedir %[1]s --daemon >/dev/null 2>%[1]s/log", dir)
+}
+
+// gpgSocket is in the home directory, or below /run/user/UID where there is one.
+func gpgSocket(t *testing.T, dir string) string {
+	t.Helper()
+	path, err := exec.Command("gpgconf", "--homedir", dir, "--list-dirs", "agent-socket").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSpace(string(path))
 }
 
 // ask connects to a socket, which may take a moment to be there, sends a request and checks how the answer begins.

@@ -48,6 +48,9 @@ func (b *box) startSeed(c containment, via transport, spec seedSpec) *seed {
 	exe, err := os.Executable()
 	s.must(err)
 	l.argv, l.env, l.dir = []string{exe}, []string{seedStarter + "=" + string(text)}, b.dir
+	// A group of its own with a parent outside of it: were we a session's leader, it would be an orphaned one, whose processes
+	// the kernel does not stop on SIGTSTP.
+	l.attr.Setpgid = true
 	l.deadline = 3 * time.Minute // it may start thousands of children
 	s.proc = b.start(l)
 	closeAll(append(l.extra, l.stdin, l.stdout))

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strconv"
 	"time"
 
@@ -124,9 +125,18 @@ func (d *dir) procs() ([]int, error) {
 	return pids, err
 }
 
-// ownProcs lists the processes of this cgroup alone. In a threaded cgroup the
-// file cannot be read (EOPNOTSUPP); its processes are listed at the domain above.
+// ownProcs lists the processes of this cgroup alone that our PID namespace shows.
 func (d *dir) ownProcs() ([]int, error) {
+	pids, err := d.members()
+	return slices.DeleteFunc(pids, func(pid int) bool { return pid == unseen }), err
+}
+
+// unseen stands in cgroup.procs for a process that our PID namespace does not show.
+const unseen = 0
+
+// members lists all processes of this cgroup alone. In a threaded cgroup the
+// file cannot be read (EOPNOTSUPP); its processes are listed at the domain above.
+func (d *dir) members() ([]int, error) {
 	b, err := d.read("cgroup.procs")
 	if errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.ENODEV) {
 		return nil, nil
@@ -136,8 +146,8 @@ func (d *dir) ownProcs() ([]int, error) {
 	}
 	var pids []int
 	for field := range bytes.FieldsSeq(b) {
-		if pid, err := strconv.Atoi(string(field)); err == nil && pid > 0 {
-			pids = append(pids, pid) // 0: a process that our pid namespace does not see
+		if pid, err := strconv.Atoi(string(field)); err == nil && pid >= 0 {
+			pids = append(pids, pid)
 		}
 	}
 	return pids, nil

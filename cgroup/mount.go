@@ -102,12 +102,18 @@ func locate() (place, error) {
 	return pick(parseMounts(info), own)
 }
 
-// pick takes the last fitting mount, since a later one may hide an earlier one.
+// pick takes the last fitting mount that no later one at the same point hides: at
+// our path below the later one there may be another's cgroup.
 func pick(mounts []mount, own string) (place, error) {
 	if len(mounts) == 0 {
 		return place{}, ErrNoMount
 	}
+	hidden := map[string]bool{}
 	for i := len(mounts) - 1; i >= 0; i-- {
+		if hidden[mounts[i].point] {
+			continue
+		}
+		hidden[mounts[i].point] = true
 		if p, ok := mounts[i].below(own); ok {
 			return place{mounts[i], own, p}, nil
 		}

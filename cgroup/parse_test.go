@@ -30,6 +30,8 @@ func TestPick(t *testing.T) {
 		{"a space in the mount point", `9 1 0:26 / /my\040cg rw - cgroup2 x rw`, "/a", "/my cg/a"},
 		{"a later mount wins", pure + "44 30 0:26 / /mnt rw - cgroup2 x rw\n", "/a", "/mnt/a"},
 		{"unless it does not fit", pure + "44 30 0:26 /z /mnt rw - cgroup2 x rw\n", "/a", "/sys/fs/cgroup/a"},
+		{"or hides the one that does", pure + "44 30 0:26 /../.. /sys/fs/cgroup rw - cgroup2 x rw\n", "/a", ""},
+		{"a mount that is hidden by the same", pure + pure, "/a", "/sys/fs/cgroup/a"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -105,7 +105,7 @@ func openUnit(here place) *root {
 	if err != nil {
 		return nil
 	}
-	if pids, err := d.ownProcs(); err == nil && len(pids) == 0 && d.isDelegated(unit) {
+	if pids, err := d.members(); err == nil && len(pids) == 0 && d.isDelegated(unit) {
 		return &root{dir: d, road: Delegated}
 	}
 	d.close()
@@ -177,11 +177,11 @@ func (s Search) ownRoad(d *dir, own string) (Road, error) {
 
 // holdsOnly says whether all processes in d are this one and some others.
 func (d *dir) holdsOnly(ours []int) bool {
-	pids, err := d.ownProcs()
+	pids, err := d.members()
 	if err != nil {
 		return false
 	}
-	for _, pid := range pids {
+	for _, pid := range pids { // unseen: who started our PID namespace, or an engine's monitor
 		if pid != os.Getpid() && !slices.Contains(ours, pid) {
 			return false
 		}

@@ -2,6 +2,8 @@ package integration
 
 import (
 	"os/exec"
+	"slices"
+	"strings"
 	"syscall"
 	"testing"
 )
@@ -95,5 +97,19 @@ func TestPid1Killed(t *testing.T) {
 		p.wait()
 		// The guardian ends with the namespace too, so the next start removes what is left.
 		b.start(b.run(c, nil, "true")).wait().wantCode(0)
+	})
+}
+
+// TestForeignProc: with the /proc of another PID namespace the numbers there are strangers'. That is refused.
+func TestForeignProc(t *testing.T) {
+	forEachContainment(t, func(t *testing.T, c containment) {
+		b := newBox(t)
+		l := b.asPid1(b.run(c, nil, "sh", "-c", "echo ran"))
+		l.argv = slices.DeleteFunc(l.argv, func(arg string) bool { return arg == "--mount-proc" })
+		o := b.start(l).wait()
+		o.wantCode(125)
+		if o.stdout != "" || !strings.Contains(o.stderr, "another PID namespace") {
+			t.Errorf("stdout %q, stderr %q", o.stdout, o.stderr)
+		}
 	})
 }

@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strconv"
 	"syscall"
 	"time"
 
@@ -33,9 +34,26 @@ type Tree struct {
 	mark Mark // if set, the processes that bear it instead of the descendants
 }
 
-// Become makes this process a child subreaper.
+// Become makes this process a child subreaper. It is an error if /proc does not
+// show our descendants by the numbers that we know them by.
 func Become() error {
+	if err := ownProc(); err != nil {
+		return err
+	}
 	return prctlError(unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0))
+}
+
+// ownProc makes sure that /proc belongs to our PID namespace: by another's we
+// would take strangers for the job, and kill who has their numbers here.
+func ownProc() error {
+	self, err := os.Readlink("/proc/self")
+	if err != nil {
+		return fmt.Errorf("finding this process in /proc: %w", err)
+	}
+	if self != strconv.Itoa(os.Getpid()) {
+		return errors.New("/proc is that of another PID namespace; unshare --mount-proc or bwrap --proc /proc mount the right one")
+	}
+	return nil
 }
 
 func prctlError(err error) error {

@@ -37,6 +37,9 @@ type Accountant interface {
 	CPU() (user, system uint64, err error)
 }
 
+// A Sampler can be looked at now and then.
+type Sampler interface{ Sample(at time.Time) }
+
 // Leftovers is what becomes of processes that outlive the main process.
 type Leftovers int
 
@@ -54,6 +57,7 @@ type Spec struct {
 	Attr        *syscall.ProcAttr
 
 	Leftovers Leftovers
+	Every     time.Duration // between samples, if the containment is a Sampler; 0: none
 	Timeout   time.Duration // 0: none
 	CPUTime   time.Duration // processor time that the whole job may use; 0: any. Needs an Accountant
 	Signal    unix.Signal   // sent to the whole job when the time is up
@@ -100,6 +104,7 @@ type job struct {
 	cause   protocol.Cause // "" until something but the main process decides
 	until   time.Time      // the deadline of the state; zero: none
 	meter   time.Time      // when to look at the processor time again; zero: never
+	tick    time.Time      // of the next sample; zero: there is none
 	started time.Time
 	res     Result
 	stuck   []int

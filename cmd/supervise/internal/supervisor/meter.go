@@ -35,6 +35,25 @@ func (j *job) meterCPU() {
 	j.meter = time.Now().Add(max(left, slack) / time.Duration(processors()))
 }
 
+// sample has the containment looked at, and arranges for the next time: on the beat
+// that the first one set, so that they do not drift. Beats that were missed are left
+// out.
+func (j *job) sample() {
+	last := j.tick
+	j.tick = time.Time{}
+	sampler, ok := j.Containment.(Sampler)
+	if j.Every <= 0 || !ok || j.state == ended {
+		return
+	}
+	now := time.Now()
+	sampler.Sample(now)
+	if last.IsZero() {
+		last = now
+	}
+	late := now.Sub(last) / j.Every
+	j.tick = last.Add((late + 1) * j.Every)
+}
+
 // processors is how many a job can use: all that are online, for it may widen its
 // affinity beyond ours.
 func processors() int {

@@ -1,6 +1,7 @@
 package supervisor
 
 import (
+	"os"
 	"testing"
 	"time"
 
@@ -31,6 +32,56 @@ func TestCPUTime(t *testing.T) {
 	}
 	if m.asked > 200 {
 		t.Errorf("%d looks", m.asked)
+	}
+}
+
+type sampled struct {
+	*group
+	at []time.Time
+}
+
+func (s *sampled) Sample(at time.Time) { s.at = append(s.at, at) }
+
+// TestSamples: they keep the beat.
+func TestSamples(t *testing.T) {
+	s, g := newTest(t)
+	c := &sampled{group: g}
+	spec := shell(g, "sleep 0.3")
+	const every = 20 * time.Millisecond
+	spec.Containment, spec.Every = c, every
+	run(t, s, spec)
+	if len(c.at) < 2 || len(c.at) > 16 {
+		t.Fatalf("%d samples", len(c.at))
+	}
+	for i, at := range c.at[1:] {
+		if off := at.Sub(c.at[0]) % every; off > every/2 { // late is what can be, early not
+			t.Logf("sample %d is %v off the beat", i+1, off)
+		}
+		if !at.After(c.at[i]) {
+			t.Errorf("samples %d and %d at %v", i, i+1, at)
+		}
+	}
+}
+
+func TestInputs(t *testing.T) {
+	s, g := newTest(t)
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	w.WriteString("abc")
+	w.Close()
+	var got []byte
+	s.Inputs = []Input{{int(r.Fd()), func() bool {
+		var b [2]byte
+		n, _ := r.Read(b[:])
+		got = append(got, b[:n]...)
+		return n > 0
+	}}}
+	run(t, s, shell(g, "sleep 0.1"))
+	if string(got) != "abc" || len(s.Inputs) != 0 {
+		t.Errorf("read %q, %d inputs left", got, len(s.Inputs))
 	}
 }
 

@@ -10,12 +10,16 @@ import (
 const idleAfter = 100 * time.Millisecond
 
 // happened is what a wait was woken by.
-type happened struct{ signals, requests, writable, hints bool }
+type happened struct {
+	signals, requests, writable, hints bool
+	inputs                             []bool // by index in Inputs
+}
 
 // wait sleeps until something happens or a deadline has passed.
 func (s *Supervisor) wait() (h happened) {
-	fds := make([]unix.PollFd, 0, 4)
-	which := make([]*bool, 0, 4)
+	fds := make([]unix.PollFd, 0, 4+len(s.Inputs))
+	which := make([]*bool, 0, 4+len(s.Inputs))
+	h.inputs = make([]bool, len(s.Inputs))
 	add := func(fd int, events int16, flag *bool) {
 		fds, which = append(fds, unix.PollFd{Fd: int32(fd), Events: events}), append(which, flag)
 	}
@@ -30,6 +34,9 @@ func (s *Supervisor) wait() (h happened) {
 	}
 	if s.watcher != nil {
 		add(s.watcher.FD(), unix.POLLIN, &h.hints)
+	}
+	for i, in := range s.Inputs {
+		add(in.FD, unix.POLLIN, &h.inputs[i])
 	}
 	n, err := unix.Ppoll(fds, s.timeout(), nil)
 	if n == 0 && err == nil && !s.idled {
@@ -48,7 +55,7 @@ func (s *Supervisor) wait() (h happened) {
 func (s *Supervisor) timeout() *unix.Timespec {
 	next := time.Duration(-1)
 	for _, j := range s.jobs {
-		for _, at := range [...]time.Time{j.until, j.meter} {
+		for _, at := range [...]time.Time{j.until, j.meter, j.tick} {
 			if left := max(0, time.Until(at)); !at.IsZero() && (next < 0 || left < next) {
 				next = left
 			}
@@ -81,6 +88,9 @@ func (s *Supervisor) expire() {
 		}
 		if hasPassed(j.meter) {
 			j.meterCPU()
+		}
+		if hasPassed(j.tick) {
+			j.sample()
 		}
 	}
 }

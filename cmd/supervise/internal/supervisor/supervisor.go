@@ -61,6 +61,12 @@ type Terminal interface {
 	Resume(pid int)
 }
 
+// An Input is a descriptor that somebody else reads.
+type Input struct {
+	FD   int
+	Read func() (more bool) // called when there is something to read, or the end
+}
+
 // A Supervisor runs jobs. Set the fields before Start.
 type Supervisor struct {
 	Owner    *Owner   // nil: none
@@ -73,6 +79,8 @@ type Supervisor struct {
 	// Watch asks for hints about a containment, all by the same watcher. It is
 	// called when the end of one is waited for; nil: there are none.
 	Watch func(Containment) (Watcher, error)
+	// Inputs are what else is to be read.
+	Inputs []Input
 	// IsManager says whether a process is the service manager, which stops us.
 	IsManager func(pid int) bool
 	// Idle is called once, when nothing has happened for idleAfter.
@@ -104,6 +112,7 @@ func (s *Supervisor) Start(spec Spec) error {
 	s.jobs[j.main] = j
 	j.deadline(spec.Timeout)
 	j.meterCPU()
+	j.sample()
 	return nil
 }
 
@@ -138,6 +147,7 @@ func (s *Supervisor) Run() []Result {
 			s.watcher.Read()
 			s.settle()
 		}
+		s.readInputs(happened.inputs)
 		s.expire()
 	}
 	return s.results()
@@ -150,6 +160,17 @@ func (s *Supervisor) Chore(pid int, done func(over bool)) {
 		s.chores = map[int]func(bool){}
 	}
 	s.chores[pid] = done
+}
+
+// readInputs has the inputs that are ready read, and forgets those at their end.
+func (s *Supervisor) readInputs(ready []bool) {
+	var open []Input
+	for i, in := range s.Inputs {
+		if !ready[i] || in.Read() {
+			open = append(open, in)
+		}
+	}
+	s.Inputs = open
 }
 
 // ownerGone ends all jobs, whose owner has gone; err is what it did wrong.

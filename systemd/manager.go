@@ -73,14 +73,14 @@ func (d door) open(ctx context.Context) (*manager, error) {
 
 // awake asks the manager for a sign of life. A bus would keep a request for a
 // manager that sleeps, which would carry it out when we are long gone. On its
-// own socket the manager has shown itself by authenticating. NoAutoStart, since
-// the bus of a session without systemd would start a program in its place.
+// own socket the manager has shown itself by authenticating. A bus that our
+// connection has just started has the question wait until the manager joins it.
 func (d door) awake(ctx context.Context, conn *dbus.Conn) error {
 	if !d.isBus() {
 		return nil
 	}
 	o := conn.Object("org.freedesktop.systemd1", "/org/freedesktop/systemd1")
-	err := o.CallWithContext(ctx, "org.freedesktop.DBus.Peer.Ping", dbus.FlagNoAutoStart).Store()
+	err := o.CallWithContext(ctx, "org.freedesktop.DBus.Peer.Ping", 0).Store()
 	return explain(ctx, err)
 }
 

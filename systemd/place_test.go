@@ -269,10 +269,13 @@ func TestRefused(t *testing.T) {
 }
 
 func TestRejected(t *testing.T) {
-	h := testHost(t)
-	(&fake{hangup: "auth"}).listen(t, h, h.own()+"/systemd/private")
-	_, err := place(t, h, patient)
-	wantLine(t, err, "authenticating: dbus: authentication failed")
+	for want, f := range map[string]*fake{"it does not believe that": {distrust: true}, "authenticating: ": {hangup: "auth"}} {
+		h := testHost(t)
+		f.listen(t, h, h.own()+"/systemd/private")
+		_, err := place(t, h, patient)
+		wantLine(t, err, want)
+		notMoved(t, h)
+	}
 }
 
 func TestNoManager(t *testing.T) {
@@ -285,8 +288,7 @@ func TestNoManager(t *testing.T) {
 	wantLine(t, err, "no systemd manager: no socket at "+h.Run+"/systemd/private, "+h.Run+"/dbus/system_bus_socket")
 }
 
-// A bus without systemd on it leads on to the next door; it must not be asked to
-// start one either.
+// A bus without systemd on it leads on to the next door.
 func TestBusWithoutManager(t *testing.T) {
 	for _, name := range []string{"ServiceUnknown", "NameHasNoOwner", "Spawn.ChildExited"} {
 		h := testHost(t, "DBUS_SESSION_BUS_ADDRESS=unix:path=BASE/lonely/bus")

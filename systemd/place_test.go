@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"golang.org/x/sys/unix"
 )
@@ -83,6 +84,21 @@ func TestSliceAndControllers(t *testing.T) {
 			t.Errorf("slice %v", got)
 		}
 	}
+}
+
+func FuzzLegible(f *testing.F) {
+	f.Add("make -j8")
+	f.Add("sh -c 'a\nb' \\")
+	f.Add("\xff\x00" + strings.Repeat("ü", 300))
+	f.Fuzz(func(t *testing.T, text string) {
+		got := legible(text)
+		if !utf8.ValidString(got) || strings.ContainsAny(got, "\n\r\x00") || strings.HasSuffix(got, "\\") || utf8.RuneCountInString(got) > 200 {
+			t.Errorf("%q became %q", text, got)
+		}
+		if again := legible(got); again != got {
+			t.Errorf("%q became %q, and that %q", text, got, again)
+		}
+	})
 }
 
 // What each answer of the manager becomes: one line that says what was tried, and

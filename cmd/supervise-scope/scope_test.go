@@ -42,6 +42,17 @@ func TestBedScope(t *testing.T) {
 	noUnits(t)
 }
 
+// A description may be any command line; the unit's file survives it.
+func TestBedDescription(t *testing.T) {
+	needManager(t)
+	r := scope(t, "--pid", sleeper(t), "--description", "sh -c 'a\nDelegate=no' %n \xff\"$x\" \\")
+	systemctl(t, "daemon-reload")
+	got := systemctl(t, "show", r.Unit, "-p", "Delegate,Description")
+	if want := "Description=sh -c 'a Delegate=no' %n ?\"$x\"\n"; !strings.Contains(got, want) || !strings.Contains(got, "Delegate=yes\n") {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
 // The slice and the controllers that were asked for.
 func TestBedSlice(t *testing.T) {
 	needManager(t)

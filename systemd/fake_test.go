@@ -29,6 +29,7 @@ type fake struct {
 	mute     string              // member, or "auth", that gets no answer
 	hangup   string              // member, or "auth", at which the connection is closed
 	distrust bool                // whoever we claim to be
+	babble   string              // said instead of any answer, before hanging up
 	result   string              // of the job; "": no JobRemoved
 	props    map[string]any      // of units
 	idle     bool                // do not move anything
@@ -73,7 +74,8 @@ func (f *fake) serve(c net.Conn) {
 	}
 	for {
 		m, err := dbus.DecodeMessage(in)
-		if err != nil || f.member(m) == f.hangup {
+		if err != nil || f.babble != "" || f.member(m) == f.hangup {
+			io.WriteString(c, f.babble)
 			return
 		}
 		f.handle(c, m)

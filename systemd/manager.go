@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"syscall"
 
@@ -43,7 +44,10 @@ func (h *Host) connect(ctx context.Context, doors []door) (*manager, error) {
 // nobody is the error when there is no socket at all, with what to do.
 func (h *Host) nobody(addresses []string) error {
 	at := strings.Join(addresses, ", ")
-	if h.Outer == 0 {
+	switch _, err := os.Stat(h.Run + "/systemd/system"); { // sd_booted(3)
+	case err != nil:
+		return fmt.Errorf("systemd does not run here: no %s/systemd/system, and no socket at %s", h.Run, at)
+	case h.Outer == 0:
 		return fmt.Errorf("no systemd manager: no socket at %s", at)
 	}
 	return fmt.Errorf("no systemd user manager: no socket at %s; loginctl enable-linger %s starts one", at, h.userName())

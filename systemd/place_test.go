@@ -294,10 +294,30 @@ func TestRejected(t *testing.T) {
 	}
 }
 
+// Whatever else may listen there is not understood, and nothing breaks.
+func TestBabble(t *testing.T) {
+	for _, text := range []string{
+		"HTTP/1.1 400 Bad Request\r\n\r\n",
+		"l\x02\x01\x01\xff\xff\xff\x07\x01\x00\x00\x00\xff\xff\xff\x07",
+		"l\x04\x00\x01\x00\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00",
+		"l\x02\x01\x01\x00\x00\x00\x00\x01\x00\x00\x00\x08\x00\x00\x00\x05\x01s\x00\x01\x00\x00\x00",
+		strings.Repeat("\x00", 4096),
+	} {
+		h := testHost(t)
+		(&fake{babble: text}).listen(t, h, h.own()+"/bus")
+		_, err := place(t, h, short)
+		wantLine(t, err, "user-bus "+h.own()+"/bus: ")
+		notMoved(t, h)
+	}
+}
+
 func TestNoManager(t *testing.T) {
 	h := testHost(t)
 	must(t, os.RemoveAll(h.Run))
 	_, err := place(t, h, patient)
+	wantLine(t, err, "systemd does not run here: no "+h.Run+"/systemd/system, and no socket at "+h.own()+"/systemd/private, ")
+	must(t, os.MkdirAll(h.Run+"/systemd/system", 0o755))
+	_, err = place(t, h, patient)
 	wantLine(t, err, "no systemd user manager: no socket at "+h.own()+"/systemd/private, "+h.own()+"/bus; loginctl enable-linger "+h.userName()+" starts one")
 	h.UID, h.Outer = 0, 0
 	_, err = place(t, h, patient)

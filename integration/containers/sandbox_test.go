@@ -29,6 +29,18 @@ var bwrap = []string{"bwrap", "--dev-bind", "/", "/", "--die-with-parent"}
 
 var bwrapPid = append(append([]string{}, bwrap...), "--unshare-pid", "--proc", "/proc")
 
+const (
+	ownMount = `mount -t tmpfs none /mnt; mkdir /mnt/host; mount --rbind /sys/fs/cgroup /mnt/host
+mount -t tmpfs none /sys/fs/cgroup; mount -t cgroup2 none /sys/fs/cgroup; mount -t tmpfs none /run
+`
+	hostMount = "mount --bind /mnt/host /sys/fs/cgroup\n"
+)
+
+// mounting is unshare with mounts of its own.
+func mounting(script string) []string {
+	return []string{"unshare", "-UrCm", "sh", "-ec", script + `exec "$@"`, "sh"}
+}
+
 func with(argv []string, more ...string) []string {
 	return append(append([]string{}, argv...), more...)
 }
@@ -50,9 +62,10 @@ var sandboxes = []sandbox{
 	{name: "unshare pid delegated", argv: []string{"unshare", "-Urpf", "--mount-proc"}, delegated: true, cgroup: true,
 		reasons: []string{noBus}},
 	{name: "unshare cgroup namespace", argv: []string{"unshare", "-UrC"}, delegated: true, reasons: []string{hostsRoot}},
-	// The same with the right mount: our own root is the scope, and is written to only below.
-	{name: "unshare cgroup namespace, mounted", argv: []string{"unshare", "-UrCm", "sh", "-c",
-		`mount -t cgroup2 none /sys/fs/cgroup && mount -t tmpfs none /run && exec "$@"`, "sh"}, delegated: true, cgroup: true},
+	// With a mount of our own in front: the scope is the root of the namespace, and only below it is anything written.
+	{name: "unshare cgroup namespace, mounted", argv: mounting(ownMount), delegated: true, cgroup: true},
+	// And behind the host's: at our path there is the host's root.
+	{name: "unshare cgroup namespace, mounted behind", argv: mounting(ownMount + hostMount), delegated: true, reasons: []string{hostsRoot}},
 }
 
 // outside is a job that leaves a daemon and exits 7.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"syscall"
 	"time"
 
@@ -212,10 +213,21 @@ func (j *job) stop(cause protocol.Cause, sig unix.Signal, grace time.Duration) {
 		j.kill()
 		return
 	}
-	j.fail(j.Containment.Signal(sig))
-	j.fail(j.Containment.Signal(unix.SIGCONT)) // a stopped process could not act on it
+	j.signal(sig)
+	j.signal(unix.SIGCONT) // a stopped process could not act on it
 	j.enter(stopping)
 	j.deadline(grace)
+}
+
+// signal sends sig to the whole job, and to its main process even if that has left
+// the containment: `podman run` has the service manager move it. It is our child
+// and not reaped, so the pid is its own.
+func (j *job) signal(sig unix.Signal) {
+	outside := j.main != 0 && j.exit == nil && !slices.Contains(j.procs(), j.main)
+	j.fail(j.Containment.Signal(sig))
+	if outside {
+		unix.Kill(j.main, sig)
+	}
 }
 
 // end kills the job because of something but its main process.
@@ -239,6 +251,9 @@ func (j *job) because(cause protocol.Cause) {
 // kill ends every process, now.
 func (j *job) kill() {
 	err := j.Containment.Kill()
+	if j.main != 0 && j.exit == nil {
+		unix.Kill(j.main, unix.SIGKILL) // it may be outside: see signal
+	}
 	j.enter(killing)
 	j.deadline(killLimit)
 	if err != nil { // no cgroup.kill, say, or in the fallback processes that do not go

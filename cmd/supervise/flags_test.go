@@ -131,7 +131,7 @@ func TestParseRunErrors(t *testing.T) {
 		{[]string{"-x"}, "run: no flag -x; 'supervise help run' lists them"},
 		{[]string{"-help"}, "run: no flag -help; did you mean --help?; 'supervise help run' lists them"},
 		{[]string{"--=5"}, "run: no flag --=5; 'supervise help run' lists them"},
-		{[]string{"--memory-limit", "5"}, "run: no flag --memory-limit; 'supervise help run' lists them"},
+		{[]string{"--memory-limit", "5"}, "run: no flag --memory-limit; did you mean --memory-min?; 'supervise help run' lists them"},
 		{[]string{"--help", "--summry"}, "run: no flag --summry; did you mean --summary?; 'supervise help run' lists them"},
 
 		{[]string{"--timeout"}, "run: --timeout needs a value"},

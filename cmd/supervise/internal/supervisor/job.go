@@ -75,8 +75,7 @@ type Result struct {
 	Started, Ended time.Time
 	Leftovers      []protocol.Leftover
 	LeftoversTotal int
-	Stuck          []int // processes that could not be ended
-	UserUS, SysUS  *uint64
+	Stuck          []int       // processes that could not be ended
 	Main           unix.Rusage // of the main process, if Exit is not nil
 	Reaped         int
 	Err            error // what went wrong on our, or the owner's, side
@@ -308,8 +307,8 @@ func (j *job) giveUp() {
 	j.finish()
 }
 
-// finish sweeps up what has left the containment, reads the counters while they
-// exist, and removes the containment.
+// finish sweeps up what has left the containment, and closes that, which is when it
+// reads its counters.
 func (j *job) finish() {
 	j.deadline(0)
 	j.state = ended
@@ -318,11 +317,6 @@ func (j *job) finish() {
 		j.fail(j.s.Sweep())
 	}
 	j.res.Ended = time.Now()
-	if a, ok := j.Containment.(Accountant); ok {
-		if user, system, err := a.CPU(); err == nil {
-			j.res.UserUS, j.res.SysUS = &user, &system
-		}
-	}
 	if c, ok := j.Containment.(io.Closer); ok {
 		j.fail(c.Close())
 	}

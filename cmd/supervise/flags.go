@@ -37,12 +37,16 @@ type runOptions struct {
 	record    string
 	summary   bool
 
-	bestEffort bool // go on where a limit cannot be had
-	noGuard    bool
-	owner      int    // descriptor, -1: none
-	guarded    bool   // by another supervise, whose word the next is, and who is the owner
-	reason     string // why the job is in the fallback
-	help       bool
+	sampleEvery time.Duration // 0: never
+	samplesFile string        // "": nowhere
+	samplesFD   int
+	marks       int  // descriptor, -1: none
+	bestEffort  bool // go on where a limit cannot be had
+	noGuard     bool
+	owner       int    // descriptor, -1: none
+	guarded     bool   // by another supervise, whose word the next is, and who is the owner
+	reason      string // why the job is in the fallback
+	help        bool
 
 	systemdTimeout time.Duration // for all that the service manager is asked
 
@@ -53,6 +57,7 @@ type runOptions struct {
 const (
 	defaultGrace          = 10 * time.Second
 	defaultSystemdTimeout = 5 * time.Second
+	defaultSample         = time.Second
 )
 
 // A runFlag sets one option; value is nil for a switch that was given none.
@@ -76,6 +81,9 @@ var runFlags = []runFlag{
 	{"name", false, setName},
 	{"property", false, setProperty},
 	{"best-effort", true, func(o *runOptions, v string) error { o.bestEffort = true; return nil }},
+	{"sample", false, func(o *runOptions, v string) error { return parseDuration(&o.sampleEvery, v) }},
+	{"samples", false, func(o *runOptions, v string) error { o.samplesFile = v; return notEmpty(v) }},
+	{"marks", false, setMarks},
 	{"record", false, func(o *runOptions, v string) error { o.record = v; return notEmpty(v) }},
 	{"summary", true, func(o *runOptions, v string) error { o.summary = true; return nil }},
 	{"owner", false, setOwner},
@@ -88,7 +96,7 @@ var runFlags = []runFlag{
 // is none, or "--", then the command.
 func parseRun(args []string) (*runOptions, error) {
 	o := &runOptions{
-		grace: defaultGrace, signal: unix.SIGTERM, contain: containAuto, owner: -1, systemdTimeout: defaultSystemdTimeout,
+		grace: defaultGrace, signal: unix.SIGTERM, contain: containAuto, owner: -1, marks: -1, samplesFD: -1, systemdTimeout: defaultSystemdTimeout,
 	}
 	rest := args
 	for len(rest) > 0 && strings.HasPrefix(rest[0], "-") && rest[0] != "-" {
@@ -112,6 +120,12 @@ func parseRun(args []string) (*runOptions, error) {
 	}
 	if o.cpuTime > 0 && o.contain == containSubreaper {
 		return nil, errors.New("run: --cpu-timeout needs a cgroup; it excludes --contain=subreaper")
+	}
+	if o.samplesFile != "" && o.sampleEvery == 0 {
+		o.sampleEvery = defaultSample
+	}
+	if (o.sampleEvery > 0 || o.marks >= 0) && o.contain == containSubreaper {
+		return nil, errors.New("run: --sample and --marks need a cgroup; they exclude --contain=subreaper")
 	}
 	if o.slice != "" && (o.cgroup != "" || o.contain == containSubreaper) {
 		return nil, errors.New("run: --slice is for a scope made by systemd; it excludes --cgroup and --contain=subreaper")
@@ -273,6 +287,11 @@ func setSystemdTimeout(o *runOptions, v string) error {
 	if err == nil && (o.systemdTimeout == 0 || o.systemdTimeout > time.Hour) {
 		err = errors.New("want more than 0 and at most 1h")
 	}
+	return err
+}
+
+func setMarks(o *runOptions, v string) (err error) {
+	o.marks, err = parseFD(v)
 	return err
 }
 

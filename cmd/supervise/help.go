@@ -42,6 +42,10 @@ status. When it ends, or supervise does, whatever it has started is killed.
                        the job; sizes with K, M, G, T or %
   --property P=V, -p   the same by systemd's names: -p MemoryMax=1G
   --best-effort        go on, and say so, where a limit cannot be had
+  --sample D           look at what the job uses every D (default 1s)
+  --samples FILE       and write it there, a JSON line each; also fd:N
+  --marks fd:N         each line read from descriptor N begins a phase, of which the
+                       record tells what it used
   --record FILE        write a JSON record at the end; also fd:N, or - for stdout
   --summary            print the record for people on stderr
   --owner fd:N         end the job when the other end of descriptor N closes

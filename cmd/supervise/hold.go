@@ -28,6 +28,7 @@ type hold struct {
 	watcher                *cgroup.Watcher    // nil until needed
 	limits                 cgroup.Limits      // that are enforced
 	unenforced             []protocol.Unenforced
+	samples                *samples         // nil: none
 	oomWatch               *cgroup.OOMWatch // nil: nothing to see
 	oom                    cgroup.OOM       // after Close, like stats
 	stats                  *cgroup.Stats    // nil: no cgroup
@@ -73,6 +74,9 @@ func (h *hold) dismiss() {
 // not known.
 func (h *hold) account() {
 	h.stats, _ = h.job.Stats()
+	if h.samples != nil {
+		h.samples.close()
+	}
 	if h.oomWatch != nil {
 		h.oom, _ = h.oomWatch.Cause()
 	}
@@ -312,6 +316,9 @@ func (h *hold) limit(o *runOptions) error {
 	}
 	if err == nil {
 		h.oomWatch, err = h.job.WatchOOM()
+	}
+	if err == nil {
+		err = h.startSamples(o)
 	}
 	return err
 }

@@ -155,6 +155,9 @@ func (r *runner) newRecord(result *supervisor.Result) *protocol.Record {
 		record.Containment = protocol.ContainmentCgroup
 		setResources(record, r.hold.stats)
 		setOOM(record, r.hold.oom)
+		if r.hold.samples != nil {
+			r.hold.samples.fill(record)
+		}
 	} else {
 		record.CPU = reapedCPU()
 	}

@@ -15,11 +15,8 @@ func setResources(r *protocol.Record, s *cgroup.Stats) {
 	if s == nil {
 		return
 	}
-	if c := s.CPU; c != nil {
-		r.CPU = protocol.CPU{
-			UserS: seconds64(c.User), SystemS: seconds64(c.System), TotalS: seconds64(c.Usage),
-			Periods: c.Periods, ThrottledPeriods: c.Throttled, ThrottledS: seconds64(c.ThrottledTime),
-		}
+	if s.CPU != nil {
+		r.CPU = cpuOf(s.CPU)
 	}
 	if m := s.Memory; m != nil {
 		r.Memory.PeakBytes, r.Memory.SwapPeakBytes = m.Peak, m.SwapPeak
@@ -32,6 +29,13 @@ func setResources(r *protocol.Record, s *cgroup.Stats) {
 		r.Pids = protocol.Pids{Peak: p.Peak, MaxHits: p.MaxEvents}
 	}
 	r.Pressure = protocol.Pressure{CPU: stall(s.CPUPressure), Memory: stall(s.MemoryPressure), IO: stall(s.IOPressure)}
+}
+
+func cpuOf(c *cgroup.CPUStat) protocol.CPU {
+	return protocol.CPU{
+		UserS: seconds64(c.User), SystemS: seconds64(c.System), TotalS: seconds64(c.Usage),
+		Periods: c.Periods, ThrottledPeriods: c.Throttled, ThrottledS: seconds64(c.ThrottledTime),
+	}
 }
 
 func memoryEvents(e *cgroup.MemoryEvents) *protocol.MemoryEvents {

@@ -64,6 +64,10 @@ type record struct {
 		Code   *int
 		Signal *string
 	}
+	Leftovers []struct {
+		Comm string
+		Argv []string
+	}
 	LeftoversTotal *int `json:"leftovers_total"`
 	Error          *string
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"strconv"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -65,11 +66,24 @@ func birthRefused(err error) bool {
 // killedAtBirth says whether the child died, or is dying, before it executed
 // anything: the kernel does that where cgroup.kill was once written to our own
 // cgroup (kill_seq). ForkExec returns success, for the pipe by which it learns
-// of a failure is closed by death as it is by execve.
+// of a failure is closed by death as it is by execve. A child that is neither
+// dying nor done with execve is looked at again: Linux 6.1 has been seen to show
+// one, and to take it for dead is to run the command twice.
 func killedAtBirth(pid int) bool {
-	const forkNoExec = 0x40 // PF_FORKNOEXEC, include/linux/sched.h; cleared before execve closes descriptors
-	return hasFlag(pid, forkNoExec)
+	const forkNoExec = 0x40 // PF_FORKNOEXEC, include/linux/sched.h
+	for deadline := time.Now().Add(birthLimit); hasFlag(pid, forkNoExec); time.Sleep(50 * time.Microsecond) {
+		if isExiting(pid) {
+			return hasFlag(pid, forkNoExec) // it may have executed meanwhile, and ended
+		}
+		if time.Now().After(deadline) {
+			return false
+		}
+	}
+	return false
 }
+
+// birthLimit bounds the wait for an execve that is under way.
+const birthLimit = 10 * time.Second
 
 // isExiting says whether a process is dying, or a zombie.
 func isExiting(pid int) bool {

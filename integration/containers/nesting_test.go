@@ -97,6 +97,8 @@ func TestNestingInDelegated(t *testing.T) {
 }
 
 // TestNestingTerm: SIGTERM to the outer one goes through all of them to the innermost job, with and without a grace period.
+// With one it goes to every process of the job, and conmon, where podman leaves it in the job's cgroup, does not live to
+// tell podman of the container's status.
 func TestNestingTerm(t *testing.T) {
 	for cause, flags := range map[string][]string{"exited": nil, "killed": {"--grace=20s"}} {
 		forEachManager(t, func(n *nest, m mode) {
@@ -105,7 +107,9 @@ func TestNestingTerm(t *testing.T) {
 			p.cmd.Process.Signal(syscall.SIGTERM)
 			r := p.wait()
 			wantGone(n.t, n.marker, true)
-			r.wantCode(9)
+			if r.code != 143 || flags == nil {
+				r.wantCode(9)
+			}
 			if !strings.Contains(r.stdout, "asked\n") {
 				n.t.Errorf("stdout %q, stderr %q", r.stdout, r.stderr)
 			}

@@ -20,9 +20,9 @@ import (
 
 const (
 	// deadline is how long a container may take.
-	deadline = 60 * time.Second
+	deadline = 90 * time.Second
 	// patience is how long the end of what was killed may take.
-	patience = 10 * time.Second
+	patience = 20 * time.Second
 )
 
 // inBed says whether the tests run where everything is promised.
@@ -64,6 +64,10 @@ type record struct {
 		Code   *int
 		Signal *string
 	}
+	Leftovers []struct {
+		Comm string
+		Argv []string
+	}
 	LeftoversTotal *int `json:"leftovers_total"`
 	Error          *string
 }
@@ -96,9 +100,18 @@ type proc struct {
 // start runs a program, which is killed at the deadline.
 func start(t *testing.T, argv ...string) *proc {
 	t.Helper()
+	return startWith(t, nil, argv...)
+}
+
+// startWith is start with a standard input, which stays the caller's; nil: /dev/null.
+func startWith(t *testing.T, stdin *os.File, argv ...string) *proc {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), deadline)
 	p := &proc{t: t, argv: argv, cancel: cancel, lines: make(chan string, 1000)}
 	p.cmd = exec.CommandContext(ctx, argv[0], argv[1:]...)
+	if stdin != nil {
+		p.cmd.Stdin = stdin
+	}
 	p.cmd.WaitDelay = patience // somebody else may hold its pipes
 	p.cmd.Stderr = &p.stderr
 	out, err := p.cmd.StdoutPipe()

@@ -34,7 +34,7 @@ func wantEnded(t *testing.T, r *record, code int) {
 		t.Errorf("record: %+v", r)
 	}
 	if r.LeftoversTotal == nil || *r.LeftoversTotal != 1 {
-		t.Errorf("record: leftovers_total of %+v, want 1", r)
+		t.Errorf("record: leftovers %q, want one", r.Leftovers)
 	}
 }
 

@@ -30,8 +30,7 @@ const (
 	keepID     = "--userns=keep-id"
 	systemd    = "--systemd=always"
 	cgroupfs   = "--cgroup-manager=cgroupfs"
-	tini       = "/usr/bin/tini-static" // for --init: podman's own, catatonit, is rarely installed
-	noPidLimit = "--pids-limit=0"       // no controllers, no limit
+	noPidLimit = "--pids-limit=0" // no controllers, no limit
 )
 
 // modes are all that podman has to do with cgroups.
@@ -39,7 +38,7 @@ var modes = []mode{
 	{name: "default", reason: readOnly},
 	{name: "unmask", flags: []string{unmask}},
 	{name: "unmask without capabilities", flags: []string{unmask, "--cap-drop=ALL"}},
-	{name: "cgroupfs, unmask", flags: []string{cgroupfs, unmask}},
+	{name: "cgroupfs, unmask", flags: []string{cgroupfs, unmask}, shared: true},
 	{name: "systemd", flags: []string{systemd}},
 	{name: "user", flags: []string{asUser, keepID}, reason: notOurs},
 	{name: "user, unmask", flags: []string{asUser, keepID, unmask}, reason: notOurs},
@@ -61,7 +60,7 @@ type style struct {
 
 var (
 	asPid1     = style{name: "PID 1", wrap: func(argv []string, _ string) []string { return argv }}
-	belowInit  = style{name: "below init", flags: []string{"--init", "--init-path=" + tini}, wrap: asPid1.wrap}
+	belowInit  = style{name: "below init", flags: []string{"--init"}, wrap: asPid1.wrap}
 	belowShell = style{name: "below a shell", wrap: func(argv []string, marker string) []string {
 		return append([]string{"sh", "-c", afterwards, marker}, argv...)
 	}}
@@ -103,13 +102,20 @@ func podman(t *testing.T, m mode, s style, marker string, argv []string, flags .
 	}
 	args = append(args, "run", "--rm", noPidLimit, "--network=none", "--volume="+supervise+":/supervise:ro")
 	args = append(append(args, options...), s.flags...)
-	const rootfs = "/bed/rootfs"
-	if _, err := os.Stat(rootfs); err == nil {
-		args = append(args, "--rootfs", rootfs)
-	} else {
-		args = append(args, "--pull=never", "tiny")
-	}
+	args = append(args, "--rootfs", findRootfs(t))
 	return append(args, s.wrap(argv, marker)...)
+}
+
+// findRootfs returns the directory that the bed has for the purpose.
+func findRootfs(t *testing.T) string {
+	t.Helper()
+	for _, dir := range []string{"/bed/rootfs", "/opt/rootfs"} {
+		if _, err := os.Stat(dir); err == nil {
+			return dir
+		}
+	}
+	t.Fatal("the bed has no root file system for containers")
+	return ""
 }
 
 // newName returns a name for a container.
@@ -118,13 +124,15 @@ func newName() string { return "supervise-" + newMarker() }
 // possible says whether a mode and a style go together: podman has no --init where it expects systemd.
 func possible(m mode, s style) bool { return m.name != "systemd" || s.name != belowInit.name }
 
-// needStyle is for what is not everywhere.
-func needStyle(t *testing.T, s style) {
+// initPath is podman's option for another init than its own, catatonit, which may not be installed.
+func initPath(t *testing.T) []string {
 	t.Helper()
-	if s.name == belowInit.name {
-		_, err := exec.LookPath(tini)
-		need(t, "tini-static", err)
+	if _, err := exec.LookPath("catatonit"); err == nil {
+		return nil
 	}
+	path, err := exec.LookPath("tini-static")
+	need(t, "catatonit or tini-static", err)
+	return []string{"--init-path=" + path}
 }
 
 // forEach runs a test in every mode and style.
@@ -136,7 +144,9 @@ func forEach(t *testing.T, modes []mode, styles []style, test func(t *testing.T,
 				continue
 			}
 			t.Run(m.name+"/"+s.name, func(t *testing.T) {
-				needStyle(t, s)
+				if s.name == belowInit.name {
+					s.flags = append(initPath(t), s.flags...)
+				}
 				wantNoSessions(t)
 				test(t, m, s)
 			})

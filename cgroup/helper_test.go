@@ -3,7 +3,6 @@ package cgroup
 import (
 	"fmt"
 	"os"
-	"os/exec"
 	"strconv"
 	"time"
 
@@ -19,7 +18,6 @@ var helpers = map[string]func(n int){
 	"clock": clock,
 	"alloc": alloc,
 	"write": write,
-	"fork":  fork,
 }
 
 // help is called by TestMain.
@@ -92,13 +90,4 @@ func write(n int) {
 	}
 	unix.Fsync(fd)
 	fmt.Println("ready")
-}
-
-// fork tries to have n children, and says nothing of it.
-func fork(n int) {
-	for range n {
-		exec.Command("/bin/sleep", "1000").Start()
-	}
-	fmt.Println("ready")
-	unix.Pause()
 }

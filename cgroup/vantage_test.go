@@ -62,7 +62,7 @@ func TestUserManager(t *testing.T) {
 	for path, want := range map[string]string{
 		"/c/user.slice/user-1.slice/user@1.service/app.slice/x.scope": "/c/user.slice/user-1.slice/user@1.service",
 		"/c/user.slice/user-1.slice/user@1.service":                   "",
-		"/c/user@x.service/a": "", "/c/a": "", "": "",
+		"/c/user@x.service/a":                                         "", "/c/a": "", "": "",
 	} {
 		if got, ok := userManager(path); got != want || ok != (want != "") {
 			t.Errorf("%s: %q, %v", path, got, ok)

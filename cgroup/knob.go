@@ -1,0 +1,163 @@
+package cgroup
+
+import (
+	"fmt"
+	"strings"
+)
+
+// A knob is a limit by its names: of a flag, and of a property of
+// systemd.resource-control(5).
+type knob struct {
+	flag    string
+	systemd string // "" if that has none
+	file    string // "" if the value says which
+	parse   func(value string) (string, error)
+}
+
+// knobs is the one table of limits. One that is written in different ways under its
+// two names has two lines.
+var knobs = []knob{
+	{"memory-max", "MemoryMax", "memory.max", bytesFrom(pageSize)},
+	{"memory-high", "MemoryHigh", "memory.high", bytesFrom(pageSize)},
+	{"memory-low", "MemoryLow", "memory.low", bytesFrom(0)},
+	{"memory-min", "MemoryMin", "memory.min", bytesFrom(0)},
+	{"swap-max", "MemorySwapMax", "memory.swap.max", bytesFrom(0)},
+	{"oom-group", "", "memory.oom.group", yesNo},
+	{"cpus", "", "cpu.max", cpus},
+	{"", "CPUQuota", "cpu.max", cpuQuota},
+	{"cpu-weight", "CPUWeight", "cpu.weight", cpuWeight},
+	{"cpuset", "AllowedCPUs", "cpuset.cpus", spans},
+	{"cpuset-mems", "AllowedMemoryNodes", "cpuset.mems", spans},
+	{"pids-max", "TasksMax", "pids.max", tasks},
+	{"io-weight", "IOWeight", "io.weight", weight},
+	{"io-max", "", "io.max", ioMax},
+	{"", "IOReadBandwidthMax", "io.max", ioKey("rbps")},
+	{"", "IOWriteBandwidthMax", "io.max", ioKey("wbps")},
+	{"", "IOReadIOPSMax", "io.max", ioKey("riops")},
+	{"", "IOWriteIOPSMax", "io.max", ioKey("wiops")},
+}
+
+// setFlag is the name of the knob for any other file.
+const setFlag = "set"
+
+// LimitNames returns the names that ParseLimit knows, as flags (without dashes) or
+// as properties of systemd.
+func LimitNames() (flags, properties []string) {
+	for _, k := range knobs {
+		if k.flag != "" {
+			flags = append(flags, k.flag)
+		}
+		if k.systemd != "" {
+			properties = append(properties, k.systemd)
+		}
+	}
+	return append(flags, setFlag), properties
+}
+
+// ParseLimit reads a limit by either of its names, "memory-max" or "MemoryMax";
+// "set" takes FILE=VALUE, for what has no name here.
+//
+// Sizes are bytes, with K, M, G or T by powers of 1024 (of 1000 for systemd's
+// IO...Max properties, as systemd has it; KiB is always 1024), or a percentage of the
+// machine's memory; "max" or "infinity" is no limit. Cpus is a number of CPUs, CPUQuota
+// a percentage of one. A device is MAJ:MIN, or the path of a block device or of a
+// file on one.
+//
+// The error is one line that says what was wanted. An io weight has no effect where
+// the kernel has no cost model set up (io.cost.qos), which it does not tell.
+func ParseLimit(name, value string) (Limits, error) {
+	if name == setFlag {
+		return parseSet(value)
+	}
+	for _, k := range knobs {
+		if name != k.flag && name != k.systemd || name == "" {
+			continue
+		}
+		one := Limit{Name: "--" + name + " " + value, File: k.file}
+		if name == k.systemd {
+			one.Name = name + "=" + value
+		}
+		return k.limits(one, value)
+	}
+	return nil, unknownName(name)
+}
+
+func unknownName(name string) error {
+	flags, properties := LimitNames()
+	if near := nearest(name, append(flags, properties...)); near != "" {
+		return fmt.Errorf("there is no limit %q; did you mean %s?", name, near)
+	}
+	return fmt.Errorf("there is no limit %q", name)
+}
+
+// limits fills in the value and who takes it.
+func (k knob) limits(one Limit, value string) (Limits, error) {
+	v, err := k.parse(value)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", one.Name, err)
+	}
+	one.Value = v
+	if one.File == "cpu.weight" && v == idle {
+		one.File, one.Value = "cpu.idle", "1"
+	}
+	one.Controller = controllerOf(one.File)
+	return Limits{one}, nil
+}
+
+// controllerOf is what stands before the first dot, but for the files of cgroups
+// themselves.
+func controllerOf(file string) string {
+	c, _, _ := strings.Cut(file, ".")
+	if c == "cgroup" {
+		return ""
+	}
+	return c
+}
+
+// parseSet reads FILE=VALUE. The files by which we hold a job are ours.
+func parseSet(v string) (Limits, error) {
+	name := "--" + setFlag + " " + v
+	file, value, ok := strings.Cut(v, "=")
+	controller, rest, dotted := strings.Cut(file, ".")
+	switch {
+	case !ok || !dotted || controller == "" || rest == "" || strings.ContainsAny(file, "/\n\x00 "):
+		return nil, fmt.Errorf("%s: want FILE=VALUE, such as memory.zswap.max=0", name)
+	case controller == "cgroup" && !strings.HasPrefix(rest, "max.") && rest != "pressure":
+		return nil, fmt.Errorf("%s: want the file of a controller, cgroup.max.* or cgroup.pressure", name)
+	case value == "" || strings.ContainsRune(value, 0):
+		return nil, fmt.Errorf("%s: want a value", name)
+	}
+	return Limits{{Name: name, Controller: controllerOf(file), File: file, Value: value}}, nil
+}
+
+// nearest returns the known word that is the fewest letters away, "" if none is near.
+func nearest(word string, known []string) string {
+	best, least := "", len(word)/2+1
+	for _, k := range known {
+		if d := distance(strings.ToLower(word), strings.ToLower(k)); d < least {
+			best, least = k, d
+		}
+	}
+	return best
+}
+
+// distance is Levenshtein's: how many letters to insert, delete or replace.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		diagonal := row[0]
+		row[0] = i
+		for j := 1; j <= len(b); j++ {
+			replace := diagonal
+			if a[i-1] != b[j-1] {
+				replace++
+			}
+			diagonal = row[j]
+			row[j] = min(replace, row[j]+1, row[j-1]+1)
+		}
+	}
+	return row[len(b)]
+}

@@ -1,0 +1,141 @@
+package cgroup
+
+import (
+	"errors"
+	"slices"
+)
+
+// A Limit is one value for one interface file of a job node (cgroup-v2.rst,
+// "Controllers").
+type Limit struct {
+	Name       string // as the user wrote it: "--memory-max 1G" or "MemoryMax=1G"
+	Controller string // that has the file: "memory"; "" for a file that every cgroup has
+	File       string // "memory.max"
+	Value      string // as the kernel takes it: "1073741824"
+	Implied    bool   // by another limit: it is no error if the kernel lacks the file
+}
+
+// Limits are written in an order of their own; of two values for one file the
+// latter counts.
+type Limits []Limit
+
+// Complete adds what is implied. Where memory is limited and no limit of swap was
+// given, memory.swap.max is 0: otherwise a job would swap instead of meeting its
+// limit. Where memory.max is limited, memory.oom.group is 1 unless given: half a job
+// that was OOM-killed is of no use.
+func (l Limits) Complete() Limits {
+	name, hard := l.limits("memory.max")
+	cause := name
+	if !hard {
+		cause, _ = l.limits("memory.high")
+	}
+	all := slices.Clone(l)
+	if cause != "" && !l.has("memory.swap.max") {
+		all = append(all, Limit{cause, "memory", "memory.swap.max", "0", true})
+	}
+	if hard && !l.has("memory.oom.group") {
+		all = append(all, Limit{name, "memory", "memory.oom.group", "1", true})
+	}
+	return all
+}
+
+// limits says whether the value that counts for a file is a limit, and whose name
+// it carries.
+func (l Limits) limits(file string) (name string, ok bool) {
+	for _, one := range slices.Backward(l) {
+		if one.File == file {
+			if one.Value == noLimit {
+				return "", false
+			}
+			return one.Name, true
+		}
+	}
+	return "", false
+}
+
+func (l Limits) has(file string) bool {
+	return slices.ContainsFunc(l, func(one Limit) bool { return one.File == file })
+}
+
+// lateFiles are written last, in this order, so that a running job whose memory is
+// being limited is throttled and reclaimed from (high) before it can be OOM-killed
+// (max), does not escape into swap, and is killed as a whole.
+var lateFiles = []string{"memory.oom.group", "memory.swap.max", "memory.min", "memory.low", "memory.high", "memory.max"}
+
+// ordered returns the order of writing.
+func (l Limits) ordered() Limits {
+	all := slices.Clone(l)
+	slices.SortStableFunc(all, func(a, b Limit) int {
+		return slices.Index(lateFiles, a.File) - slices.Index(lateFiles, b.File)
+	})
+	return all
+}
+
+// Limit writes limits to the job node; the session must have claimed its root (see
+// [Session.Claim]). It can also change those of a running job: to lower memory.max
+// below what is used reclaims, and if that does not suffice OOM-kills, before
+// it returns.
+//
+// The error is a [LimitErrors], of all that could not be set; the others are set.
+// A caller for whom that is not good enough closes the job.
+func (j *Job) Limit(l Limits) error {
+	var failed LimitErrors
+	for _, one := range l.ordered() {
+		if err := j.limit(one); err != nil {
+			failed = append(failed, LimitError{one, err})
+		}
+	}
+	if failed == nil {
+		return nil
+	}
+	return failed
+}
+
+func (j *Job) limit(one Limit) error {
+	err := j.node.write(one.File, one.Value)
+	if err == nil {
+		return j.holds(one)
+	}
+	if !errors.Is(err, errNoFile) {
+		return &ValueError{one, j.node.join(one.File), err}
+	}
+	if one.Implied && !(one.File == "memory.swap.max" && hasSwap()) {
+		return nil
+	}
+	return j.lacks(one)
+}
+
+// holds looks whether a list of CPUs or memory nodes confines: where the cgroup
+// above has none of the list, the kernel takes the value and lets the job use all
+// that there are (cgroup-v2.rst, "cpuset.cpus.effective").
+func (j *Job) holds(one Limit) error {
+	if one.File != "cpuset.cpus" && one.File != "cpuset.mems" {
+		return nil
+	}
+	b, err := j.node.read(one.File + ".effective")
+	if err != nil {
+		return &ValueError{one, j.node.join(one.File), err}
+	}
+	wanted, err1 := parseSpans(one.Value)
+	effective, err2 := parseSpans(string(b))
+	if err1 != nil || err2 != nil || covers(wanted, effective) {
+		return nil
+	}
+	return &ValueError{one, j.node.join(one.File), errors.New("the cgroup above has none of these, only " + formatSpans(effective))}
+}
+
+// hasSwap says whether the machine can swap at all: /proc/swaps has a line below its
+// heading.
+func hasSwap() bool {
+	b, err := readFile("/proc/swaps")
+	return err == nil && countLines(b) > 1
+}
+
+func countLines(b []byte) (n int) {
+	for _, c := range b {
+		if c == '\n' {
+			n++
+		}
+	}
+	return n
+}

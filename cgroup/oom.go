@@ -1,0 +1,168 @@
+package cgroup
+
+import (
+	"errors"
+	"io/fs"
+	"path"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+)
+
+// An OOMCause says whose want of memory it was that processes of a job were
+// killed for.
+type OOMCause string
+
+const (
+	OOMNone     OOMCause = ""             // none was killed, or the job has no memory controller, so that nobody knows
+	OOMOwnLimit OOMCause = "own limit"    // the job's, or one that the job set below itself
+	OOMAncestor OOMCause = "ancestor"     // that of a cgroup above
+	OOMMachine  OOMCause = "machine"      // the machine's
+	OOMOutside  OOMCause = "outside"      // of a cgroup above those that we see, or the machine's
+	OOMDaemon   OOMCause = "systemd-oomd" // that daemon's judgement, by memory pressure or lack of swap
+)
+
+// OOM is why processes of a job were OOM-killed.
+type OOM struct {
+	Cause OOMCause
+	Path  string // the cgroup whose limit it was, or which the daemon killed; "" if that is not one, or not known
+	Kills uint64 // processes of the job that the kernel killed (memory.events, oom_kill)
+}
+
+// String is the cause in words: "own limit", "ancestor /sys/fs/cgroup/user.slice".
+func (o OOM) String() string {
+	if o.Path != "" && o.Cause != OOMOwnLimit {
+		return string(o.Cause) + " " + o.Path
+	}
+	return string(o.Cause)
+}
+
+// An OOMWatch remembers what had happened, in the job and in the cgroups above it,
+// before the processes whose end is to be explained.
+type OOMWatch struct {
+	job   *Job
+	own   oomCounts
+	above []oomCounts // from the session up to the top of the mount
+	top   bool        // the last of which is the root of the whole hierarchy
+}
+
+// oomCounts are counters of one cgroup.
+type oomCounts struct {
+	path  string
+	kills uint64 // memory.events, oom_kill
+	tree  uint64 // memory.events, oom
+	local uint64 // memory.events.local, oom: the limit that was hit is this cgroup's
+	oomd  uint64 // by the daemon: how often
+}
+
+// WatchOOM looks at the counters, before the job's start. Without the memory
+// controller there is little to read, and no cause but systemd-oomd will be found.
+func (j *Job) WatchOOM() (*OOMWatch, error) {
+	w := &OOMWatch{job: j}
+	var err error
+	if w.own, err = j.oomCounts(); err != nil {
+		return nil, err
+	}
+	w.above, w.top, err = j.lookAbove()
+	return w, err
+}
+
+// Cause compares the counters with what they are now, while the job's directory
+// still exists. Of several causes it returns the nearest.
+func (w *OOMWatch) Cause() (OOM, error) {
+	own, err := w.job.oomCounts()
+	kills := own.kills - w.own.kills
+	switch {
+	case err != nil:
+		return OOM{}, err
+	case own.oomd > w.own.oomd:
+		return OOM{OOMDaemon, own.path, kills}, nil
+	case kills > 0 && own.local > w.own.local:
+		return OOM{OOMOwnLimit, own.path, kills}, nil
+	case kills > 0 && own.tree > w.own.tree:
+		return OOM{OOMOwnLimit, "", kills}, nil
+	}
+	above, _, err := w.job.lookAbove()
+	for i := range min(len(above), len(w.above)) {
+		now, before := above[i], w.above[i]
+		switch {
+		case now.oomd > before.oomd:
+			return OOM{OOMDaemon, now.path, kills}, err
+		case kills > 0 && now.local > before.local:
+			return OOM{OOMAncestor, now.path, kills}, err
+		}
+	}
+	return OOM{w.unseen(kills), "", kills}, err
+}
+
+// unseen is the cause when no cgroup's limit was hit.
+func (w *OOMWatch) unseen(kills uint64) OOMCause {
+	switch {
+	case kills == 0:
+		return OOMNone
+	case w.top:
+		return OOMMachine
+	}
+	return OOMOutside
+}
+
+// oomCounts reads the counters of the job node; the daemon may have chosen the leaf.
+func (j *Job) oomCounts() (oomCounts, error) {
+	r := reader{d: j.node, buf: make([]byte, 512)}
+	c := r.oomCounts()
+	c.oomd += j.main.oomdKills()
+	return c, r.err
+}
+
+func (r *reader) oomCounts() oomCounts {
+	c := oomCounts{path: r.d.path, oomd: r.d.oomdKills()}
+	b := r.read("memory.events")
+	if b == nil {
+		return c
+	}
+	c.kills, _ = lookup(b, "oom_kill")
+	c.tree, _ = lookup(b, "oom")
+	c.local, _ = lookup(r.read("memory.events.local"), "oom")
+	return c
+}
+
+// lookAbove reads the counters of the cgroups above the job. What we may not read
+// counts as nothing.
+func (j *Job) lookAbove() (list []oomCounts, top bool, err error) {
+	hasMemory := j.node.has("memory.events")
+	buf := make([]byte, 512)
+	for p := path.Dir(j.node.path); ; p = path.Dir(p) {
+		d, err := openDir(p)
+		if err != nil || p == "/" {
+			return list, top, nil // above the mount
+		}
+		r := reader{d: d, buf: buf}
+		if hasMemory {
+			list = append(list, r.oomCounts())
+			top = !d.has("cgroup.events") // which the root of the hierarchy alone does not have
+		} else {
+			list = append(list, oomCounts{path: p, oomd: d.oomdKills()})
+		}
+		d.close()
+		if r.err != nil && !errors.Is(r.err, fs.ErrPermission) {
+			return list, false, r.err
+		}
+	}
+}
+
+// oomdAttrs are the attributes in which systemd-oomd counts its kills of a cgroup,
+// before (ooms) and after (kill, by processes) the deed (oomd_cgroup_kill in
+// src/oom/oomd-util.c, systemd 247); so does Facebook's oomd.
+var oomdAttrs = []string{"user.oomd_ooms", "user.oomd_kill"}
+
+func (d *dir) oomdKills() uint64 {
+	var buf [24]byte
+	var sum uint64
+	for _, attr := range oomdAttrs {
+		if n, err := unix.Fgetxattr(d.fd, attr, buf[:]); err == nil {
+			v, _ := strconv.ParseUint(string(buf[:n]), 10, 64)
+			sum += v
+		}
+	}
+	return sum
+}

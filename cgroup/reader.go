@@ -1,0 +1,55 @@
+package cgroup
+
+import (
+	"errors"
+
+	"golang.org/x/sys/unix"
+)
+
+// A reader reads files of a cgroup one after the other through one buffer. What it
+// returns holds until the next.
+type reader struct {
+	d   *dir
+	buf []byte
+	err error // of all that went wrong
+}
+
+// read returns the text of a file; nil if the kernel does not have it, or has it
+// switched off (pressure with psi=0 is EOPNOTSUPP).
+func (r *reader) read(name string) []byte {
+	fd, err := r.d.open(name, unix.O_RDONLY)
+	if err != nil {
+		r.fail(err)
+		return nil
+	}
+	b, err := readInto(fd, &r.buf)
+	unix.Close(fd)
+	if err != nil {
+		r.fail(r.d.fail("read", name, err))
+		return nil
+	}
+	return b
+}
+
+func (r *reader) fail(err error) {
+	if err != nil && !errors.Is(err, unix.ENOENT) && !errors.Is(err, unix.EOPNOTSUPP) {
+		r.err = errors.Join(r.err, err)
+	}
+}
+
+// readInto reads a file that the kernel writes as a whole (seq_file with a single
+// record), so that less than asked for is the end. The buffer grows if need be.
+func readInto(fd int, buf *[]byte) ([]byte, error) {
+	for {
+		n, err := unix.Pread(fd, *buf, 0)
+		switch {
+		case err == unix.EINTR:
+		case err != nil:
+			return nil, err
+		case n < len(*buf):
+			return (*buf)[:n:n], nil
+		default:
+			*buf = make([]byte, 2*len(*buf))
+		}
+	}
+}

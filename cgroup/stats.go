@@ -1,0 +1,153 @@
+package cgroup
+
+// Stats is what a job has used and met. Nil, of a structure or of a field, is that
+// the kernel does not have the file or the key, or that the job was not given the
+// controller; it is never a zero that nobody measured. All are of the whole tree
+// below the job node, sub-cgroups included, and are gone with the directory.
+//
+// Sources: cgroup-v2.rst, section "Controllers"; psi.rst. Kernel versions are those
+// that brought a field; what counts is whether it is there.
+type Stats struct {
+	CPU    *CPUStat
+	Memory *MemoryUsage
+	IO     *IOStat
+	Pids   *PidsUsage
+
+	CPUPressure    *Pressure // cpu.pressure
+	MemoryPressure *Pressure // memory.pressure
+	IOPressure     *Pressure // io.pressure
+}
+
+// CPUStat is cpu.stat. Times are in microseconds. The first three are there without
+// the cpu controller.
+type CPUStat struct {
+	Usage  *uint64 // usage_usec
+	User   *uint64 // user_usec
+	System *uint64 // system_usec
+
+	Periods       *uint64 // nr_periods: of the job's own quota (cpu.max)
+	Throttled     *uint64 // nr_throttled: of these, how many used it up
+	ThrottledTime *uint64 // throttled_usec: summed over CPUs
+}
+
+// MemoryUsage is what the single-value files of the memory controller have, in bytes.
+type MemoryUsage struct {
+	Current  *uint64 // memory.current: page cache included, hence not 0 at a job's end
+	Peak     *uint64 // memory.peak (Linux 5.19): page cache included
+	Swap     *uint64 // memory.swap.current
+	SwapPeak *uint64 // memory.swap.peak (Linux 6.12 has it, 6.1 does not)
+
+	Stat        *MemoryStat
+	Events      *MemoryEvents // memory.events: of the tree (with the mount option memory_localevents: of the node)
+	EventsLocal *MemoryEvents // memory.events.local (Linux 5.2): of the job node's own limits
+}
+
+// MemoryStat is the part of memory.stat that adds up to nearly all of
+// memory.current: bytes, at the moment of reading.
+type MemoryStat struct {
+	Anon   *uint64 // anon: what processes have allocated
+	File   *uint64 // file: page cache and tmpfs
+	Kernel *uint64 // kernel (Linux 5.18): slab, page tables, stacks, sockets not
+}
+
+// MemoryEvents is memory.events, or memory.events.local: counts.
+type MemoryEvents struct {
+	Low          *uint64 // low: reclaimed from below memory.low
+	High         *uint64 // high: throttled at memory.high
+	Max          *uint64 // max: about to go over memory.max
+	OOM          *uint64 // oom: at the limit with nothing to reclaim, and an allocation about to fail
+	OOMKill      *uint64 // oom_kill: processes killed by any OOM killer
+	OOMGroupKill *uint64 // oom_group_kill (Linux 5.17): a whole cgroup killed
+}
+
+// IOStat is io.stat.
+type IOStat struct {
+	Devices []DeviceIO // in the kernel's order; those that the job did not use are not there
+	Total   IOCounters // of the devices that are not Stacked
+}
+
+// DeviceIO is a line of io.stat.
+type DeviceIO struct {
+	Major, Minor uint32
+	Stacked      bool // it keeps its blocks on other devices (dm, md, loop), which count them too
+	IOCounters
+}
+
+// IOCounters are bytes and operations, as they were sent to the device: what is
+// in the page cache was not read or not yet written.
+type IOCounters struct {
+	ReadBytes    uint64 // rbytes
+	WriteBytes   uint64 // wbytes
+	ReadOps      uint64 // rios
+	WriteOps     uint64 // wios
+	DiscardBytes uint64 // dbytes
+	DiscardOps   uint64 // dios
+}
+
+// PidsUsage is what the pids controller has: counts of tasks, threads included.
+type PidsUsage struct {
+	Current   *uint64 // pids.current
+	Peak      *uint64 // pids.peak (Linux 6.1)
+	MaxEvents *uint64 // pids.events, "max": forks that failed at a limit, the job's or one above
+}
+
+// Pressure is cpu.pressure, memory.pressure or io.pressure: microseconds since the
+// job's start in which some tasks, or all that were not idle, were waiting
+// for the resource.
+type Pressure struct {
+	Some *uint64
+	Full *uint64 // of the CPU since Linux 5.13
+}
+
+// Stats reads everything, as long as the directory exists: before Close. On an error
+// it returns what could be read.
+func (j *Job) Stats() (*Stats, error) {
+	r := reader{d: j.node, buf: make([]byte, 4096)}
+	s := &Stats{
+		CPU:            parseCPUStat(r.read("cpu.stat")),
+		Memory:         r.memory(),
+		IO:             parseIOStat(r.read("io.stat"), isStacked),
+		Pids:           r.pids(j.main),
+		CPUPressure:    parsePressure(r.read("cpu.pressure")),
+		MemoryPressure: parsePressure(r.read("memory.pressure")),
+		IOPressure:     parsePressure(r.read("io.pressure")),
+	}
+	return s, r.err
+}
+
+// memory reads the files of the memory controller, if there is one.
+func (r *reader) memory() *MemoryUsage {
+	current := parseNumber(r.read("memory.current"))
+	if current == nil {
+		return nil
+	}
+	return &MemoryUsage{
+		Current:     current,
+		Peak:        parseNumber(r.read("memory.peak")),
+		Swap:        parseNumber(r.read("memory.swap.current")),
+		SwapPeak:    parseNumber(r.read("memory.swap.peak")),
+		Stat:        parseMemoryStat(r.read("memory.stat")),
+		Events:      parseMemoryEvents(r.read("memory.events")),
+		EventsLocal: parseMemoryEvents(r.read("memory.events.local")),
+	}
+}
+
+// pids reads the files of the pids controller, if there is one. Linux 6.12 counts at
+// the limit and upwards; before (there is no pids.events.local) a failed fork counts
+// in the cgroup that it is in alone, which is nearly always the main leaf.
+func (r *reader) pids(main *dir) *PidsUsage {
+	current := parseNumber(r.read("pids.current"))
+	if current == nil {
+		return nil
+	}
+	u := &PidsUsage{Current: current, Peak: parseNumber(r.read("pids.peak"))}
+	u.MaxEvents = number(r.read("pids.events"), "max")
+	if u.MaxEvents != nil && !r.d.has("pids.events.local") {
+		leaf := reader{d: main, buf: r.buf}
+		if n := number(leaf.read("pids.events"), "max"); n != nil {
+			*u.MaxEvents += *n
+		}
+		r.fail(leaf.err)
+	}
+	return u
+}

@@ -1,6 +1,6 @@
 // Package cgroup holds jobs in a delegated cgroup v2 subtree: it finds a cgroup
-// in which we may create children, starts processes inside, tells when they are
-// gone, kills them, reads what they used and removes the directories.
+// in which we may create children, limits them, starts processes inside, tells when
+// they are gone, kills them, reads what they used and removes the directories.
 //
 // The layout (names of ours in angle brackets):
 //

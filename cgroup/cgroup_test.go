@@ -21,6 +21,7 @@ import (
 
 func TestMain(m *testing.M) {
 	Init()
+	help()
 	unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) // for the children of what we kill
 	os.Exit(m.Run())
 }

@@ -133,6 +133,9 @@ func parseSet(v string) (Limits, error) {
 // nearest returns the known word that is the fewest letters away, "" if none is near.
 func nearest(word string, known []string) string {
 	best, least := "", len(word)/2+1
+	if len(word) > 50 {
+		return "" // no misspelling, and the time grows with its length
+	}
 	for _, k := range known {
 		if d := distance(strings.ToLower(word), strings.ToLower(k)); d < least {
 			best, least = k, d

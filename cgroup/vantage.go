@@ -41,7 +41,7 @@ func (j *Job) where() vantage {
 		l := level{path: p}
 		l.controllers, _ = d.list("cgroup.controllers")
 		pids, _ := d.ownProcs()
-		l.busy = len(pids) > 0
+		l.busy = len(pids) > 0 && d.has("cgroup.events") // the root of the hierarchy, which has none, may hold both
 		d.close()
 		v.levels = append(v.levels, l)
 		if p == "/" {

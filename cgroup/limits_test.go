@@ -1,0 +1,421 @@
+package cgroup
+
+import (
+	"bufio"
+	"errors"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// The tests in this file need controllers: a delegated cgroup with nobody in it but
+// the test, as in integration/vm.
+
+// limitedJob makes a job below a root of our own that hands controllers down.
+func limitedJob(t *testing.T, controllers ...string) *Job {
+	t.Helper()
+	s, err := Open(Search{Exclusive: true})
+	needBed(t, "a delegated cgroup", err)
+	j, err := s.NewJob("test")
+	if err != nil {
+		s.Close()
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := errors.Join(j.node.killAndWait(), j.Close(), s.Close()); err != nil {
+			t.Error(err)
+		}
+	})
+	if err := s.Claim(j); err != nil {
+		t.Fatal(err)
+	}
+	has, err := j.node.list("cgroup.controllers")
+	for _, c := range controllers {
+		if err == nil && !slices.Contains(has, c) {
+			err = errors.New("the job was given " + strings.Join(has, " "))
+		}
+		needBed(t, "the controller "+c, err)
+	}
+	return j
+}
+
+// needBed skips, or fails in the bed that promises controllers.
+func needBed(t *testing.T, what string, err error) {
+	t.Helper()
+	if err != nil && os.Getenv("SUPERVISE_BED") == "vm" {
+		t.Fatalf("%s: %v", what, err)
+	}
+	if err != nil {
+		t.Skipf("%s: %v", what, err)
+	}
+}
+
+func limit(t *testing.T, j *Job, words ...string) {
+	t.Helper()
+	var l Limits
+	for _, w := range words {
+		name, value, _ := strings.Cut(w, " ")
+		one, err := ParseLimit(name, value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l = append(l, one...)
+	}
+	if err := j.Limit(l.Complete()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// work starts a helper in the job and waits until it is ready, or gone.
+func work(t *testing.T, j *Job, helper string, n int) (pid int, ready bool) {
+	t.Helper()
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	a := attr()
+	a.Env = append(a.Env, helperEnv+"="+helper, "GOMAXPROCS=1")
+	a.Files[1] = w.Fd()
+	pid, err = j.Start("/proc/self/exe", []string{"helper", strconv.Itoa(n)}, a)
+	w.Close()
+	if err != nil {
+		t.Fatal(err)
+	}
+	line, _ := bufio.NewReader(r).ReadString('\n')
+	return pid, line == "ready\n"
+}
+
+// stats reads them, all of it without an error.
+func stats(t *testing.T, j *Job) *Stats {
+	t.Helper()
+	s, err := j.Stats()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// near fails if got is not within 3% of want.
+func near(t *testing.T, what string, got *uint64, want uint64) {
+	t.Helper()
+	if got == nil {
+		t.Errorf("%s is not known", what)
+	} else if d := float64(*got) - float64(want); d > 0.03*float64(want) || d < -0.03*float64(want) {
+		t.Errorf("%s is %d, want %d", what, *got, want)
+	}
+}
+
+func exactly(t *testing.T, what string, got *uint64, want uint64) {
+	t.Helper()
+	if got == nil {
+		t.Errorf("%s is not known", what)
+	} else if *got != want {
+		t.Errorf("%s is %d, want %d", what, *got, want)
+	}
+}
+
+func TestOwnOOM(t *testing.T) {
+	j := limitedJob(t, "memory")
+	limit(t, j, "MemoryMax 64M")
+	w, err := j.WatchOOM()
+	if err != nil {
+		t.Fatal(err)
+	}
+	pid, ready := work(t, j, "alloc", 256)
+	if ws := wait(t, pid); ready || ws.Signal() != unix.SIGKILL {
+		t.Fatalf("ready %v, %v", ready, ws)
+	}
+	o, err := w.Cause()
+	if want := (OOM{OOMOwnLimit, j.Path(), 1}); err != nil || o != want || o.String() != "own limit" {
+		t.Errorf("%+v, %v, want %+v", o, err, want)
+	}
+	m := stats(t, j).Memory
+	exactly(t, "oom_kill", m.Events.OOMKill, 1)
+	exactly(t, "oom_group_kill", m.EventsLocal.OOMGroupKill, 1)
+	near(t, "the peak", m.Peak, 64<<20)
+	exactly(t, "swap", m.Swap, 0)
+}
+
+// TestInnerOOM: the limit is one that the job set below its node.
+func TestInnerOOM(t *testing.T) {
+	j := limitedJob(t, "memory")
+	w, err := j.WatchOOM()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for file, value := range map[string]string{"memory.max": "64M", "memory.swap.max": "0"} {
+		if err := j.main.write(file, value); err != nil {
+			t.Fatal(err)
+		}
+	}
+	pid, _ := work(t, j, "alloc", 256)
+	wait(t, pid)
+	if o, err := w.Cause(); err != nil || o.Cause != OOMOwnLimit || o.Path != "" || o.Kills == 0 {
+		t.Errorf("%+v, %v", o, err)
+	}
+}
+
+// TestAncestorOOM: the session is limited, the job is not.
+func TestAncestorOOM(t *testing.T) {
+	j := limitedJob(t, "memory")
+	if err := j.s.write("memory.max", "64M"); err != nil {
+		t.Fatal(err)
+	}
+	if err := j.s.write("memory.swap.max", "0"); err != nil {
+		t.Fatal(err)
+	}
+	w, err := j.WatchOOM()
+	if err != nil {
+		t.Fatal(err)
+	}
+	pid, _ := work(t, j, "alloc", 256)
+	wait(t, pid)
+	o, err := w.Cause()
+	if want := (OOM{OOMAncestor, j.s.path, 1}); err != nil || o != want {
+		t.Errorf("%+v, %v, want %+v", o, err, want)
+	}
+}
+
+func TestPidsMax(t *testing.T) {
+	j := limitedJob(t, "pids")
+	limit(t, j, "TasksMax 20")
+	// dash ends at the first fork that fails; what it has started stays.
+	pid := start(t, j, "echo ready; for i in $(seq 50); do sleep 1000 & done 2>/dev/null")
+	if ws := wait(t, pid); ws.ExitStatus() == 0 {
+		t.Error("it could start them all")
+	}
+	p := stats(t, j).Pids
+	exactly(t, "forks that failed", p.MaxEvents, 1)
+	exactly(t, "the peak", p.Peak, 20)
+	exactly(t, "what is left", p.Current, 19)
+	kill(t, j)
+}
+
+func TestCPUs(t *testing.T) {
+	j := limitedJob(t, "cpu")
+	limit(t, j, "cpus 0.5", "cpu-weight 50")
+	const wall = 3000
+	start := time.Now()
+	pid, _ := work(t, j, "clock", wall)
+	wait(t, pid)
+	c := stats(t, j).CPU
+	used := float64(*c.Usage) / float64(time.Since(start).Microseconds())
+	if used > 0.525 || used < 0.4 {
+		t.Errorf("used %.3f CPUs", used)
+	}
+	if c.Throttled == nil || *c.Throttled < wall/100/2 || *c.ThrottledTime == 0 || *c.Periods < *c.Throttled {
+		t.Errorf("throttled: %+v", c)
+	}
+}
+
+func TestCPUTime(t *testing.T) {
+	j := newJob(t)
+	pid, _ := work(t, j, "burn", 1500)
+	wait(t, pid)
+	c := stats(t, j).CPU
+	near(t, "the CPU time", c.Usage, 1_500_000)
+	if sum := *c.User + *c.System; sum > *c.Usage+1 || sum+1 < *c.Usage {
+		t.Errorf("user %d + system %d is not %d", *c.User, *c.System, *c.Usage)
+	}
+}
+
+func TestMemoryUse(t *testing.T) {
+	j := limitedJob(t, "memory")
+	pid, ready := work(t, j, "alloc", 300)
+	if !ready {
+		t.Fatal(wait(t, pid))
+	}
+	m := stats(t, j).Memory
+	near(t, "anon", m.Stat.Anon, 300<<20)
+	s, err := j.Sampler()
+	if err != nil {
+		t.Fatal(err)
+	}
+	sample, err := s.Sample()
+	if err != nil {
+		t.Error(err)
+	}
+	near(t, "anon of a sample", sample.Stat.Anon, 300<<20)
+	s.Close()
+	limit(t, j, "memory-high 1G", "memory-max 2G") // of a running job
+	if err := j.node.killAndWait(); err != nil {
+		t.Error(err)
+	}
+	wait(t, pid)
+	m = stats(t, j).Memory
+	near(t, "the peak", m.Peak, 300<<20)
+	exactly(t, "oom_kill", m.Events.OOMKill, 0)
+}
+
+// TestWrites: bytes to a block device, and a limit of them.
+func TestWrites(t *testing.T) {
+	j := limitedJob(t, "io")
+	limit(t, j, "io-max /var/tmp,wbps=8M")
+	start := time.Now()
+	pid, ready := work(t, j, "write", 16)
+	if ws := wait(t, pid); !ready {
+		t.Fatal(ws)
+	}
+	if took := time.Since(start); took < 1500*time.Millisecond {
+		t.Errorf("16 MiB at 8 MiB/s took %v", took)
+	}
+	io := stats(t, j).IO
+	near(t, "bytes written", &io.Total.WriteBytes, 16<<20)
+	if len(io.Devices) != 1 || io.Devices[0].Stacked || io.Total.WriteOps < 16 {
+		t.Errorf("%+v", io)
+	}
+}
+
+func TestCPUSet(t *testing.T) {
+	j := limitedJob(t, "cpuset")
+	limit(t, j, "AllowedCPUs 0", "cpuset-mems 0")
+	pid := start(t, j, "grep Cpus_allowed_list /proc/self/status >/dev/null && echo ready; exec sleep 1000")
+	var set unix.CPUSet
+	if err := unix.SchedGetaffinity(pid, &set); err != nil || set.Count() != 1 || !set.IsSet(0) {
+		t.Errorf("%v, %v", set, err)
+	}
+	kill(t, j)
+	var bad *ValueError
+	absent := Limits{{Name: "absent", Controller: "cpuset", File: "cpuset.cpus", Value: "60000"}}
+	if err := j.Limit(absent); !errors.As(err, &bad) {
+		t.Errorf("a CPU that is not there: %v", err)
+	}
+	if err := j.s.write("cpuset.cpus", "1"); err != nil {
+		t.Fatal(err)
+	}
+	unheeded := Limits{{Name: "unheeded", Controller: "cpuset", File: "cpuset.cpus", Value: "0"}}
+	if err := j.Limit(unheeded); err == nil || !strings.Contains(err.Error(), "only 1") {
+		t.Errorf("a CPU that the cgroup above does not have: %v", err)
+	}
+}
+
+// TestRefused: each that the kernel refuses is named, and the rest is set.
+func TestRefused(t *testing.T) {
+	j := limitedJob(t, "memory", "pids", "io")
+	l := Limits{
+		{Name: "--set memory.max=x", Controller: "memory", File: "memory.max", Value: "x"},
+		{Name: "--set memory.nosuch=1", Controller: "memory", File: "memory.nosuch", Value: "1"},
+		{Name: "--io-max 4095:1,rbps=1", Controller: "io", File: "io.max", Value: "4095:1 rbps=1"},
+		{Name: "--pids-max 7", Controller: "pids", File: "pids.max", Value: "7"},
+		{Name: "--set nosuch.max=1", Controller: "nosuch", File: "nosuch.max", Value: "1"},
+	}
+	err := j.Limit(l)
+	var failed LimitErrors
+	if !errors.As(err, &failed) || len(failed) != 4 {
+		t.Fatalf("%v", err)
+	}
+	t.Log(err)
+	if !errors.Is(err, errors.ErrUnsupported) || !errors.Is(err, unix.EINVAL) || !errors.Is(err, unix.ENODEV) {
+		t.Error("an error is missing")
+	}
+	var c *ControllerError
+	if !errors.As(err, &c) || c.Controller != "nosuch" {
+		t.Errorf("%+v", c)
+	}
+	if b, _ := j.node.read("pids.max"); string(b) != "7\n" {
+		t.Errorf("pids.max is %q", b)
+	}
+}
+
+// TestControllerMissing: a job in a cgroup that was handed nothing. Here, below the
+// test's own cgroup, which holds a process.
+func TestControllerMissing(t *testing.T) {
+	j := newJob(t)
+	for _, controller := range Inspect().Ancestors[0].Controllers {
+		one := Limit{Name: "--set " + controller + ".x=1", Controller: controller, File: controller + ".x", Value: "1"}
+		err := j.Limit(Limits{one})
+		var c *ControllerError
+		if !errors.As(err, &c) || c.Ancestor == "" || !strings.HasPrefix(j.Path(), c.Ancestor) {
+			t.Errorf("%s: %v", controller, err)
+			continue
+		}
+		if d, err := openDir(c.Ancestor); err != nil {
+			t.Error(err)
+		} else {
+			has, _ := d.list("cgroup.controllers")
+			hands, _ := d.list("cgroup.subtree_control")
+			d.close()
+			if !slices.Contains(has, controller) || slices.Contains(hands, controller) {
+				t.Errorf("%s does not stop at %s", controller, c.Ancestor)
+			}
+		}
+		t.Log(err)
+	}
+	if err := j.Limit(Limits{{Name: "implied", Controller: "memory", File: "memory.oom.group", Value: "1", Implied: true}}); err != nil {
+		t.Errorf("an implied limit: %v", err)
+	}
+	if v1 := Inspect().V1; slices.Contains(v1, "memory") {
+		err := j.Limit(Limits{{Name: "--memory-max 1G", Controller: "memory", File: "memory.max", Value: "1G"}})
+		if err == nil || !strings.Contains(err.Error(), "cgroup v1 holds it") {
+			t.Error(err)
+		}
+		t.Log(err)
+	}
+}
+
+// TestStatsWithoutControllers: what every cgroup has is there, the rest is nil.
+func TestStatsWithoutControllers(t *testing.T) {
+	j := newJob(t)
+	if has, err := j.node.list("cgroup.controllers"); err != nil || len(has) > 0 {
+		t.Skipf("controllers: %v, %v", has, err)
+	}
+	s := stats(t, j)
+	if s.CPU == nil || s.CPU.Usage == nil || s.CPU.Throttled != nil || s.Memory != nil || s.Pids != nil {
+		t.Errorf("%+v", s)
+	}
+	w, err := j.WatchOOM()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o, err := w.Cause(); err != nil || o != (OOM{}) {
+		t.Errorf("%+v, %v", o, err)
+	}
+	if err := unix.Fsetxattr(j.main.fd, "user.oomd_ooms", []byte("1"), 0); err != nil {
+		t.Skipf("extended attributes: %v", err)
+	}
+	if o, err := w.Cause(); err != nil || o.Cause != OOMDaemon || o.Path != j.Path() {
+		t.Errorf("%+v, %v", o, err)
+	}
+}
+
+// TestSampler: numbers grow, and closing leaves no descriptor.
+func TestSampler(t *testing.T) {
+	j := newJob(t)
+	before := openFDs(t)
+	s, err := j.Sampler()
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, err := s.Sample()
+	if err != nil {
+		t.Fatal(err)
+	}
+	pid, _ := work(t, j, "burn", 50)
+	wait(t, pid)
+	second, err := s.Sample()
+	if err != nil || *second.CPU.Usage < *first.CPU.Usage+40_000 {
+		t.Errorf("%+v, %v", second.CPU, err)
+	}
+	s.Close()
+	if after := openFDs(t); after != before {
+		t.Errorf("%d descriptors before, %d after", before, after)
+	}
+}
+
+// TestStatsCost: a run of "true" reads all of it once.
+func TestStatsCost(t *testing.T) {
+	j := newJob(t)
+	least := time.Hour
+	for range 20 {
+		start := time.Now()
+		stats(t, j)
+		least = min(least, time.Since(start))
+	}
+	t.Logf("at best %v, %.0f allocations", least, testing.AllocsPerRun(20, func() { j.Stats() }))
+}

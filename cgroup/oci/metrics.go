@@ -9,11 +9,14 @@ import (
 	"github.com/containerd/cgroups/v3/cgroup2/stats"
 )
 
-// masks are the parts of Metrics by their controller.
+// always are the parts that have numbers without their controller: cpu.stat and the
+// pressures. Of io there is an empty list of devices then.
+const always = cgroup2.StatCPU | cgroup2.StatIO
+
+// masks are the other parts of Metrics by their controller.
 var masks = map[string]cgroup2.StatMask{
 	"pids":    cgroup2.StatPids,
 	"memory":  cgroup2.StatMemory | cgroup2.StatMemoryEvents,
-	"io":      cgroup2.StatIO,
 	"rdma":    cgroup2.StatRdma,
 	"hugetlb": cgroup2.StatHugetlb,
 }
@@ -36,7 +39,7 @@ func Metrics(directory string) (*stats.Metrics, error) {
 	if err != nil {
 		return nil, err
 	}
-	mask := cgroup2.StatCPU // cpu.stat is there without the controller
+	mask := always
 	for _, c := range controllers {
 		mask |= masks[c]
 	}

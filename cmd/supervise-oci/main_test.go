@@ -132,7 +132,7 @@ func TestMetrics(t *testing.T) {
 	}
 	for _, want := range []string{
 		`"pids":{"current":"3","limit":"7"}`, `"usageUsec":"30"`, `"nrPeriods":"0"`, `"anon":"4096"`,
-		`"usageLimit":"18446744073709551615"`, `"io":null`, `"rdma":null`, `"memoryEvents":null`, `"hugetlb":[]`,
+		`"usageLimit":"18446744073709551615"`, `"io":{"usage":[],"psi":null}`, `"rdma":null`, `"memoryEvents":null`, `"hugetlb":[]`,
 	} {
 		if !strings.Contains(out, want) {
 			t.Errorf("no %s in %s", want, out)

@@ -61,7 +61,7 @@ func (c *conversion) burst(r *specs.LinuxCPU) {
 	}
 	most := uint64(mostRuntime)
 	if quota := value(r.Quota); quota > 0 {
-		most = uint64(quota)
+		most = uint64(max(0, min(quota, mostRuntime-quota))) // what can be saved up in a period, and their sum
 	}
 	if check(c, "cpu.burst", *r.Burst, 0, most) {
 		c.add("cpu.burst", "cpu.max.burst", decimal(*r.Burst))

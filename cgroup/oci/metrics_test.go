@@ -167,6 +167,7 @@ func TestSameNumbers(t *testing.T) {
 	limit(t, j)
 	start(t, j, `
 		f=/var/tmp/oci-test-$$
+		dd if=/dev/zero of=$f bs=1M count=16 2>/dev/null
 		dd if=/dev/zero of=$f bs=1M count=8 oflag=direct 2>/dev/null
 		dd if=$f of=/dev/null bs=1M iflag=direct 2>/dev/null; rm $f
 		i=0; while [ $i -lt 100000 ]; do i=$((i+1)); done
@@ -202,7 +203,7 @@ func TestSameNumbers(t *testing.T) {
 func limit(t *testing.T, j *cgroup.Job) {
 	for controller, document := range map[string]string{
 		"cpu":    `{"cpu":{"quota":10000,"period":20000}}`,
-		"memory": `{"memory":{"limit":8388608,"swap":8388608},"unified":{"memory.high":"1048576"}}`,
+		"memory": `{"memory":{"limit":33554432,"swap":33554432},"unified":{"memory.high":"4194304"}}`,
 	} {
 		if !has(t, j, controller) {
 			continue

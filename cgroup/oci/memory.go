@@ -10,7 +10,7 @@ func (c *conversion) memory(r *specs.LinuxMemory) {
 	c.bytes("memory.reservation", "memory.low", value(r.Reservation))
 	c.bytes("memory.limit", "memory.max", value(r.Limit))
 	c.swap(value(r.Swap), value(r.Limit))
-	c.absent("memory.kernel", value(r.Kernel) > 0) // memory.max counts that too
+	c.absent("memory.kernel", value(r.Kernel) > 0) //nolint:staticcheck // deprecated, but not to be dropped silently
 	c.absent("memory.kernelTCP", value(r.KernelTCP) > 0)
 	c.absent("memory.swappiness", r.Swappiness != nil)
 	c.absent("memory.disableOOMKiller", value(r.DisableOOMKiller))

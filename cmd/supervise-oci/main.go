@@ -16,6 +16,7 @@ import (
 	"os"
 	"strings"
 
+	"github.com/containerd/log"
 	"google.golang.org/protobuf/encoding/protojson"
 
 	"github.com/seed-c1490a04/supervise/cgroup/oci"
@@ -97,7 +98,11 @@ func limits(document io.Reader) ([]byte, error) {
 
 // metrics prints zeros as well, and null for what the cgroup does not have. What
 // protojson writes has blanks at random, lest anybody compare it.
+//
+// containerd logs to stderr what it could not read, such as the files of a cgroup
+// that was just removed; that one line which we complain with is enough.
 func metrics(directory string) ([]byte, error) {
+	log.L.Logger.SetOutput(io.Discard)
 	m, err := oci.Metrics(directory)
 	if err != nil {
 		return nil, err

@@ -65,25 +65,27 @@ func birthRefused(err error) bool {
 // killedAtBirth says whether the child died, or is dying, before it executed
 // anything: the kernel does that where cgroup.kill was once written to our own
 // cgroup (kill_seq). ForkExec returns success, for the pipe by which it learns
-// of a failure is closed by death as it is by execve.
+// of a failure is closed by death as it is by execve. It must be dying: Linux
+// 6.1 was seen to close it before execve clears the flag, and whoever takes that
+// for a death waits for the command to end, and runs it once more.
 func killedAtBirth(pid int) bool {
-	const forkNoExec = 0x40 // PF_FORKNOEXEC, include/linux/sched.h; cleared before execve closes descriptors
-	return hasFlag(pid, forkNoExec)
+	const forkNoExec = 0x40 // PF_FORKNOEXEC, include/linux/sched.h
+	return hasFlags(pid, forkNoExec|exiting)
 }
+
+const exiting = 0x4 // PF_EXITING; set before exit closes descriptors
 
 // isExiting says whether a process is dying, or a zombie.
-func isExiting(pid int) bool {
-	const exiting = 0x4 // PF_EXITING
-	return hasFlag(pid, exiting)
-}
+func isExiting(pid int) bool { return hasFlags(pid, exiting) }
 
-func hasFlag(pid int, flag uint64) bool {
+// hasFlags says whether all of these flags are set.
+func hasFlags(pid int, want uint64) bool {
 	b, err := readFile("/proc/" + strconv.Itoa(pid) + "/stat")
 	if err != nil {
 		return false
 	}
 	flags, ok := statFlags(b)
-	return ok && flags&flag != 0
+	return ok && flags&want == want
 }
 
 // statFlags takes field 9 out of /proc/PID/stat (proc_pid_stat(5)): behind the

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -210,4 +211,43 @@ func bombAway(t *testing.T, c containment, count int, victim func(p *proc) int) 
 		o.wantRecord(c, "signaled").wantSignal(t, "SIGKILL")
 	}
 	return took
+}
+
+// TestMainElsewhere: a main process that has left the job's cgroup, as `podman run` does, hears of the end like the others,
+// and is killed like them, without waiting for what a cgroup cannot tell.
+func TestMainElsewhere(t *testing.T) {
+	needCgroup(t)
+	for name, tt := range map[string]struct {
+		flags []string
+		trap  string
+		code  int
+		cause string
+	}{
+		"asked":     {[]string{"--timeout=100ms", "--grace=20s"}, "exit 9", 124, "timeout"},
+		"told":      {[]string{"--grace=20s"}, "exit 9", 9, "killed"},
+		"killed":    {[]string{"--timeout=100ms", "--grace=100ms"}, "", 124, "timeout"},
+		"not asked": {[]string{"--timeout=100ms", "--grace=0"}, "exit 9", 124, "timeout"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBox(t)
+			_, dir, _ := strings.Cut(elsewhere(b)[0], "=")
+			const script = `trap "$2" TERM; echo $$ >"$1/cgroup.procs" && echo ready; while :; do sleep 0.01; done`
+			p := b.start(b.run(inCgroup, tt.flags, sh(script, "sh", dir, tt.trap)...))
+			p.expect("ready")
+			if tt.cause == "killed" {
+				p.signal(syscall.SIGTERM)
+			}
+			o := p.wait()
+			o.wantCode(tt.code)
+			r := o.wantRecord(inCgroup, tt.cause)
+			if o.stderr != "" || o.took > 5*time.Second {
+				t.Errorf("stderr %q, after %v", o.stderr, o.took)
+			}
+			if tt.trap != "" && name != "not asked" {
+				r.wantExit(t, 9)
+			} else {
+				r.wantSignal(t, "SIGKILL")
+			}
+		})
+	}
 }

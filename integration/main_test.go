@@ -8,6 +8,7 @@
 //	SUPERVISE_TEST_BIN  directory with prebuilt `supervise` and `adversary`, for users without a compiler
 //	SUPERVISE_TEST_SRC  the module, where the tests do not run in integration/
 //	SUPERVISE_TEST_SEED what the log of a failed random test says
+//	SUPERVISE_BED       set inside integration/bed (systemd) and integration/vm (vm)
 //	SUPERVISE_CI        set where every feature is promised: a test that would skip fails instead
 package integration
 

@@ -68,6 +68,7 @@ type Record struct {
 	OOM      *OOM     `json:"oom"`    // null: nothing was killed for want of memory, or not known
 	Reaped   int      `json:"reaped"` // processes whose end was waited for, the main process included
 
+	Phases     []Phase      `json:"phases"` // null without --marks
 	Limits     []Limit      `json:"limits"`
 	Unenforced []Unenforced `json:"unenforced"`
 

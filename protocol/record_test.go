@@ -56,6 +56,7 @@ func fullRecord() *Record {
 		Pressure: Pressure{Stall{new(0.5), new(0.25)}, Stall{}, Stall{SomeS: new(0.001)}},
 		Main:     Main{new(uint64(1 << 20)), new(uint64(100)), new(uint64(1)), new(uint64(10)), new(uint64(20))},
 		OOM:      &OOM{OOMByAncestor, new("/sys/fs/cgroup/a"), new(uint64(1))},
+		Phases:   []Phase{{Name: "load", Started: at(1), WallS: 0.5, CPU: CPU{TotalS: new(0.25)}, MaxMemory: new(uint64(5))}},
 		Limits:   []Limit{{"--memory-max 1G", "memory.max", "1073741824"}}, Unenforced: []Unenforced{{"--io-weight 50", "no io controller"}},
 		Leftovers: []Leftover{
 			{42, "sleep", []string{"sleep", "1000"}, new(0.5), new(int64(1 << 33))},

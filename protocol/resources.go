@@ -17,7 +17,7 @@ type CPU struct {
 // memory controller.
 type Memory struct {
 	PeakBytes     *uint64 `json:"peak_bytes"`      // memory.peak (Linux 5.19)
-	SwapPeakBytes *uint64 `json:"swap_peak_bytes"` // memory.swap.peak (Linux 6.5)
+	SwapPeakBytes *uint64 `json:"swap_peak_bytes"` // memory.swap.peak (Linux 6.12 has it, 6.1 does not)
 
 	Events      *MemoryEvents `json:"events"`       // memory.events: here or in sub-cgroups of the job
 	EventsLocal *MemoryEvents `json:"events_local"` // memory.events.local: at the job's own limits
@@ -96,7 +96,7 @@ type Main struct {
 
 // An OOM says who ran out of memory when processes of the job were killed for it.
 type OOM struct {
-	By     string  `json:"by"`     // OOMByJob, OOMByAncestor, OOMByMachine or OOMByDaemon
+	By     string  `json:"by"`     // one of OOMByJob and the following
 	Cgroup *string `json:"cgroup"` // whose limit it was
 	Kills  *uint64 `json:"kills"`  // processes of the job
 }
@@ -105,11 +105,12 @@ type OOM struct {
 const (
 	OOMByJob      = "job"          // a limit of the job's own, or of a sub-cgroup of it
 	OOMByAncestor = "ancestor"     // the limit of a cgroup above the job
+	OOMByOutside  = "outside"      // a cgroup above those that we see, or the machine
 	OOMByMachine  = "machine"      // all of it
 	OOMByDaemon   = "systemd-oomd" // a daemon's opinion
 )
 
-// A Limit is one that was asked for.
+// A Limit is one that was asked for, and is enforced.
 type Limit struct {
 	Name  string `json:"name"`  // as it was given, such as "--memory-max 1G"
 	File  string `json:"file"`  // of the job's cgroup

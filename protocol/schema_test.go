@@ -90,7 +90,7 @@ func structSchema(t reflect.Type, about map[string]string) object {
 		if name == "schema" {
 			s = object{"const": RecordSchema}
 		}
-		if name == "devices" { // the one list that may be unknown
+		if name == "devices" || name == "phases" { // the lists that may be unknown
 			s["type"] = []any{"array", "null"}
 		}
 		properties[name], required = s, append(required, name)
@@ -101,7 +101,7 @@ func structSchema(t reflect.Type, about map[string]string) object {
 const schemaFile = "record.schema.json"
 
 func TestSchema(t *testing.T) {
-	s := structSchema(reflect.TypeFor[Record](), comments(t, "record.go", "resources.go"))
+	s := structSchema(reflect.TypeFor[Record](), comments(t, "record.go", "resources.go", "sample.go"))
 	s["$schema"] = "https://json-schema.org/draft/2020-12/schema"
 	s["title"] = RecordSchema
 	s["description"] = "The final word of supervise about a job. What is not known is null, never zero. Fields may be added."

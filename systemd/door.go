@@ -1,15 +1,11 @@
 package systemd
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"net"
-	"os"
-	"strconv"
 	"syscall"
 
 	"github.com/godbus/dbus/v5"
@@ -132,35 +128,19 @@ func (d door) dial(ctx context.Context) (*dbus.Conn, error) {
 		socket.Close()
 		return nil, err
 	}
-	conn, err := dbus.NewConn(buffered{bufio.NewReader(socket), socket}, dbus.WithContext(ctx))
+	conn, err := shakeHands(ctx, socket)
 	if err != nil {
 		socket.Close()
-		return nil, err
-	}
-	if err := d.greet(conn); err != nil {
-		conn.Close()
 		return nil, fmt.Errorf("authenticating: %w", cause(err))
 	}
+	if !d.isBus() { // whose names it gives out
+		return conn, nil
+	}
+	if err := conn.Hello(); err != nil {
+		conn.Close()
+		return nil, fmt.Errorf("saying hello: %w", explain(ctx, err))
+	}
 	return conn, nil
-}
-
-// buffered is a socket that no descriptors are passed over: fewer system calls for
-// a message, and one question less at the start.
-type buffered struct {
-	io.Reader
-	io.WriteCloser
-}
-
-// greet proves who we are. Only a bus wants a Hello: a private socket has no
-// names to give out.
-func (d door) greet(conn *dbus.Conn) error {
-	if err := conn.Auth([]dbus.Auth{dbus.AuthExternal(strconv.Itoa(os.Geteuid()))}); err != nil {
-		return err
-	}
-	if !d.isBus() {
-		return nil
-	}
-	return conn.Hello()
 }
 
 // sameProcesses makes sure that a PID means the same process on the other side:

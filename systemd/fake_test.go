@@ -25,12 +25,14 @@ type fake struct {
 	listener net.Listener
 	wg       sync.WaitGroup
 
-	refuse map[string][]string // member: names of the errors for the calls to come
-	mute   string              // member, or "auth", that gets no answer
-	hangup string              // member at which the connection is closed
-	result string              // of the job; "": no JobRemoved
-	props  map[string]any      // of units
-	idle   bool                // do not move anything
+	refuse   map[string][]string // member: names of the errors for the calls to come
+	mute     string              // member, or "auth", that gets no answer
+	hangup   string              // member, or "auth", at which the connection is closed
+	distrust bool                // whoever we claim to be
+	babble   string              // said instead of any answer, before hanging up
+	result   string              // of the job; "": no JobRemoved
+	props    map[string]any      // of units
+	idle     bool                // do not move anything
 
 	mu    sync.Mutex
 	calls []string
@@ -72,7 +74,8 @@ func (f *fake) serve(c net.Conn) {
 	}
 	for {
 		m, err := dbus.DecodeMessage(in)
-		if err != nil || f.member(m) == f.hangup {
+		if err != nil || f.babble != "" || f.member(m) == f.hangup {
+			io.WriteString(c, f.babble)
 			return
 		}
 		f.handle(c, m)
@@ -85,6 +88,9 @@ func (f *fake) authenticate(in *bufio.Reader, c net.Conn) bool {
 		io.Copy(io.Discard, in)
 		return false
 	}
+	if f.hangup == "auth" {
+		return false
+	}
 	in.ReadByte() // the NUL at the start
 	for {
 		line, err := in.ReadString('\n')
@@ -93,9 +99,9 @@ func (f *fake) authenticate(in *bufio.Reader, c net.Conn) bool {
 			return false
 		case strings.HasPrefix(line, "BEGIN"):
 			return true
-		case strings.HasPrefix(line, "AUTH EXTERNAL") && f.hangup != "auth":
+		case strings.HasPrefix(line, "AUTH EXTERNAL") && !f.distrust:
 			io.WriteString(c, "DATA\r\n")
-		case strings.HasPrefix(line, "DATA"):
+		case strings.HasPrefix(line, "DATA") && !f.distrust:
 			io.WriteString(c, "OK 0123456789abcdef0123456789abcdef\r\n")
 		default:
 			io.WriteString(c, "REJECTED EXTERNAL\r\n")

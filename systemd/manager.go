@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"syscall"
 
@@ -43,7 +44,10 @@ func (h *Host) connect(ctx context.Context, doors []door) (*manager, error) {
 // nobody is the error when there is no socket at all, with what to do.
 func (h *Host) nobody(addresses []string) error {
 	at := strings.Join(addresses, ", ")
-	if h.Outer == 0 {
+	switch _, err := os.Stat(h.Run + "/systemd/system"); { // sd_booted(3)
+	case err != nil:
+		return fmt.Errorf("systemd does not run here: no %s/systemd/system, and no socket at %s", h.Run, at)
+	case h.Outer == 0:
 		return fmt.Errorf("no systemd manager: no socket at %s", at)
 	}
 	return fmt.Errorf("no systemd user manager: no socket at %s; loginctl enable-linger %s starts one", at, h.userName())
@@ -73,14 +77,14 @@ func (d door) open(ctx context.Context) (*manager, error) {
 
 // awake asks the manager for a sign of life. A bus would keep a request for a
 // manager that sleeps, which would carry it out when we are long gone. On its
-// own socket the manager has shown itself by authenticating. NoAutoStart, since
-// the bus of a session without systemd would start a program in its place.
+// own socket the manager has shown itself by authenticating. A bus that our
+// connection has just started has the question wait until the manager joins it.
 func (d door) awake(ctx context.Context, conn *dbus.Conn) error {
 	if !d.isBus() {
 		return nil
 	}
 	o := conn.Object("org.freedesktop.systemd1", "/org/freedesktop/systemd1")
-	err := o.CallWithContext(ctx, "org.freedesktop.DBus.Peer.Ping", dbus.FlagNoAutoStart).Store()
+	err := o.CallWithContext(ctx, "org.freedesktop.DBus.Peer.Ping", 0).Store()
 	return explain(ctx, err)
 }
 

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"golang.org/x/sys/unix"
 )
@@ -83,6 +84,21 @@ func TestSliceAndControllers(t *testing.T) {
 			t.Errorf("slice %v", got)
 		}
 	}
+}
+
+func FuzzLegible(f *testing.F) {
+	f.Add("make -j8")
+	f.Add("sh -c 'a\nb' \\")
+	f.Add("\xff\x00" + strings.Repeat("ü", 300))
+	f.Fuzz(func(t *testing.T, text string) {
+		got := legible(text)
+		if !utf8.ValidString(got) || strings.ContainsAny(got, "\n\r\x00") || strings.HasSuffix(got, "\\") || utf8.RuneCountInString(got) > 200 {
+			t.Errorf("%q became %q", text, got)
+		}
+		if again := legible(got); again != got {
+			t.Errorf("%q became %q, and that %q", text, got, again)
+		}
+	})
 }
 
 // What each answer of the manager becomes: one line that says what was tried, and
@@ -269,24 +285,46 @@ func TestRefused(t *testing.T) {
 }
 
 func TestRejected(t *testing.T) {
-	h := testHost(t)
-	(&fake{hangup: "auth"}).listen(t, h, h.own()+"/systemd/private")
-	_, err := place(t, h, patient)
-	wantLine(t, err, "authenticating: dbus: authentication failed")
+	for want, f := range map[string]*fake{"it does not believe that": {distrust: true}, "authenticating: ": {hangup: "auth"}} {
+		h := testHost(t)
+		f.listen(t, h, h.own()+"/systemd/private")
+		_, err := place(t, h, patient)
+		wantLine(t, err, want)
+		notMoved(t, h)
+	}
+}
+
+// Whatever else may listen there is not understood, and nothing breaks.
+func TestBabble(t *testing.T) {
+	for _, text := range []string{
+		"HTTP/1.1 400 Bad Request\r\n\r\n",
+		"l\x02\x01\x01\xff\xff\xff\x07\x01\x00\x00\x00\xff\xff\xff\x07",
+		"l\x04\x00\x01\x00\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00",
+		"l\x02\x01\x01\x00\x00\x00\x00\x01\x00\x00\x00\x08\x00\x00\x00\x05\x01s\x00\x01\x00\x00\x00",
+		strings.Repeat("\x00", 4096),
+	} {
+		h := testHost(t)
+		(&fake{babble: text}).listen(t, h, h.own()+"/bus")
+		_, err := place(t, h, short)
+		wantLine(t, err, "user-bus "+h.own()+"/bus: ")
+		notMoved(t, h)
+	}
 }
 
 func TestNoManager(t *testing.T) {
 	h := testHost(t)
 	must(t, os.RemoveAll(h.Run))
 	_, err := place(t, h, patient)
+	wantLine(t, err, "systemd does not run here: no "+h.Run+"/systemd/system, and no socket at "+h.own()+"/systemd/private, ")
+	must(t, os.MkdirAll(h.Run+"/systemd/system", 0o755))
+	_, err = place(t, h, patient)
 	wantLine(t, err, "no systemd user manager: no socket at "+h.own()+"/systemd/private, "+h.own()+"/bus; loginctl enable-linger "+h.userName()+" starts one")
 	h.UID, h.Outer = 0, 0
 	_, err = place(t, h, patient)
 	wantLine(t, err, "no systemd manager: no socket at "+h.Run+"/systemd/private, "+h.Run+"/dbus/system_bus_socket")
 }
 
-// A bus without systemd on it leads on to the next door; it must not be asked to
-// start one either.
+// A bus without systemd on it leads on to the next door.
 func TestBusWithoutManager(t *testing.T) {
 	for _, name := range []string{"ServiceUnknown", "NameHasNoOwner", "Spawn.ChildExited"} {
 		h := testHost(t, "DBUS_SESSION_BUS_ADDRESS=unix:path=BASE/lonely/bus")

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"strings"
+	"unicode"
 
 	sd "github.com/coreos/go-systemd/v22/dbus"
 	"github.com/godbus/dbus/v5"
@@ -78,12 +79,29 @@ func properties(r Request) []sd.Property {
 		delegation(r.Controllers),
 	}
 	if r.Description != "" {
-		props = append(props, sd.PropDescription(r.Description))
+		props = append(props, sd.PropDescription(legible(r.Description)))
 	}
 	if r.Slice != "" {
 		props = append(props, sd.PropSlice(strings.TrimSuffix(r.Slice, ".slice")+".slice"))
 	}
 	return props
+}
+
+// legible makes of a text, which may come from a command line, one that D-Bus
+// takes (UTF-8) and that fits into a line of the unit's file, where a backslash
+// at the end would join the next line to it.
+func legible(text string) string {
+	const most = 200 // characters
+	text = strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, strings.ToValidUTF8(text, "?"))
+	if runes := []rune(text); len(runes) > most {
+		text = string(runes[:most-1]) + "…"
+	}
+	return strings.TrimRight(text, "\\ ")
 }
 
 // delegation asks for all controllers or for some; the second implies Delegate,

@@ -70,62 +70,68 @@ func (g *grove) fell(t *testing.T) {
 	}
 }
 
+const service = "/system.slice/ci.service"
+
+// An ownUnitCase is a unit that a process is in, and what its manager says of it.
+type ownUnitCase struct {
+	cgroup, other string         // of the process; of somebody else
+	user, system  map[string]any // properties, as the one manager has them, or the other
+	mark, slice   string         // user.delegate; asked for
+	want          Place
+}
+
+var ownUnits = map[string]ownUnitCase{
+	"a user's unit": {
+		cgroup: "/user@UID.service/a.service", user: map[string]any{"Delegate": true, "ControlGroup": "/user@UID.service/a.service"},
+		want: Place{Cgroup: "/user@UID.service/a.service", Unit: "a.service", Road: RoadUnit, Manager: private},
+	},
+	"in a subgroup": {
+		cgroup: "/user@UID.service/a.service/x/y", user: map[string]any{"Delegate": true, "ControlGroup": "/user@UID.service/a.service"},
+		want: Place{Cgroup: "/user@UID.service/a.service", Unit: "a.service", Road: RoadUnit, Manager: private, Subgroup: "x/y"},
+	},
+	"not delegated": {
+		cgroup: "/user@UID.service/a.service", user: map[string]any{"Delegate": false},
+		want: Place{Road: RoadScope, Manager: private},
+	},
+	"somewhere else, says the manager": {
+		cgroup: "/user@UID.service/a.service", user: map[string]any{"Delegate": true, "ControlGroup": "/b.service"},
+		want: Place{Road: RoadScope, Manager: private},
+	},
+	"an answer of another type": {
+		cgroup: "/user@UID.service/a.service", user: map[string]any{"Delegate": "yes"},
+		want: Place{Road: RoadScope, Manager: private},
+	},
+	"not alone": {
+		cgroup: "/user@UID.service/a.service", other: "/user@UID.service/a.service/sub",
+		user: map[string]any{"Delegate": true, "ControlGroup": "/user@UID.service/a.service"},
+		want: Place{Road: RoadScope, Manager: private},
+	},
+	"another slice is wanted": {
+		cgroup: "/user@UID.service/a.service", slice: "b",
+		user: map[string]any{"Delegate": true, "ControlGroup": "/user@UID.service/a.service"},
+		want: Place{Road: RoadScope, Manager: private},
+	},
+	"another user's unit": {
+		cgroup: "/user@12345.service/a.service", user: map[string]any{"Delegate": true, "ControlGroup": "/user@12345.service/a.service"},
+		want: Place{Road: RoadScope, Manager: private},
+	},
+	"the system's unit": {
+		cgroup: service, system: map[string]any{"Delegate": true, "ControlGroup": service},
+		want: Place{Cgroup: service, Unit: "ci.service", Road: RoadUnit, Manager: systemBus},
+	},
+	"the system's, not delegated": {
+		cgroup: service, system: map[string]any{"Delegate": false},
+		want: Place{Road: RoadScope, Manager: private},
+	},
+	"the system's, marked, and no manager": {
+		cgroup: service, mark: "1",
+		want: Place{Cgroup: service, Unit: "ci.service", Road: RoadUnit, Manager: unasked},
+	},
+}
+
 // Whether the own unit will do: only what is delegated, and ours alone.
 func TestOwnUnit(t *testing.T) {
-	const service = "/system.slice/ci.service"
-	for name, c := range map[string]struct {
-		cgroup, other string // of the process; of somebody else
-		user, system  map[string]any
-		mark, slice   string
-		want          Place
-	}{
-		"a user's unit": {
-			cgroup: "/user@UID.service/a.service", user: map[string]any{"Delegate": true, "ControlGroup": "/user@UID.service/a.service"},
-			want: Place{Cgroup: "/user@UID.service/a.service", Unit: "a.service", Road: RoadUnit, Manager: private},
-		},
-		"in a subgroup": {
-			cgroup: "/user@UID.service/a.service/x/y", user: map[string]any{"Delegate": true, "ControlGroup": "/user@UID.service/a.service"},
-			want: Place{Cgroup: "/user@UID.service/a.service", Unit: "a.service", Road: RoadUnit, Manager: private, Subgroup: "x/y"},
-		},
-		"not delegated": {
-			cgroup: "/user@UID.service/a.service", user: map[string]any{"Delegate": false},
-			want: Place{Road: RoadScope, Manager: private},
-		},
-		"somewhere else, says the manager": {
-			cgroup: "/user@UID.service/a.service", user: map[string]any{"Delegate": true, "ControlGroup": "/b.service"},
-			want: Place{Road: RoadScope, Manager: private},
-		},
-		"an answer of another type": {
-			cgroup: "/user@UID.service/a.service", user: map[string]any{"Delegate": "yes"},
-			want: Place{Road: RoadScope, Manager: private},
-		},
-		"not alone": {
-			cgroup: "/user@UID.service/a.service", other: "/user@UID.service/a.service/sub",
-			user: map[string]any{"Delegate": true, "ControlGroup": "/user@UID.service/a.service"},
-			want: Place{Road: RoadScope, Manager: private},
-		},
-		"another slice is wanted": {
-			cgroup: "/user@UID.service/a.service", slice: "b",
-			user: map[string]any{"Delegate": true, "ControlGroup": "/user@UID.service/a.service"},
-			want: Place{Road: RoadScope, Manager: private},
-		},
-		"another user's unit": {
-			cgroup: "/user@12345.service/a.service", user: map[string]any{"Delegate": true, "ControlGroup": "/user@12345.service/a.service"},
-			want: Place{Road: RoadScope, Manager: private},
-		},
-		"the system's unit": {
-			cgroup: service, system: map[string]any{"Delegate": true, "ControlGroup": service},
-			want: Place{Cgroup: service, Unit: "ci.service", Road: RoadUnit, Manager: systemBus},
-		},
-		"the system's, not delegated": {
-			cgroup: service, system: map[string]any{"Delegate": false},
-			want: Place{Road: RoadScope, Manager: private},
-		},
-		"the system's, marked, and no manager": {
-			cgroup: service, mark: "1",
-			want: Place{Cgroup: service, Unit: "ci.service", Road: RoadUnit, Manager: unasked},
-		},
-	} {
+	for name, c := range ownUnits {
 		t.Run(name, func(t *testing.T) {
 			h := testHost(t)
 			id := strings.NewReplacer("UID", strconv.Itoa(h.UID))

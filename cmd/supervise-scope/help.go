@@ -19,6 +19,11 @@ it is that one, and nothing is moved; else a new scope.
   --probe              move nothing: say how the manager can be reached, and
                        what the unit of the process is delegated
 
+The line has the members cgroup, unit, road ("unit", or "scope" for a new one),
+manager (how it was asked: private, session-bus, user-bus, system-private or
+system-bus; "none" if it need not be), took_ms, and subgroup if the process is
+in a cgroup below its unit's.
+
 A user's processes go to the user's manager, root's to the system's. It is found
 without environment variables as well.
 

@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"runtime"
 	"strings"
 	"time"
 
@@ -29,6 +30,7 @@ const (
 
 func main() {
 	begun := time.Now()
+	runtime.GOMAXPROCS(1) // it talks to one manager, a word at a time: a thread less to wake each time
 	o, err := parse(os.Args[1:])
 	switch {
 	case err != nil:
@@ -40,7 +42,7 @@ func main() {
 	}
 	// The last resort: a file system may hang where no context reaches.
 	time.AfterFunc(o.timeout, func() {
-		complain(fmt.Errorf("the time limit of %v is over", o.timeout))
+		complain(fmt.Errorf("no answer in time (%v)", o.timeout))
 		os.Exit(exitFailure)
 	})
 	if err := run(o, begun); err != nil {
@@ -52,7 +54,7 @@ func main() {
 // run does what the options say within a little less than the time limit, so
 // that there is time to say what took it.
 func run(o *options, begun time.Time) error {
-	ctx, cancel := context.WithDeadline(context.Background(), begun.Add(o.timeout-o.timeout/20))
+	ctx, cancel := context.WithDeadline(context.Background(), begun.Add(o.timeout-o.timeout/10))
 	defer cancel()
 	host := systemd.Here()
 	switch {

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/seed-c1490a04/supervise/cgroup"
 	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/supervisor"
 )
 
@@ -32,13 +33,20 @@ type runOptions struct {
 	cgroup    string
 	slice     string // for a scope
 	name      string
+	limits    cgroup.Limits
 	record    string
 	summary   bool
-	noGuard   bool
-	owner     int    // descriptor, -1: none
-	guarded   bool   // by another supervise, whose word the next is, and who is the owner
-	reason    string // why the job is in the fallback
-	help      bool
+
+	sampleEvery time.Duration // 0: never
+	samplesFile string        // "": nowhere
+	samplesFD   int
+	marks       int  // descriptor, -1: none
+	bestEffort  bool // go on where a limit cannot be had
+	noGuard     bool
+	owner       int    // descriptor, -1: none
+	guarded     bool   // by another supervise, whose word the next is, and who is the owner
+	reason      string // why the job is in the fallback
+	help        bool
 
 	systemdTimeout time.Duration // for all that the service manager is asked
 
@@ -49,6 +57,7 @@ type runOptions struct {
 const (
 	defaultGrace          = 10 * time.Second
 	defaultSystemdTimeout = 5 * time.Second
+	defaultSample         = time.Second
 )
 
 // A runFlag sets one option; value is nil for a switch that was given none.
@@ -70,6 +79,11 @@ var runFlags = []runFlag{
 	{"slice", false, func(o *runOptions, v string) error { o.slice = v; return notEmpty(v) }},
 	{"systemd-timeout", false, setSystemdTimeout},
 	{"name", false, setName},
+	{"property", false, setProperty},
+	{"best-effort", true, func(o *runOptions, v string) error { o.bestEffort = true; return nil }},
+	{"sample", false, func(o *runOptions, v string) error { return parseDuration(&o.sampleEvery, v) }},
+	{"samples", false, func(o *runOptions, v string) error { o.samplesFile = v; return notEmpty(v) }},
+	{"marks", false, setMarks},
 	{"record", false, func(o *runOptions, v string) error { o.record = v; return notEmpty(v) }},
 	{"summary", true, func(o *runOptions, v string) error { o.summary = true; return nil }},
 	{"owner", false, setOwner},
@@ -82,7 +96,7 @@ var runFlags = []runFlag{
 // is none, or "--", then the command.
 func parseRun(args []string) (*runOptions, error) {
 	o := &runOptions{
-		grace: defaultGrace, signal: unix.SIGTERM, contain: containAuto, owner: -1, systemdTimeout: defaultSystemdTimeout,
+		grace: defaultGrace, signal: unix.SIGTERM, contain: containAuto, owner: -1, marks: -1, samplesFD: -1, systemdTimeout: defaultSystemdTimeout,
 	}
 	rest := args
 	for len(rest) > 0 && strings.HasPrefix(rest[0], "-") && rest[0] != "-" {
@@ -107,6 +121,12 @@ func parseRun(args []string) (*runOptions, error) {
 	if o.cpuTime > 0 && o.contain == containSubreaper {
 		return nil, errors.New("run: --cpu-timeout needs a cgroup; it excludes --contain=subreaper")
 	}
+	if o.samplesFile != "" && o.sampleEvery == 0 {
+		o.sampleEvery = defaultSample
+	}
+	if (o.sampleEvery > 0 || o.marks >= 0) && o.contain == containSubreaper {
+		return nil, errors.New("run: --sample and --marks need a cgroup; they exclude --contain=subreaper")
+	}
 	if o.slice != "" && (o.cgroup != "" || o.contain == containSubreaper) {
 		return nil, errors.New("run: --slice is for a scope made by systemd; it excludes --cgroup and --contain=subreaper")
 	}
@@ -117,8 +137,11 @@ func parseRun(args []string) (*runOptions, error) {
 // took.
 func (o *runOptions) parseFlag(rest []string) (n int, err error) {
 	name, value, hasValue := strings.Cut(strings.TrimLeft(rest[0], "-"), "=")
-	if rest[0] == "-h" {
+	switch rest[0] {
+	case "-h":
 		name = "help"
+	case "-p":
+		name = "property"
 	}
 	f, err := findFlag(name, rest[0])
 	if err != nil {
@@ -145,12 +168,49 @@ func (o *runOptions) parseFlag(rest []string) (n int, err error) {
 func findFlag(name, arg string) (*runFlag, error) {
 	var known []string
 	for i, f := range runFlags {
-		if f.name == name && (strings.HasPrefix(arg, "--"+name) || arg == "-h") {
+		if f.name == name && (strings.HasPrefix(arg, "--"+name) || arg == "-h" || arg == "-p") {
 			return &runFlags[i], nil
 		}
 		known = append(known, "--"+f.name)
 	}
+	for _, limit := range limitFlags {
+		if limit == name && strings.HasPrefix(arg, "--"+name) {
+			return &runFlag{name, false, func(o *runOptions, v string) error { return o.addLimit(name, v) }}, nil
+		}
+		known = append(known, "--"+limit)
+	}
 	return nil, fmt.Errorf("run: no flag %s%s; 'supervise help run' lists them", arg, didYouMean("--"+name, known))
+}
+
+// limitFlags are the limits that are flags; what values they take knows cgroup.ParseLimit.
+var limitFlags = []string{
+	"memory-max", "memory-high", "memory-low", "memory-min", "swap-max", "oom-group", "cpus", "cpu-weight", "cpuset", "cpuset-mems",
+	"pids-max", "io-weight", "io-max", "set",
+}
+
+func (o *runOptions) addLimit(name, value string) error {
+	l, err := cgroup.ParseLimit(name, value)
+	for i := range l {
+		l[i].Name = "--" + name + " " + value
+	}
+	o.limits = append(o.limits, l...)
+	return err
+}
+
+// setProperty takes a limit by systemd's name, as for systemd-run: MemoryMax=1G.
+func setProperty(o *runOptions, v string) error {
+	name, value, ok := strings.Cut(v, "=")
+	switch {
+	case !ok:
+		return errors.New("want a property and its value, such as MemoryMax=1G")
+	case name == "RuntimeMaxSec":
+		return parseDuration(&o.timeout, value)
+	case name == strings.ToLower(name):
+		return fmt.Errorf("want a property such as MemoryMax=1G; or try --%s %s", name, value)
+	}
+	l, err := cgroup.ParseLimit(name, value)
+	o.limits = append(o.limits, l...)
+	return err
 }
 
 func notEmpty(v string) error {
@@ -227,6 +287,11 @@ func setSystemdTimeout(o *runOptions, v string) error {
 	if err == nil && (o.systemdTimeout == 0 || o.systemdTimeout > time.Hour) {
 		err = errors.New("want more than 0 and at most 1h")
 	}
+	return err
+}
+
+func setMarks(o *runOptions, v string) (err error) {
+	o.marks, err = parseFD(v)
 	return err
 }
 

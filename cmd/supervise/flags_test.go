@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/seed-c1490a04/supervise/cgroup"
 	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/supervisor"
 )
 
@@ -56,6 +57,14 @@ func TestParseRun(t *testing.T) {
 		{args: "--owner=fd:1 x", flags: 1, want: runOptions{owner: 1}},
 		{args: "--fallback-reason= x", flags: 1, want: runOptions{guarded: true}},
 		{args: "--fallback-reason=why x", flags: 1, want: runOptions{guarded: true, reason: "why"}},
+		{args: "--sample 100ms x", flags: 2, want: runOptions{sampleEvery: 100 * time.Millisecond}},
+		{args: "--samples f x", flags: 2, want: runOptions{sampleEvery: time.Second, samplesFile: "f"}},
+		{args: "--best-effort -p MemoryMax=1G --cpu-timeout=3 x", flags: 4, want: runOptions{
+			bestEffort: true, cpuTime: 3 * time.Second, limits: cgroup.Limits{{Name: "MemoryMax=1G", Controller: "memory", File: "memory.max", Value: "1073741824"}},
+		}},
+		{args: "-p RuntimeMaxSec=60 --set memory.low=5 x", flags: 4, want: runOptions{
+			timeout: time.Minute, limits: cgroup.Limits{{Name: "--set memory.low=5", Controller: "memory", File: "memory.low", Value: "5"}},
+		}},
 		{args: "--slice a.slice x", flags: 2, want: runOptions{slice: "a.slice"}},
 		{args: "--systemd-timeout=1.5 x", flags: 1, want: runOptions{systemdTimeout: 1500 * time.Millisecond}},
 		{args: "--help", flags: 1, want: runOptions{help: true}},
@@ -98,6 +107,7 @@ func withDefaults(o *runOptions, args string) {
 	if !strings.Contains(args, "--owner") {
 		o.owner = -1
 	}
+	o.marks, o.samplesFD = -1, -1
 	if o.systemdTimeout == 0 {
 		o.systemdTimeout = 5 * time.Second
 	}
@@ -131,7 +141,7 @@ func TestParseRunErrors(t *testing.T) {
 		{[]string{"-x"}, "run: no flag -x; 'supervise help run' lists them"},
 		{[]string{"-help"}, "run: no flag -help; did you mean --help?; 'supervise help run' lists them"},
 		{[]string{"--=5"}, "run: no flag --=5; 'supervise help run' lists them"},
-		{[]string{"--memory-limit", "5"}, "run: no flag --memory-limit; 'supervise help run' lists them"},
+		{[]string{"--memory-limit", "5"}, "run: no flag --memory-limit; did you mean --memory-min?; 'supervise help run' lists them"},
 		{[]string{"--help", "--summry"}, "run: no flag --summry; did you mean --summary?; 'supervise help run' lists them"},
 
 		{[]string{"--timeout"}, "run: --timeout needs a value"},

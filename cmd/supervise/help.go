@@ -35,6 +35,17 @@ status. When it ends, or supervise does, whatever it has started is killed.
   --slice SLICE        put the scope that systemd makes for it into this slice
   --systemd-timeout D  wait so long for systemd (default 5s), then do without
   --name NAME          of the job, for its cgroup and record
+  --memory-max SIZE    and --memory-high, --memory-low, --memory-min, --swap-max
+                       (default 0 if memory is limited), --oom-group no,
+  --cpus N             (1.5) and --cpu-weight, --cpuset 0-3, --cpuset-mems,
+  --pids-max N         --io-weight, --io-max 'DEV rbps=1M', --set FILE=VALUE: limit
+                       the job; sizes with K, M, G, T or %
+  --property P=V, -p   the same by systemd's names: -p MemoryMax=1G
+  --best-effort        go on, and say so, where a limit cannot be had
+  --sample D           look at what the job uses every D (default 1s)
+  --samples FILE       and write it there, a JSON line each; also fd:N
+  --marks fd:N         each line read from descriptor N begins a phase, of which the
+                       record tells what it used
   --record FILE        write a JSON record at the end; also fd:N, or - for stdout
   --summary            print the record for people on stderr
   --owner fd:N         end the job when the other end of descriptor N closes
@@ -47,6 +58,7 @@ exit status: the command's; 128+n if signal n ended it, 124 if a time was up,
   supervise run -- sh -c 'sleep 1000 & echo done'   the sleep ends with the sh
   supervise run --timeout 5s --grace 1s -- ./server
   supervise run --leftovers=fail -- make check
+  supervise run --memory-max 2G --cpus 1.5 --pids-max 500 -- ./judge
   supervise run --record job.json --summary -- ./batch.sh
   supervise run -- nice -n 10 env -C /tmp A=b ./job
 `

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"syscall"
 
@@ -12,6 +13,7 @@ import (
 	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/guardian"
 	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/subreaper"
 	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/supervisor"
+	"github.com/seed-c1490a04/supervise/protocol"
 )
 
 // A hold is how the job of this process is held: a session with one job and the
@@ -24,8 +26,14 @@ type hold struct {
 	job                    *cgroup.Job
 	guardian               *guardian.Guardian // nil: none
 	watcher                *cgroup.Watcher    // nil until needed
-	helper                 int                // supervise-scope, on its way out; 0: none
-	reason                 string             // why it is the fallback, or a lesser cgroup
+	limits                 cgroup.Limits      // that are enforced
+	unenforced             []protocol.Unenforced
+	samples                *samples         // nil: none
+	oomWatch               *cgroup.OOMWatch // nil: nothing to see
+	oom                    cgroup.OOM       // after Close, like stats
+	stats                  *cgroup.Stats    // nil: no cgroup
+	helper                 int              // supervise-scope, on its way out; 0: none
+	reason                 string           // why it is the fallback, or a lesser cgroup
 }
 
 // takeHold makes a cgroup session with a job in it. On an error nothing is left.
@@ -59,6 +67,18 @@ func (h *hold) dismiss() {
 		h.guardian.Dismiss()
 		h.guardian.Wait()
 		h.guardian, h.tree.Spare = nil, nil
+	}
+}
+
+// account reads the counters, which go with the directory. What cannot be read is
+// not known.
+func (h *hold) account() {
+	h.stats, _ = h.job.Stats()
+	if h.samples != nil {
+		h.samples.close()
+	}
+	if h.oomWatch != nil {
+		h.oom, _ = h.oomWatch.Cause()
 	}
 }
 
@@ -212,6 +232,7 @@ func (h *hold) Close() error {
 	h.helper = 0
 	err := error(nil)
 	if h.job != nil && h.session != nil {
+		h.account()
 		err = h.job.Close()
 	}
 	if h.guardian != nil {
@@ -230,23 +251,31 @@ func (h *hold) Close() error {
 // lesser one was taken is said once.
 func choose(o *runOptions) (*hold, error) {
 	if o.contain == containSubreaper {
-		return fallback(o.reason), nil
+		return fallback(o.reason).unlimited(o, errors.New("--contain=subreaper"))
 	}
 	managed := o.cgroup == "" && cgroup.Managed()
 	h, err := chooseCgroup(o, managed)
 	switch {
 	case err == nil:
 		return h, nil
-	case o.contain == containCgroup:
+	case o.contain == containCgroup && !isLimit(err):
 		return nil, fmt.Errorf("cgroup containment is not to be had here: %w; --contain=auto would fall back", err)
 	case o.cgroup != "":
 		return nil, fmt.Errorf("--cgroup %s: %w", o.cgroup, err)
+	case isLimit(err):
+		return nil, err
 	case o.cpuTime > 0:
 		return nil, fmt.Errorf("--cpu-timeout needs a cgroup: %w", err)
 	case managed:
 		complain(fmt.Errorf("%w; the job is held without a cgroup", err))
 	}
-	return fallback(oneLine(err)), nil
+	return fallback(oneLine(err)).unlimited(o, err)
+}
+
+// isLimit says whether a limit is what cannot be had.
+func isLimit(err error) bool {
+	var failed cgroup.LimitErrors
+	return errors.As(err, &failed)
 }
 
 func chooseCgroup(o *runOptions, managed bool) (*hold, error) {
@@ -267,8 +296,46 @@ func chooseCgroup(o *runOptions, managed bool) (*hold, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := h.claim(); err != nil {
+	if err := errors.Join(h.claim(), h.limit(o)); err != nil {
 		return nil, errors.Join(err, h.Close())
+	}
+	return h, nil
+}
+
+// limit sets what the options limit. A limit that cannot be had is an error, or with
+// --best-effort remembered.
+func (h *hold) limit(o *runOptions) error {
+	h.limits = o.limits.Complete()
+	err := h.job.Limit(h.limits)
+	var failed cgroup.LimitErrors
+	if errors.As(err, &failed) && o.bestEffort {
+		for _, e := range failed {
+			h.unenforce(e.Limit, e)
+		}
+		err = nil
+	}
+	if err == nil {
+		h.oomWatch, err = h.job.WatchOOM()
+	}
+	if err == nil {
+		err = h.startSamples(o)
+	}
+	return err
+}
+
+func (h *hold) unenforce(l cgroup.Limit, why error) {
+	complain(fmt.Errorf("not enforced: %w", why))
+	h.unenforced = append(h.unenforced, protocol.Unenforced{Name: l.Name, Reason: oneLine(why)})
+	h.limits = slices.DeleteFunc(h.limits, func(one cgroup.Limit) bool { return one == l })
+}
+
+// unlimited is what becomes of limits in the fallback: refused, or not enforced.
+func (h *hold) unlimited(o *runOptions, why error) (*hold, error) {
+	if len(o.limits) > 0 && !o.bestEffort {
+		return nil, fmt.Errorf("%s needs a cgroup: %w", o.limits[0].Name, why)
+	}
+	for _, l := range o.limits {
+		h.unenforce(l, fmt.Errorf("%s needs a cgroup: %w", l.Name, why))
 	}
 	return h, nil
 }

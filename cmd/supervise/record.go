@@ -153,13 +153,18 @@ func (r *runner) newRecord(result *supervisor.Result) *protocol.Record {
 	record.Cgroup, record.ContainmentReason = optional(r.hold.path()), optional(r.hold.reason)
 	if r.hold.job != nil {
 		record.Containment = protocol.ContainmentCgroup
-		record.CPU = cpuOf(result)
+		setResources(record, r.hold.stats)
+		setOOM(record, r.hold.oom)
+		if r.hold.samples != nil {
+			r.hold.samples.fill(record)
+		}
 	} else {
 		record.CPU = reapedCPU()
 	}
 	if result.Exit != nil {
 		record.Main = mainUsage(&result.Main)
 	}
+	record.Limits, record.Unenforced = limitsOf(r.hold.limits), append(record.Unenforced, r.hold.unenforced...)
 	record.Reaped, record.LeftoversTotal = result.Reaped, &result.LeftoversTotal
 	record.Leftovers = append(record.Leftovers, result.Leftovers...)
 	if result.Err != nil {

@@ -17,7 +17,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/supervisor"
+	"github.com/seed-c1490a04/supervise/cgroup"
 	"github.com/seed-c1490a04/supervise/protocol"
 )
 
@@ -305,12 +305,38 @@ func TestSignalNamesParse(t *testing.T) {
 	}
 }
 
-func TestCPUOf(t *testing.T) {
-	user, system := uint64(1_500_000), uint64(0)
-	if c := cpuOf(&supervisor.Result{UserUS: &user, SysUS: &system}); *c.UserS != 1.5 || *c.SystemS != 0 {
-		t.Errorf("got %v, %v", *c.UserS, *c.SystemS)
+func TestSetResources(t *testing.T) {
+	var r protocol.Record
+	setResources(&r, nil)
+	if !reflect.DeepEqual(r, protocol.Record{}) {
+		t.Errorf("of nothing: %+v", r)
 	}
-	if c := cpuOf(&supervisor.Result{}); c.UserS != nil || c.SystemS != nil {
-		t.Error("what is not known is not null")
+	user, some := uint64(1_500_000), uint64(250)
+	setResources(&r, &cgroup.Stats{CPU: &cgroup.CPUStat{User: &user}, IOPressure: &cgroup.Pressure{Some: &some}})
+	if *r.CPU.UserS != 1.5 || r.CPU.SystemS != nil || *r.Pressure.IO.SomeS != 0.00025 || r.Pressure.IO.FullS != nil || r.Memory.Events != nil {
+		t.Errorf("%+v", r)
+	}
+}
+
+// TestSetOOM: the cause is oom only where the main process was killed, and not by us.
+func TestSetOOM(t *testing.T) {
+	killed := &protocol.Exit{Signal: new("SIGKILL")}
+	tests := []struct {
+		cause protocol.Cause
+		exit  *protocol.Exit
+		oom   cgroup.OOMCause
+		want  protocol.Cause
+	}{
+		{protocol.CauseSignaled, killed, cgroup.OOMOwnLimit, protocol.CauseOOM},
+		{protocol.CauseSignaled, killed, cgroup.OOMNone, protocol.CauseSignaled},
+		{protocol.CauseKilled, killed, cgroup.OOMMachine, protocol.CauseKilled},
+		{protocol.CauseExited, &protocol.Exit{Code: new(1)}, cgroup.OOMOwnLimit, protocol.CauseExited},
+	}
+	for _, tt := range tests {
+		r := protocol.Record{Cause: tt.cause, Exit: tt.exit}
+		setOOM(&r, cgroup.OOM{Cause: tt.oom, Path: "/sys/fs/cgroup/x", Kills: 3})
+		if r.Cause != tt.want || (r.OOM != nil) != (tt.oom != cgroup.OOMNone) {
+			t.Errorf("%+v: %s, %+v", tt, r.Cause, r.OOM)
+		}
 	}
 }

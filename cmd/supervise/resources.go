@@ -1,22 +1,109 @@
 package main
 
 import (
+	"fmt"
+
 	"golang.org/x/sys/unix"
 
-	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/supervisor"
+	"github.com/seed-c1490a04/supervise/cgroup"
 	"github.com/seed-c1490a04/supervise/protocol"
 )
 
-func cpuOf(r *supervisor.Result) (c protocol.CPU) {
-	if r.UserUS != nil && r.SysUS != nil {
-		c.UserS, c.SystemS = seconds64(*r.UserUS), seconds64(*r.SysUS)
+// setResources puts what a job's cgroup had counted into its record; nil: nothing
+// is known.
+func setResources(r *protocol.Record, s *cgroup.Stats) {
+	if s == nil {
+		return
 	}
-	return c
+	if s.CPU != nil {
+		r.CPU = cpuOf(s.CPU)
+	}
+	if m := s.Memory; m != nil {
+		r.Memory.PeakBytes, r.Memory.SwapPeakBytes = m.Peak, m.SwapPeak
+		r.Memory.Events, r.Memory.EventsLocal = memoryEvents(m.Events), memoryEvents(m.EventsLocal)
+	}
+	if s.IO != nil {
+		r.IO = ioOf(s.IO)
+	}
+	if p := s.Pids; p != nil {
+		r.Pids = protocol.Pids{Peak: p.Peak, MaxHits: p.MaxEvents}
+	}
+	r.Pressure = protocol.Pressure{CPU: stall(s.CPUPressure), Memory: stall(s.MemoryPressure), IO: stall(s.IOPressure)}
+}
+
+func cpuOf(c *cgroup.CPUStat) protocol.CPU {
+	return protocol.CPU{
+		UserS: seconds64(c.User), SystemS: seconds64(c.System), TotalS: seconds64(c.Usage),
+		Periods: c.Periods, ThrottledPeriods: c.Throttled, ThrottledS: seconds64(c.ThrottledTime),
+	}
+}
+
+func memoryEvents(e *cgroup.MemoryEvents) *protocol.MemoryEvents {
+	if e == nil {
+		return nil
+	}
+	return &protocol.MemoryEvents{
+		Low: e.Low, High: e.High, Max: e.Max, OOM: e.OOM, OOMKill: e.OOMKill, OOMGroupKill: e.OOMGroupKill,
+	}
+}
+
+func ioOf(s *cgroup.IOStat) protocol.IO {
+	t := &s.Total
+	io := protocol.IO{
+		ReadBytes: &t.ReadBytes, WriteBytes: &t.WriteBytes, ReadOps: &t.ReadOps, WriteOps: &t.WriteOps,
+		Devices: make([]protocol.DeviceIO, len(s.Devices)),
+	}
+	for i, d := range s.Devices {
+		io.Devices[i] = protocol.DeviceIO{
+			Device:    fmt.Sprintf("%d:%d", d.Major, d.Minor),
+			ReadBytes: d.ReadBytes, WriteBytes: d.WriteBytes, ReadOps: d.ReadOps, WriteOps: d.WriteOps,
+		}
+	}
+	return io
+}
+
+func stall(p *cgroup.Pressure) (s protocol.Stall) {
+	if p != nil {
+		s.SomeS, s.FullS = seconds64(p.Some), seconds64(p.Full)
+	}
+	return s
+}
+
+// oomBy are the record's words.
+var oomBy = map[cgroup.OOMCause]string{
+	cgroup.OOMOwnLimit: protocol.OOMByJob, cgroup.OOMAncestor: protocol.OOMByAncestor, cgroup.OOMMachine: protocol.OOMByMachine,
+	cgroup.OOMOutside: protocol.OOMByOutside, cgroup.OOMDaemon: protocol.OOMByDaemon,
+}
+
+// setOOM says who ran out of memory, and that the main process died of it, if
+// nothing but SIGKILL, and not ours, ended it.
+func setOOM(r *protocol.Record, o cgroup.OOM) {
+	if o.Cause == cgroup.OOMNone {
+		return
+	}
+	r.OOM = &protocol.OOM{By: oomBy[o.Cause], Cgroup: optional(o.Path), Kills: &o.Kills}
+	if r.Cause == protocol.CauseSignaled && r.Exit != nil && r.Exit.Signal != nil && *r.Exit.Signal == "SIGKILL" {
+		r.Cause = protocol.CauseOOM
+	}
+}
+
+// limitsOf leaves out what is implied by others.
+func limitsOf(limits cgroup.Limits) []protocol.Limit {
+	list := []protocol.Limit{}
+	for _, l := range limits {
+		if !l.Implied {
+			list = append(list, protocol.Limit{Name: l.Name, File: l.File, Value: l.Value})
+		}
+	}
+	return list
 }
 
 // seconds64 makes seconds of microseconds.
-func seconds64(us uint64) *float64 {
-	s := float64(us) / 1e6
+func seconds64(us *uint64) *float64 {
+	if us == nil {
+		return nil
+	}
+	s := float64(*us) / 1e6
 	return &s
 }
 
@@ -25,8 +112,9 @@ func seconds64(us uint64) *float64 {
 func reapedCPU() (c protocol.CPU) {
 	var u unix.Rusage
 	if unix.Getrusage(unix.RUSAGE_CHILDREN, &u) == nil {
-		c.UserS, c.SystemS = seconds64(uint64(u.Utime.Nano()/1e3)), seconds64(uint64(u.Stime.Nano()/1e3))
-		c.TotalS = seconds64(uint64((u.Utime.Nano() + u.Stime.Nano()) / 1e3))
+		user, system := uint64(u.Utime.Nano()/1e3), uint64(u.Stime.Nano()/1e3)
+		total := user + system
+		c.UserS, c.SystemS, c.TotalS = seconds64(&user), seconds64(&system), seconds64(&total)
 	}
 	return c
 }

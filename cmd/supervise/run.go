@@ -33,6 +33,10 @@ func run(args []string) int {
 		complain(fmt.Errorf("run: --record %s: %w", o.record, err))
 		return exitFailure
 	}
+	if o.samplesFD, err = openSamples(o.samplesFile); err != nil {
+		complain(fmt.Errorf("run: --samples %s: %w", o.samplesFile, err))
+		return exitFailure
+	}
 	r := &runner{o: o, out: out, began: time.Now()}
 	status := r.run()
 	if o.guarded {
@@ -81,7 +85,7 @@ func (r *runner) run() int {
 // spec is what the options say about the job.
 func (r *runner) spec() supervisor.Spec {
 	s := supervisor.Spec{
-		Leftovers: r.o.leftovers, Timeout: r.o.timeout, CPUTime: r.o.cpuTime,
+		Leftovers: r.o.leftovers, Every: r.o.sampleEvery, Timeout: r.o.timeout, CPUTime: r.o.cpuTime,
 		Signal: r.o.signal, Grace: r.o.grace, StopGrace: r.o.grace,
 	}
 	if r.o.graceSet {
@@ -96,6 +100,9 @@ func (r *runner) supervise(file string, argv []string, spec supervisor.Spec) (*s
 	s := &supervisor.Supervisor{
 		Signals: arriving{r.caught}, Forward: true, IsManager: isManager,
 		Sweep: r.hold.tree.Kill, Watch: r.hold.watch, Idle: giveBackStartUp,
+	}
+	if r.o.marks >= 0 && !r.guarding {
+		s.Inputs = []supervisor.Input{{FD: r.o.marks, Read: r.hold.marksReader(r.o.marks)}}
 	}
 	if r.hold.helper > 0 {
 		s.Chore(r.hold.helper, func(bool) { r.hold.helper = 0 })
@@ -163,8 +170,10 @@ func (r *runner) guardedBySupervise() int {
 		return r.startFailed(err)
 	}
 	r.ownerGone = func() { unix.Shutdown(ours, unix.SHUT_WR) } // hand it on
-	if r.out.fd > 2 {
-		unix.FcntlInt(uintptr(r.out.fd), unix.F_SETFD, 0) // the inner one writes the record
+	for _, fd := range []int{r.out.fd, r.o.samplesFD, r.o.marks} {
+		if fd > 2 {
+			unix.FcntlInt(uintptr(fd), unix.F_SETFD, 0) // for the inner one
+		}
 	}
 	argv := append([]string{"supervise", "run"}, r.o.flags...) // of a flag that is there twice the last one counts
 	argv = append(argv, "--no-guard", "--contain="+containSubreaper, "--owner=fd:"+strconv.Itoa(owner),

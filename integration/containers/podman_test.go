@@ -39,6 +39,7 @@ var modes = []mode{
 	{name: "default", reason: readOnly},
 	{name: "unmask", flags: []string{unmask}},
 	{name: "unmask without capabilities", flags: []string{unmask, "--cap-drop=ALL"}},
+	{name: "cgroupfs, unmask", flags: []string{cgroupfs, unmask}},
 	{name: "systemd", flags: []string{systemd}},
 	{name: "user", flags: []string{asUser, keepID}, reason: notOurs},
 	{name: "user, unmask", flags: []string{asUser, keepID, unmask}, reason: notOurs},

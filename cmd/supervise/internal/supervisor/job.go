@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"syscall"
 	"time"
 
@@ -74,8 +75,7 @@ type Result struct {
 	Started, Ended time.Time
 	Leftovers      []protocol.Leftover
 	LeftoversTotal int
-	Stuck          []int // processes that could not be ended
-	UserUS, SysUS  *uint64
+	Stuck          []int       // processes that could not be ended
 	Main           unix.Rusage // of the main process, if Exit is not nil
 	Reaped         int
 	Err            error // what went wrong on our, or the owner's, side
@@ -212,10 +212,21 @@ func (j *job) stop(cause protocol.Cause, sig unix.Signal, grace time.Duration) {
 		j.kill()
 		return
 	}
-	j.fail(j.Containment.Signal(sig))
-	j.fail(j.Containment.Signal(unix.SIGCONT)) // a stopped process could not act on it
+	j.signal(sig)
+	j.signal(unix.SIGCONT) // a stopped process could not act on it
 	j.enter(stopping)
 	j.deadline(grace)
+}
+
+// signal sends sig to the whole job, and to its main process even if that has left
+// the containment: `podman run` has the service manager move it. It is our child
+// and not reaped, so the pid is its own.
+func (j *job) signal(sig unix.Signal) {
+	outside := j.main != 0 && j.exit == nil && !slices.Contains(j.procs(), j.main)
+	j.fail(j.Containment.Signal(sig))
+	if outside {
+		unix.Kill(j.main, sig)
+	}
 }
 
 // end kills the job because of something but its main process.
@@ -239,6 +250,9 @@ func (j *job) because(cause protocol.Cause) {
 // kill ends every process, now.
 func (j *job) kill() {
 	err := j.Containment.Kill()
+	if j.main != 0 && j.exit == nil {
+		unix.Kill(j.main, unix.SIGKILL) // it may be outside: see signal
+	}
 	j.enter(killing)
 	j.deadline(killLimit)
 	if err != nil { // no cgroup.kill, say, or in the fallback processes that do not go
@@ -293,8 +307,8 @@ func (j *job) giveUp() {
 	j.finish()
 }
 
-// finish sweeps up what has left the containment, reads the counters while they
-// exist, and removes the containment.
+// finish sweeps up what has left the containment, and closes that, which is when it
+// reads its counters.
 func (j *job) finish() {
 	j.deadline(0)
 	j.state = ended
@@ -303,11 +317,6 @@ func (j *job) finish() {
 		j.fail(j.s.Sweep())
 	}
 	j.res.Ended = time.Now()
-	if a, ok := j.Containment.(Accountant); ok {
-		if user, system, err := a.CPU(); err == nil {
-			j.res.UserUS, j.res.SysUS = &user, &system
-		}
-	}
 	if c, ok := j.Containment.(io.Closer); ok {
 		j.fail(c.Close())
 	}

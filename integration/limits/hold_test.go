@@ -1,0 +1,127 @@
+package limits
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// TestMemoryMax: the job is killed as a whole, and says so; another job and its supervisor go on.
+func TestMemoryMax(t *testing.T) {
+	need(t)
+	other := supervise(t, "run", "--", "sleep", "1000")
+	if err := other.Start(); err != nil {
+		t.Fatal(err)
+	}
+	o := run(t, "--memory-max", "64M", "--", "sh", "-c", "sleep 1000 & dd if=/dev/zero of=/dev/null bs=256M count=1; sleep 1000")
+	if o.code != 137 || o.Cause != "oom" || o.OOM == nil || o.OOM.By != "job" {
+		t.Errorf("status %d, cause %s, oom %+v", o.code, o.Cause, o.OOM)
+	}
+	if e := o.Memory.Events; e == nil || *e.OOMKill < 3 { // sh, sleep, dd: memory.oom.group
+		t.Errorf("events %+v", e)
+	}
+	if s := o.Memory.SwapPeakBytes; s != nil && *s != 0 {
+		t.Errorf("it swapped %d", *s)
+	}
+	if *o.Memory.PeakBytes > 64*mib {
+		t.Errorf("peak %d", *o.Memory.PeakBytes)
+	}
+	if err := unix.Kill(other.Process.Pid, 0); err != nil {
+		t.Errorf("the other supervisor: %v", err)
+	}
+	other.Process.Signal(unix.SIGTERM)
+	other.Wait()
+}
+
+// TestNoOOMGroup: with --oom-group no, who is killed is one process; the main process sees it.
+func TestNoOOMGroup(t *testing.T) {
+	need(t)
+	o := run(t, "--memory-max", "64M", "--oom-group", "no", "--", "sh", "-c", "dd if=/dev/zero of=/dev/null bs=256M count=1; exit 3")
+	if o.code != 3 || o.Cause != "exited" || o.OOM == nil || o.OOM.By != "job" || *o.OOM.Kills != 1 {
+		t.Errorf("status %d, cause %s, oom %+v", o.code, o.Cause, o.OOM)
+	}
+}
+
+// TestAncestorOOM: the limit is that of the job around.
+func TestAncestorOOM(t *testing.T) {
+	need(t)
+	inner := filepath.Join(t.TempDir(), "inner")
+	bin := filepath.Join(os.Getenv("SUPERVISE_TEST_BIN"), "supervise")
+	run(t, "--memory-max", "64M", "--oom-group", "no", "--", bin, "run", "--record", inner, "--", "dd", "if=/dev/zero", "of=/dev/null", "bs=256M", "count=1")
+	b, err := os.ReadFile(inner)
+	if err != nil || !strings.Contains(string(b), `"cause":"oom"`) || !strings.Contains(string(b), `"by":"ancestor"`) {
+		t.Errorf("%v: %s", err, b)
+	}
+}
+
+func TestCPUs(t *testing.T) {
+	need(t)
+	o := run(t, append([]string{"--cpus", "0.5"}, work(t, "spin", "6000")...)...)
+	used := *o.CPU.TotalS / o.WallS
+	within(t, "processors used", &used, 0.5, 5)
+	if o.CPU.ThrottledPeriods == nil || *o.CPU.ThrottledPeriods == 0 || *o.CPU.ThrottledS == 0 {
+		t.Errorf("throttled %+v", o.CPU)
+	}
+}
+
+func TestCPUSet(t *testing.T) {
+	need(t)
+	o := run(t, append([]string{"-p", "AllowedCPUs=1"}, sh("grep Cpus_allowed_list /proc/self/status")...)...)
+	if !strings.HasSuffix(o.out, "\t1\n") {
+		t.Errorf("%q, stderr %q", o.out, o.err)
+	}
+}
+
+// TestPidsMax: a fork that is refused is counted, and nothing is killed for it.
+func TestPidsMax(t *testing.T) {
+	need(t)
+	o := run(t, append([]string{"--pids-max", "10"}, sh("for i in $(seq 40); do sleep 3 & done; wait; exit 5")...)...)
+	isCount(t, "pids.peak", o.Pids.Peak, 10)
+	if o.Pids.MaxHits == nil || *o.Pids.MaxHits == 0 {
+		t.Errorf("hits %v", o.Pids.MaxHits)
+	}
+	if o.Cause != "exited" {
+		t.Errorf("cause %s", o.Cause)
+	}
+}
+
+func TestIOMax(t *testing.T) {
+	need(t)
+	file := filepath.Join("/var/tmp", fmt.Sprintf("limits-%d", os.Getpid()))
+	defer os.Remove(file)
+	start := time.Now()
+	o := run(t, "--io-max", "/var/tmp,wbps=2M", "--", "dd", "if=/dev/zero", "of="+file, "bs=1M", "count=8", "oflag=direct")
+	if o.code != 0 || o.WallS < 2.5 {
+		t.Errorf("status %d, stderr %q: 8 MiB at 2 MiB/s took %v", o.code, o.err, time.Since(start))
+	}
+}
+
+// TestCPUTimeout: the processor time of all processes.
+func TestCPUTimeout(t *testing.T) {
+	need(t)
+	o := run(t, append([]string{"--cpu-timeout", "3s", "--signal", "KILL"}, work(t, "burn", "4", "60000")...)...)
+	if o.code != 124 || o.Cause != "cpu-timeout" {
+		t.Errorf("status %d, cause %s", o.code, o.Cause)
+	}
+	within(t, "cpu.total_s", o.CPU.TotalS, 3, 3)
+}
+
+// TestRefused: what the kernel does not take, and what is no file, is refused, and nothing was started.
+func TestRefused(t *testing.T) {
+	need(t)
+	for _, flags := range [][]string{{"--set", "memory.nosuch=1"}, {"--cpuset", "4000"}, {"--set", "cpu.weight=100000"}} {
+		o := run(t, append(flags, "--", "echo", "started")...)
+		if o.code != 125 || o.out != "" || strings.Count(o.err, "\n") != 1 || !strings.Contains(o.err, flags[1]) {
+			t.Errorf("%q: status %d, stdout %q, stderr %q", flags, o.code, o.out, o.err)
+		}
+		o = run(t, append(append([]string{"--best-effort"}, flags...), "--", "echo", "started")...)
+		if o.code != 0 || o.out != "started\n" || len(o.Unenforced) != 1 {
+			t.Errorf("%q, with best effort: status %d, stdout %q, stderr %q, %+v", flags, o.code, o.out, o.err, o.Unenforced)
+		}
+	}
+}

@@ -6,7 +6,7 @@ import (
 )
 
 // TestStops is where a controller stops on the way to a job, and what is then said.
-func TestStops(t *testing.T) {
+func TestVantageStops(t *testing.T) {
 	const slice, manager = "/c/user.slice/user-1.slice", "/c/user.slice/user-1.slice/user@1.service"
 	levels := func(words ...string) (list []level) {
 		for _, w := range words {

@@ -62,7 +62,7 @@ func ask(args ...string) (*asking, error) {
 	}
 	a := &asking{out: out[0], err: errs[0]}
 	a.pid, err = syscall.ForkExec(file, append([]string{scopeProgram}, args...), &syscall.ProcAttr{
-		Env: os.Environ(), Files: []uintptr{uintptr(null), uintptr(out[1]), uintptr(errs[1])},
+		Env: append(os.Environ(), "GOMAXPROCS=1"), Files: []uintptr{uintptr(null), uintptr(out[1]), uintptr(errs[1])},
 		Sys: &syscall.SysProcAttr{Setpgid: true, Pdeathsig: unix.SIGKILL}, // Ctrl-C is not for it
 	})
 	if err != nil {
@@ -107,9 +107,18 @@ func (a *asking) output() ([]byte, error) {
 	}
 	line, _, _ := strings.Cut(strings.TrimSpace(string(readRest(a.err))), "\n")
 	if line = strings.TrimPrefix(line, scopeProgram+": "); line == "" {
-		line = scopeProgram + " ended without a word"
+		line = scopeProgram + a.silentEnd()
 	}
 	return nil, errors.New(line)
+}
+
+// silentEnd says how the program ended, which it did without a word.
+func (a *asking) silentEnd() string {
+	var status unix.WaitStatus
+	if pid, _ := unix.Wait4(a.pid, &status, 0, nil); pid == a.pid && status.Signaled() {
+		return fmt.Sprintf(" was ended by signal %d", status.Signal())
+	}
+	return fmt.Sprintf(" ended without a word, with status %d", status.ExitStatus())
 }
 
 // answer returns the scope that the program tells of.

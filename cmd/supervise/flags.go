@@ -34,6 +34,7 @@ type runOptions struct {
 	slice     string // for a scope
 	name      string
 	limits    cgroup.Limits
+	resources string // OCI document with more of them, "": none
 	record    string
 	summary   bool
 
@@ -80,6 +81,7 @@ var runFlags = []runFlag{
 	{"systemd-timeout", false, setSystemdTimeout},
 	{"name", false, setName},
 	{"property", false, setProperty},
+	{"resources", false, func(o *runOptions, v string) error { o.resources = v; return notEmpty(v) }},
 	{"best-effort", true, func(o *runOptions, v string) error { o.bestEffort = true; return nil }},
 	{"sample", false, func(o *runOptions, v string) error { return parseDuration(&o.sampleEvery, v) }},
 	{"samples", false, func(o *runOptions, v string) error { o.samplesFile = v; return notEmpty(v) }},

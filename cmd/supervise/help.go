@@ -41,6 +41,7 @@ status. When it ends, or supervise does, whatever it has started is killed.
   --pids-max N         --io-weight, --io-max 'DEV rbps=1M', --set FILE=VALUE: limit
                        the job; sizes with K, M, G, T or %
   --property P=V, -p   the same by systemd's names: -p MemoryMax=1G
+  --resources FILE     the same from an OCI document: LinuxResources, config.json
   --best-effort        go on, and say so, where a limit cannot be had
   --sample D           look at what the job uses every D (default 1s)
   --samples FILE       and write it there, a JSON line each; also fd:N

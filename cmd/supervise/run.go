@@ -69,6 +69,13 @@ func (r *runner) run() int {
 	if r.caught, err = signals.Catch(forwardedSignals); err != nil { // before there is anything to leave behind
 		return r.startFailed(err)
 	}
+	if r.o.resources != "" {
+		given, err := resources(r.o.resources)
+		if err != nil {
+			return r.startFailed(err)
+		}
+		r.o.limits = append(given, r.o.limits...) // of two for one file the flag counts
+	}
 	if r.hold, err = choose(r.o); err != nil {
 		return r.startFailed(err)
 	}

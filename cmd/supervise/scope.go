@@ -25,9 +25,10 @@ type scope struct {
 // isNew says that the scope was made for us and ends with us.
 func (s scope) isNew() bool { return s.Road == "scope" }
 
-// An asking is a run of supervise-scope, which talks to the manager for us, for
-// D-Bus would weigh more than all the rest of this program.
+// An asking is a run of a program beside ours, which does for us what would weigh
+// more than all the rest of this program: supervise-scope talks D-Bus to the manager.
 type asking struct {
+	program  string
 	pid      int
 	out, err int // read ends of its stdout and stderr
 }
@@ -38,9 +39,20 @@ const scopeProgram = "supervise-scope"
 // patience is how much longer than it promises the program may take.
 const patience = time.Second
 
-// ask starts the program. The caller calls finish.
+// ask starts supervise-scope. The caller calls output.
 func ask(args ...string) (*asking, error) {
-	file, err := findSibling(scopeProgram)
+	null, err := unix.Open(os.DevNull, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		null = 0
+	} else {
+		defer unix.Close(null)
+	}
+	return askProgram(scopeProgram, null, args...)
+}
+
+// askProgram starts a program with a descriptor as its standard input.
+func askProgram(program string, stdin int, args ...string) (*asking, error) {
+	file, err := findSibling(program)
 	if err != nil {
 		return nil, err
 	}
@@ -54,15 +66,9 @@ func ask(args ...string) (*asking, error) {
 		return nil, os.NewSyscallError("pipe2", err)
 	}
 	defer unix.Close(errs[1])
-	null, err := unix.Open(os.DevNull, unix.O_RDONLY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		null = 0
-	} else {
-		defer unix.Close(null)
-	}
-	a := &asking{out: out[0], err: errs[0]}
-	a.pid, err = syscall.ForkExec(file, append([]string{scopeProgram}, args...), &syscall.ProcAttr{
-		Env: append(os.Environ(), "GOMAXPROCS=1"), Files: []uintptr{uintptr(null), uintptr(out[1]), uintptr(errs[1])},
+	a := &asking{program: program, out: out[0], err: errs[0]}
+	a.pid, err = syscall.ForkExec(file, append([]string{program}, args...), &syscall.ProcAttr{
+		Env: append(os.Environ(), "GOMAXPROCS=1"), Files: []uintptr{uintptr(stdin), uintptr(out[1]), uintptr(errs[1])},
 		Sys: &syscall.SysProcAttr{Setpgid: true, Pdeathsig: unix.SIGKILL}, // Ctrl-C is not for it
 	})
 	if err != nil {
@@ -105,11 +111,15 @@ func (a *asking) output() ([]byte, error) {
 	if b := readRest(a.out); len(b) > 0 {
 		return b, nil
 	}
+	return nil, a.complaint()
+}
+
+func (a *asking) complaint() error {
 	line, _, _ := strings.Cut(strings.TrimSpace(string(readRest(a.err))), "\n")
-	if line = strings.TrimPrefix(line, scopeProgram+": "); line == "" {
-		line = scopeProgram + a.silentEnd()
+	if line = strings.TrimPrefix(line, a.program+": "); line == "" {
+		line = a.program + a.silentEnd()
 	}
-	return nil, errors.New(line)
+	return errors.New(line)
 }
 
 // silentEnd says how the program ended, which it did without a word.

@@ -87,7 +87,9 @@ func binaries() (dir string, cleanup func(), err error) {
 		cleanup()
 		return "", nil, err
 	}
-	for name, pkg := range map[string]string{"supervise": "../cmd/supervise", "adversary": "./adversary"} {
+	for name, pkg := range map[string]string{
+		"supervise": "../cmd/supervise", "supervise-oci": "../cmd/supervise-oci", "adversary": "./adversary",
+	} {
 		if err := build(filepath.Join(dir, name), pkg); err != nil {
 			cleanup()
 			return "", nil, err

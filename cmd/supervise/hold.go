@@ -310,7 +310,7 @@ func (h *hold) limit(o *runOptions) error {
 	var failed cgroup.LimitErrors
 	if errors.As(err, &failed) && o.bestEffort {
 		for _, e := range failed {
-			h.unenforce(e.Limit, e)
+			h.unenforce(e.Limit, e, true)
 		}
 		err = nil
 	}
@@ -323,8 +323,10 @@ func (h *hold) limit(o *runOptions) error {
 	return err
 }
 
-func (h *hold) unenforce(l cgroup.Limit, why error) {
-	complain(fmt.Errorf("not enforced: %w", why))
+func (h *hold) unenforce(l cgroup.Limit, why error, say bool) {
+	if say {
+		complain(fmt.Errorf("not enforced: %w", why))
+	}
 	h.unenforced = append(h.unenforced, protocol.Unenforced{Name: l.Name, Reason: oneLine(why)})
 	h.limits = slices.DeleteFunc(h.limits, func(one cgroup.Limit) bool { return one == l })
 }
@@ -335,7 +337,7 @@ func (h *hold) unlimited(o *runOptions, why error) (*hold, error) {
 		return nil, fmt.Errorf("%s needs a cgroup: %w", o.limits[0].Name, why)
 	}
 	for _, l := range o.limits {
-		h.unenforce(l, fmt.Errorf("%s needs a cgroup: %w", l.Name, why))
+		h.unenforce(l, fmt.Errorf("%s needs a cgroup: %w", l.Name, why), !o.guarded) // the other has said it
 	}
 	return h, nil
 }

@@ -21,7 +21,25 @@ func summary(r *protocol.Record) string {
 	line("ended", "%s", ending(r))
 	line("wall", "%s", seconds(&r.WallS))
 	line("cpu", "user %s, system %s", seconds(r.CPU.UserS), seconds(r.CPU.SystemS))
-	line("processes", "%d reaped", r.Reaped)
+	if r.Memory.PeakBytes != nil {
+		line("memory", "%s at most", amount(r.Memory.PeakBytes))
+	}
+	if r.IO.ReadBytes != nil {
+		line("io", "%s read, %s written", amount(r.IO.ReadBytes), amount(r.IO.WriteBytes))
+	}
+	line("processes", "%d reaped%s", r.Reaped, pids(r))
+	for _, p := range r.Phases {
+		line("phase", "%s: wall %s, cpu %s", quote(p.Name), seconds(&p.WallS), seconds(p.CPU.TotalS))
+	}
+	if b := bottleneck(r); b != "" {
+		line("bottleneck", "%s", b)
+	}
+	if r.OOM != nil {
+		line("oom", "%s", outOfMemory(r.OOM))
+	}
+	for _, u := range r.Unenforced {
+		line("unlimited", "%s", u.Reason)
+	}
 	for _, l := range r.Leftovers {
 		line("leftover", "%s", leftover(l))
 	}
@@ -35,6 +53,55 @@ func summary(r *protocol.Record) string {
 		line("error", "%s", *r.Error)
 	}
 	return b.String()
+}
+
+func pids(r *protocol.Record) string {
+	s := ""
+	if r.Pids.Peak != nil {
+		s += fmt.Sprintf(", %d at once", *r.Pids.Peak)
+	}
+	if hits := r.Pids.MaxHits; hits != nil && *hits > 0 {
+		s += fmt.Sprintf(", %d forks refused by a limit", *hits)
+	}
+	return s
+}
+
+func outOfMemory(o *protocol.OOM) string {
+	s := map[string]string{
+		protocol.OOMByJob: "a limit of the job's own", protocol.OOMByAncestor: "the limit of a cgroup above",
+		protocol.OOMByMachine: "the machine's memory", protocol.OOMByOutside: "a limit that cannot be seen from here, or the machine's memory",
+		protocol.OOMByDaemon: "systemd-oomd",
+	}[o.By]
+	if o.Cgroup != nil {
+		s += ", " + *o.Cgroup
+	}
+	if o.Kills != nil {
+		s += fmt.Sprintf("; %d killed", *o.Kills)
+	}
+	return s
+}
+
+// share of the wall time from which on waiting is worth a word.
+const share = 0.1
+
+// bottleneck names what the job waited for most, if it did for long: by its quota, or
+// as the kernel's pressure stall information says; "": for nothing, or nobody knows.
+func bottleneck(r *protocol.Record) string {
+	most, text := share*r.WallS, ""
+	for _, w := range []struct {
+		s    *float64
+		text string
+	}{
+		{r.CPU.ThrottledS, "its CPU quota: throttled for %s"},
+		{r.Pressure.CPU.SomeS, "the CPU: others had it for %s"},
+		{r.Pressure.Memory.SomeS, "memory: it waited %s for pages"},
+		{r.Pressure.IO.SomeS, "I/O: it waited %s"},
+	} {
+		if w.s != nil && *w.s > most {
+			most, text = *w.s, fmt.Sprintf(w.text, seconds(w.s))
+		}
+	}
+	return text
 }
 
 func leftover(l protocol.Leftover) string {
@@ -84,6 +151,15 @@ func size(bytes *int64) string {
 		return "size unknown"
 	}
 	return fmt.Sprintf("%.1f MiB", float64(*bytes)/(1<<20))
+}
+
+// amount is for people, who want no more than a digit behind the point.
+func amount(n *uint64) string {
+	f, unit := float64(*n), 0
+	for f >= 1024 && unit < 4 {
+		f, unit = f/1024, unit+1
+	}
+	return fmt.Sprintf("%.*f %s", min(unit, 1), f, [...]string{"bytes", "KiB", "MiB", "GiB", "TiB"}[unit])
 }
 
 // quoted joins a command line so that it can be read, and pasted into a shell.

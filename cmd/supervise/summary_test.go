@@ -35,6 +35,17 @@ func TestSummary(t *testing.T) {
 			Argv: []string{"./server"}, Cause: protocol.CauseTimeout, Exit: &protocol.Exit{Signal: new("SIGTERM")},
 			WallS: 5.0006, Containment: protocol.ContainmentSubreaper, Error: new("processes [5] could not be ended"),
 		}},
+		{"resources", protocol.Record{
+			Argv: []string{"./batch"}, Cause: protocol.CauseOOM, Exit: &protocol.Exit{Signal: new("SIGKILL")}, WallS: 10, Reaped: 9,
+			CPU:      protocol.CPU{UserS: new(4.0), SystemS: new(1.0), ThrottledS: new(2.5)},
+			Memory:   protocol.Memory{PeakBytes: new(uint64(1 << 30))},
+			IO:       protocol.IO{ReadBytes: new(uint64(1000)), WriteBytes: new(uint64(1536))},
+			Pids:     protocol.Pids{Peak: new(uint64(8)), MaxHits: new(uint64(3))},
+			Pressure: protocol.Pressure{IO: protocol.Stall{SomeS: new(4.5)}, Memory: protocol.Stall{SomeS: new(0.5)}},
+			Phases:   []protocol.Phase{{Name: "", WallS: 1}, {Name: "load\x1b[m", WallS: 9, CPU: protocol.CPU{TotalS: new(4.5)}}},
+			OOM:      &protocol.OOM{By: protocol.OOMByJob, Kills: new(uint64(2))}, Unenforced: []protocol.Unenforced{{Name: "--io-weight 5", Reason: "no io"}},
+			Containment: protocol.ContainmentCgroup, Cgroup: new("/sys/fs/cgroup/x"), LeftoversTotal: new(0),
+		}},
 		{"start-failed", protocol.Record{
 			Argv: []string{"nosuch"}, Cause: protocol.CauseStartFailed, Error: new("no such file or directory"),
 		}},

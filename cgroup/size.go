@@ -166,7 +166,7 @@ func machineMemory() (uint64, error) {
 	if err := unix.Sysinfo(&info); err != nil {
 		return 0, fmt.Errorf("finding the size of the memory: %w", err)
 	}
-	return uint64(info.Totalram) * uint64(info.Unit), nil
+	return uint64(info.Totalram) * uint64(info.Unit), nil //nolint:unconvert // it is 32 bits wide on some architectures
 }
 
 // machineTasks returns how many tasks there can be: the lesser of

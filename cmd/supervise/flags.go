@@ -61,6 +61,9 @@ const (
 	defaultSample         = time.Second
 )
 
+// wantsNumbers says whether anybody will be told what the job used.
+func (o *runOptions) wantsNumbers() bool { return o.record != "" || o.summary }
+
 // A runFlag sets one option; value is nil for a switch that was given none.
 type runFlag struct {
 	name     string

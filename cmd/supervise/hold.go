@@ -28,6 +28,7 @@ type hold struct {
 	watcher                *cgroup.Watcher    // nil until needed
 	limits                 cgroup.Limits      // that are enforced
 	unenforced             []protocol.Unenforced
+	counting               bool             // somebody wants to know what the job used
 	samples                *samples         // nil: none
 	oomWatch               *cgroup.OOMWatch // nil: nothing to see
 	oom                    cgroup.OOM       // after Close, like stats
@@ -73,7 +74,9 @@ func (h *hold) dismiss() {
 // account reads the counters, which go with the directory. What cannot be read is
 // not known.
 func (h *hold) account() {
-	h.stats, _ = h.job.Stats()
+	if h.counting {
+		h.stats, _ = h.job.Stats()
+	}
 	if h.samples != nil {
 		h.samples.close()
 	}
@@ -314,7 +317,8 @@ func (h *hold) limit(o *runOptions) error {
 		}
 		err = nil
 	}
-	if err == nil {
+	if err == nil && o.wantsNumbers() {
+		h.counting = true
 		h.oomWatch, err = h.job.WatchOOM()
 	}
 	if err == nil {

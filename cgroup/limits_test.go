@@ -92,97 +92,9 @@ func work(t *testing.T, j *Job, helper string, n int) (pid int, ready bool) {
 }
 
 // stats reads them, all of it without an error.
-func stats(t *testing.T, j *Job) *Stats {
-	t.Helper()
-	s, err := j.Stats()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s
-}
-
 // near fails if got is not within 3% of want.
-func near(t *testing.T, what string, got *uint64, want uint64) {
-	t.Helper()
-	if got == nil {
-		t.Errorf("%s is not known", what)
-	} else if d := float64(*got) - float64(want); d > 0.03*float64(want) || d < -0.03*float64(want) {
-		t.Errorf("%s is %d, want %d", what, *got, want)
-	}
-}
-
-func exactly(t *testing.T, what string, got *uint64, want uint64) {
-	t.Helper()
-	if got == nil {
-		t.Errorf("%s is not known", what)
-	} else if *got != want {
-		t.Errorf("%s is %d, want %d", what, *got, want)
-	}
-}
-
-func TestOwnOOM(t *testing.T) {
-	j := limitedJob(t, "memory")
-	limit(t, j, "MemoryMax 64M")
-	w, err := j.WatchOOM()
-	if err != nil {
-		t.Fatal(err)
-	}
-	pid, ready := work(t, j, "alloc", 256)
-	if ws := wait(t, pid); ready || ws.Signal() != unix.SIGKILL {
-		t.Fatalf("ready %v, %v", ready, ws)
-	}
-	o, err := w.Cause()
-	if err != nil || o.Cause != OOMOwnLimit || o.Path != j.Path() || o.Kills == 0 || o.String() != "own limit" {
-		t.Errorf("%+v, %v", o, err)
-	}
-	m := stats(t, j).Memory
-	exactly(t, "oom_kill", m.Events.OOMKill, o.Kills)
-	t.Logf("one process was killed, oom_kill is %d", o.Kills)
-	exactly(t, "oom_group_kill", m.EventsLocal.OOMGroupKill, 1)
-	near(t, "the peak", m.Peak, 64<<20)
-	exactly(t, "swap", m.Swap, 0)
-}
-
 // TestInnerOOM: the limit is one that the job set below its node.
-func TestInnerOOM(t *testing.T) {
-	j := limitedJob(t, "memory")
-	w, err := j.WatchOOM()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for file, value := range map[string]string{"memory.max": "64M", "memory.swap.max": "0"} {
-		if err := j.main.write(file, value); err != nil {
-			t.Fatal(err)
-		}
-	}
-	pid, _ := work(t, j, "alloc", 256)
-	wait(t, pid)
-	if o, err := w.Cause(); err != nil || o.Cause != OOMOwnLimit || o.Path != "" || o.Kills == 0 {
-		t.Errorf("%+v, %v", o, err)
-	}
-}
-
 // TestAncestorOOM: the session is limited, the job is not.
-func TestAncestorOOM(t *testing.T) {
-	j := limitedJob(t, "memory")
-	if err := j.s.write("memory.max", "64M"); err != nil {
-		t.Fatal(err)
-	}
-	if err := j.s.write("memory.swap.max", "0"); err != nil {
-		t.Fatal(err)
-	}
-	w, err := j.WatchOOM()
-	if err != nil {
-		t.Fatal(err)
-	}
-	pid, _ := work(t, j, "alloc", 256)
-	wait(t, pid)
-	o, err := w.Cause()
-	if want := (OOM{OOMAncestor, j.s.path, 1}); err != nil || o != want {
-		t.Errorf("%+v, %v, want %+v", o, err, want)
-	}
-}
-
 func TestPidsMax(t *testing.T) {
 	j := limitedJob(t, "pids")
 	limit(t, j, "TasksMax 20")
@@ -213,45 +125,6 @@ func TestCPUs(t *testing.T) {
 	if c.Throttled == nil || *c.Throttled < wall/100/2 || *c.ThrottledTime == 0 || *c.Periods < *c.Throttled {
 		t.Errorf("throttled: %+v", c)
 	}
-}
-
-func TestCPUTime(t *testing.T) {
-	j := newJob(t)
-	pid, _ := work(t, j, "burn", 1500)
-	wait(t, pid)
-	c := stats(t, j).CPU
-	near(t, "the CPU time", c.Usage, 1_500_000)
-	if sum := *c.User + *c.System; sum > *c.Usage+1 || sum+1 < *c.Usage {
-		t.Errorf("user %d + system %d is not %d", *c.User, *c.System, *c.Usage)
-	}
-}
-
-func TestMemoryUse(t *testing.T) {
-	j := limitedJob(t, "memory")
-	pid, ready := work(t, j, "alloc", 300)
-	if !ready {
-		t.Fatal(wait(t, pid))
-	}
-	m := stats(t, j).Memory
-	near(t, "anon", m.Stat.Anon, 300<<20)
-	s, err := j.Sampler()
-	if err != nil {
-		t.Fatal(err)
-	}
-	sample, err := s.Sample()
-	if err != nil {
-		t.Error(err)
-	}
-	near(t, "anon of a sample", sample.Stat.Anon, 300<<20)
-	s.Close()
-	limit(t, j, "memory-high 1G", "memory-max 2G") // of a running job
-	if err := j.node.killAndWait(); err != nil {
-		t.Error(err)
-	}
-	wait(t, pid)
-	m = stats(t, j).Memory
-	near(t, "the peak", m.Peak, 300<<20)
-	exactly(t, "oom_kill", m.Events.OOMKill, 0)
 }
 
 // TestWrites: bytes to a block device, and a limit of them.
@@ -361,62 +234,6 @@ func TestControllerMissing(t *testing.T) {
 }
 
 // TestStatsWithoutControllers: what every cgroup has is there, the rest is nil.
-func TestStatsWithoutControllers(t *testing.T) {
-	j := newJob(t)
-	if has, err := j.node.list("cgroup.controllers"); err != nil || len(has) > 0 {
-		t.Skipf("controllers: %v, %v", has, err)
-	}
-	s := stats(t, j)
-	if s.CPU == nil || s.CPU.Usage == nil || s.CPU.Throttled != nil || s.Memory != nil || s.Pids != nil {
-		t.Errorf("%+v", s)
-	}
-	w, err := j.WatchOOM()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if o, err := w.Cause(); err != nil || o != (OOM{}) {
-		t.Errorf("%+v, %v", o, err)
-	}
-	if err := unix.Fsetxattr(j.main.fd, "user.oomd_ooms", []byte("1"), 0); err != nil {
-		t.Skipf("extended attributes: %v", err)
-	}
-	if o, err := w.Cause(); err != nil || o.Cause != OOMDaemon || o.Path != j.Path() {
-		t.Errorf("%+v, %v", o, err)
-	}
-}
-
+// TestOnce: a command is run once, however the child is met in its execve.
 // TestSampler: numbers grow, and closing leaves no descriptor.
-func TestSampler(t *testing.T) {
-	j := newJob(t)
-	before := openFDs(t)
-	s, err := j.Sampler()
-	if err != nil {
-		t.Fatal(err)
-	}
-	first, err := s.Sample()
-	if err != nil {
-		t.Fatal(err)
-	}
-	pid, _ := work(t, j, "burn", 50)
-	wait(t, pid)
-	second, err := s.Sample()
-	if err != nil || *second.CPU.Usage < *first.CPU.Usage+40_000 {
-		t.Errorf("%+v, %v", second.CPU, err)
-	}
-	s.Close()
-	if after := openFDs(t); after != before {
-		t.Errorf("%d descriptors before, %d after", before, after)
-	}
-}
-
 // TestStatsCost: a run of "true" reads all of it once.
-func TestStatsCost(t *testing.T) {
-	j := newJob(t)
-	least := time.Hour
-	for range 20 {
-		start := time.Now()
-		stats(t, j)
-		least = min(least, time.Since(start))
-	}
-	t.Logf("at best %v, %.0f allocations", least, testing.AllocsPerRun(20, func() { j.Stats() }))
-}

@@ -26,7 +26,7 @@ const (
 type OOM struct {
 	Cause OOMCause
 	Path  string // the cgroup whose limit it was, or which the daemon killed; "" if that is not one, or not known
-	Kills uint64 // processes of the job that the kernel killed (memory.events, oom_kill)
+	Kills uint64 // how often the kernel killed one of the job (memory.events, oom_kill, and see there)
 }
 
 // String is the cause in words: "own limit", "ancestor /sys/fs/cgroup/user.slice".

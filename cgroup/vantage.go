@@ -87,16 +87,14 @@ func (v vantage) fix(l level, controller string) string {
 	return "run it in a delegated scope or service: systemd-run --scope -p Delegate=yes supervise run ..."
 }
 
-// delegated is what a drop-in for user@.service must name to hand a controller
-// to users, those included that systemd gives by default.
+// delegated is what systemd can hand to users (systemd.resource-control(5), Delegate=).
 const delegated = "cpu cpuset io memory pids"
 
 func usersFix(controller string) string {
-	list := delegated
-	if !slices.Contains(strings.Fields(list), controller) {
-		list += " " + controller
+	if !slices.Contains(strings.Fields(delegated), controller) {
+		return "systemd does not hand this one on: use a cgroup that is not of its making (--cgroup)"
 	}
-	return fmt.Sprintf("as root, systemctl edit user@.service: [Service] Delegate=%s; then log in anew", list)
+	return fmt.Sprintf("as root, systemctl edit user@.service: [Service] Delegate=%s; then log in anew", delegated)
 }
 
 // nowhere explains a controller that no cgroup in sight has.

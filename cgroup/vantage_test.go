@@ -28,7 +28,7 @@ func TestVantageStops(t *testing.T) {
 			levels: levels(scope+"/jobs-1", scope, manager+" memory", slice+" cpuset memory", "/c cpuset memory")},
 			"cpuset", slice, "does not hand it down", "systemctl edit user@.service: [Service] Delegate=cpu cpuset io memory pids"},
 		{"an unusual one", vantage{root: scope, managed: true, user: true, levels: levels(scope, manager, slice+" rdma")},
-			"rdma", slice, "does not hand it down", "Delegate=cpu cpuset io memory pids rdma"},
+			"rdma", slice, "does not hand it down", "systemd does not hand this one on"},
 		{"the unit is not delegated", vantage{root: scope, managed: true, user: true,
 			levels: levels(scope+"/jobs-1", scope, manager+"/app.slice memory", manager+" memory")},
 			"memory", manager + "/app.slice", "does not hand it down", "systemd-run --user --scope -p Delegate=yes"},

@@ -1,0 +1,30 @@
+package cgroup
+
+import (
+	"io"
+	"os"
+	"testing"
+)
+
+func TestOnce(t *testing.T) {
+	j := newJob(t)
+	for range 30 {
+		r, w, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		a := attr()
+		a.Files[1] = w.Fd()
+		pid, err := j.Start("/bin/echo", []string{"echo", "x"}, a)
+		w.Close()
+		if err != nil {
+			t.Fatal(err)
+		}
+		wait(t, pid)
+		said, _ := io.ReadAll(r)
+		r.Close()
+		if string(said) != "x\n" {
+			t.Errorf("it said %q", said)
+		}
+	}
+}

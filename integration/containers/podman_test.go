@@ -40,7 +40,7 @@ var modes = []mode{
 	{name: "unmask without capabilities", flags: []string{unmask, "--cap-drop=ALL"}},
 	{name: "cgroupfs, unmask", flags: []string{cgroupfs, unmask}, shared: true},
 	{name: "systemd", flags: []string{systemd}},
-	{name: "user", flags: []string{asUser, keepID}, reason: notOurs},
+	{name: "user", flags: []string{asUser, keepID}, reason: readOnly},
 	{name: "user, unmask", flags: []string{asUser, keepID, unmask}, reason: notOurs},
 	{name: "bind mount", flags: []string{bindMount}, reason: hostsRoot},
 	{name: "cgroupns=host", flags: []string{hostNS}, reason: readOnly},

@@ -124,3 +124,27 @@ func TestLeftoversThatEnd(t *testing.T) {
 		o.wait().wantCode(6)
 	})
 }
+
+// TestLeftoversOutside: a process that left the job's cgroup is a leftover like any.
+func TestLeftoversOutside(t *testing.T) {
+	needCgroup(t)
+	const script = `(echo 0 >"$0/cgroup.procs" && exec sleep "$1") & while ! grep -q elsewhere /proc/$!/cgroup; do :; done;` + untilExec + `exit 5`
+	tests := []struct {
+		mode, seconds string
+		code          int
+	}{{"kill", "1000", 5}, {"fail", "1000", 125}, {"wait", "0.5", 5}}
+	for _, tt := range tests {
+		t.Run(tt.mode, func(t *testing.T) {
+			b := newBox(t)
+			dir := strings.TrimPrefix(elsewhere(b)[0], "-cgroup=")
+			o := b.start(b.run(inCgroup, []string{"--leftovers", tt.mode}, append(sh(script), dir, tt.seconds)...)).wait()
+			o.wantCode(tt.code)
+			if r := o.wantRecord(inCgroup, "exited"); len(r.Leftovers) != 1 || !r.hasLeftover("sleep") {
+				t.Errorf("record: leftovers %+v, want the one sleep", r.Leftovers)
+			}
+			if tt.mode == "wait" && o.took < 400*time.Millisecond {
+				t.Errorf("took %v: it was not waited for", o.took)
+			}
+		})
+	}
+}

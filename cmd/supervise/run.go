@@ -106,7 +106,7 @@ func (r *runner) spec() supervisor.Spec {
 func (r *runner) supervise(file string, argv []string, spec supervisor.Spec) (*supervisor.Result, error) {
 	s := &supervisor.Supervisor{
 		Signals: arriving{r.caught}, Forward: true, IsManager: isManager,
-		Sweep: r.hold.tree.Kill, Watch: r.hold.watch, Idle: giveBackStartUp,
+		Sweep: r.hold.tree.Kill, Strays: r.hold.tree.Procs, Watch: r.hold.watch, Idle: giveBackStartUp,
 	}
 	if r.o.marks >= 0 && !r.guarding {
 		s.Inputs = []supervisor.Input{{FD: r.o.marks, Read: r.hold.marksReader(r.o.marks)}}

@@ -127,11 +127,32 @@ func (j *job) settle() {
 	case err != nil:
 		j.fail(err)
 		j.finish()
+	case empty && j.state <= waiting && j.strayed():
 	case empty:
 		j.finish()
 	case j.state == running:
 		j.outlived()
 	}
+}
+
+// strayed looks for processes that live on outside of the empty containment: they
+// moved out, or somebody moved them (`podman run` has systemd do it). They are
+// leftovers like any; it says whether they are waited for, or else finish sweeps
+// them up.
+func (j *job) strayed() (wait bool) {
+	j.s.collect()
+	if j.s.Strays == nil || j.s.childless || len(j.s.jobs) > 1 || j.cause != "" {
+		return false
+	}
+	pids, err := j.s.Strays()
+	j.fail(err)
+	pids = slices.DeleteFunc(pids, func(pid int) bool { return j.s.chores[pid] != nil })
+	if len(pids) > 0 && j.state == running {
+		j.res.LeftoversTotal = len(pids)
+		j.listLeftovers(pids)
+		j.state = waiting // SIGCHLD of the last tells of its end
+	}
+	return len(pids) > 0 && j.Leftovers == Wait
 }
 
 // outlived decides about processes that outlived the main process. Of a few it is

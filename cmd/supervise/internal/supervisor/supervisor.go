@@ -76,6 +76,9 @@ type Supervisor struct {
 
 	// Sweep ends descendants that are in no containment; it returns when all are dead.
 	Sweep func() error
+	// Strays lists the live descendants; it is asked when a containment is empty. Nil:
+	// nobody wants to know.
+	Strays func() ([]int, error)
 	// Watch asks for hints about a containment, all by the same watcher. It is
 	// called when the end of one is waited for; nil: there are none.
 	Watch func(Containment) (Watcher, error)

@@ -3,6 +3,8 @@ package integration
 import (
 	"os"
 	"os/exec"
+	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -15,12 +17,43 @@ func (b *box) unwritable(l launch) launch {
 	if err := os.Chmod(b.dir, 0o777); err != nil {
 		b.t.Fatal(err)
 	}
+	if managed {
+		l = b.withoutScopes(l)
+	}
 	switch {
 	case os.Geteuid() == 0:
 		l.attr.Credential = &syscall.Credential{Uid: uint32(spareUID), Gid: uint32(spareUID)}
 	case b.group != nil:
 		const script = `chmod 444 "$0"/cgroup.procs && chmod 555 "$0" && exec "$@"`
 		l.argv = sh(script, append([]string{b.group.path}, l.argv...)...)
+	}
+	return l
+}
+
+// managed says that systemd runs here, which would make a scope.
+var managed = func() bool {
+	_, err := os.Stat("/run/systemd/system")
+	return err == nil
+}()
+
+// withoutScopes changes a launch to a copy of supervise without supervise-scope beside it.
+func (b *box) withoutScopes(l launch) launch {
+	b.t.Helper()
+	alone := filepath.Join(b.dir, "supervise")
+	if _, err := os.Stat(alone); err != nil {
+		data, err := os.ReadFile(bin.supervise)
+		if err == nil {
+			err = os.WriteFile(alone, data, 0o755)
+		}
+		if err != nil {
+			b.t.Fatal(err)
+		}
+	}
+	l.argv = slices.Clone(l.argv)
+	for i, word := range l.argv {
+		if word == bin.supervise {
+			l.argv[i] = alone
+		}
 	}
 	return l
 }
@@ -58,7 +91,7 @@ func TestFallsBack(t *testing.T) {
 				} else {
 					t.Logf("containment_reason: %s", *o.record.ContainmentReason)
 				}
-				if o.stderr != "" {
+				if o.stderr != "" && !(managed && strings.Count(o.stderr, "\n") == 1 && strings.Contains(o.stderr, "the job is held without a cgroup")) {
 					t.Errorf("stderr %q: to fall back is no error", o.stderr)
 				}
 			}

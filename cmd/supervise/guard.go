@@ -46,7 +46,7 @@ func (h *hold) guardMarked() error {
 
 func (h *hold) startGuardian(p guardian.Plan) (err error) {
 	if h.guardian, err = guardian.Start(p); err == nil {
-		h.tree.Spare = []int{h.guardian.PID()}
+		h.tree.Spare = append(h.tree.Spare, h.guardian.PID())
 	}
 	return err
 }

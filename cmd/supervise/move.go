@@ -25,11 +25,10 @@ import (
 //	    v                  │ v
 //	 fallback <──────── attach them
 type move struct {
-	s      *supervisor.Supervisor
-	h      *hold
-	asking bool
-	scope  scope
-	until  time.Time // for all of it
+	s     *supervisor.Supervisor
+	h     *hold
+	scope scope
+	until time.Time // for all of it
 }
 
 // begin moves what can be moved at once, or begins to ask.
@@ -42,6 +41,7 @@ func (m *move) begin() {
 	switch {
 	case err == nil:
 	case managed && !errors.Is(err, cgroup.ErrNoMount) && !errors.Is(err, unix.EROFS):
+		m.guard() // a manager that is slow is not waited for without
 		m.until = time.Now().Add(defaultSystemdTimeout)
 		m.ask(scopeArgs(defaultSystemdTimeout, "", "job", []int{os.Getpid()})) // one that may end meanwhile would spoil it
 	default:
@@ -56,11 +56,7 @@ func (m *move) ask(args []string) {
 		m.giveUp(err)
 		return
 	}
-	m.asking = true
-	m.s.Chore(a.pid, func(over bool) {
-		m.asking = false
-		m.answered(a, over)
-	})
+	m.s.Chore(a.pid, func(over bool) { m.answered(a, over) })
 }
 
 // answered goes on after supervise-scope; over: it is too late.
@@ -108,11 +104,12 @@ func (m *move) enter(where cgroup.Search) error {
 	if err != nil {
 		return err
 	}
-	h.tree = m.h.tree
-	m.h.dismiss()
+	h.tree = m.h.tree // which spares the guardian of the fallback, if there is one
 	if err = h.adopt(); err != nil {
 		return errors.Join(err, h.Close())
 	}
+	m.h.dismiss()
+	h.tree.Spare = []int{h.guardian.PID()}
 	*m.h = *h
 	return nil
 }
@@ -132,13 +129,4 @@ func (m *move) guard() {
 	if m.h.guardian == nil {
 		m.h.guardMarked()
 	}
-}
-
-// idle is the supervisor's Idle. A manager that is slow is not waited for without
-// a guardian.
-func (m *move) idle() {
-	if m.asking {
-		m.guard()
-	}
-	giveBackStartUp()
 }

@@ -22,11 +22,9 @@ func seed() int {
 	s := &supervisor.Supervisor{
 		Owner:   &supervisor.Owner{In: 0, Out: 1},
 		Signals: arriving{caught},
-		Sweep:   h.tree.Kill, Watch: h.watch,
+		Sweep:   h.tree.Kill, Watch: h.watch, Idle: giveBackStartUp,
 	}
-	m := &move{s: s, h: h}
-	s.Idle = m.idle
-	m.begin()
+	(&move{s: s, h: h}).begin()
 	s.Start(supervisor.Spec{Containment: h}) // cannot fail: there is no process to start
 	result := s.Run()[0]
 	if result.Err != nil {

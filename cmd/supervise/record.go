@@ -55,7 +55,7 @@ func openRecord(target string) (*recordFile, error) {
 }
 
 // maxName is NAME_MAX, less what the temporary name adds.
-const maxName = 255 - len(".") - len(".") - 10
+const maxName = 255 - len(".") - len(".4194304")
 
 func (f *recordFile) wanted() bool { return f.fd >= 0 || f.path != "" }
 
@@ -63,24 +63,31 @@ func (f *recordFile) write(b []byte) error {
 	if f.fd >= 0 {
 		return writeAll(f.fd, b)
 	}
-	tmp, err := os.CreateTemp(filepath.Dir(f.path), "."+filepath.Base(f.path)+".*")
-	if err != nil {
-		return err
+	// Not os.CreateTemp, which sets up Go's poller for the file.
+	tmp := filepath.Join(filepath.Dir(f.path), fmt.Sprintf(".%s.%d", filepath.Base(f.path), os.Getpid()))
+	fd, err := unix.Open(tmp, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0o666)
+	if err == unix.EEXIST && unix.Unlink(tmp) == nil { // of one that was killed, and had our number
+		fd, err = unix.Open(tmp, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0o666)
 	}
-	defer os.Remove(tmp.Name()) // fails after the rename, as it should
-	_, err = tmp.Write(b)
-	err = errors.Join(err, tmp.Chmod(0o666&^umask()), tmp.Close())
 	if err != nil {
-		return err
+		return os.NewSyscallError("open "+tmp, err)
 	}
-	return os.Rename(tmp.Name(), f.path)
+	err = errors.Join(writeAll(fd, b), unix.Close(fd))
+	if err == nil {
+		err = os.NewSyscallError("rename to "+f.path, unix.Rename(tmp, f.path))
+	}
+	if err != nil {
+		unix.Unlink(tmp)
+	}
+	return err
 }
 
-// umask reads the mask, which can only be read by setting it.
-func umask() os.FileMode {
-	mask := unix.Umask(0o077)
-	unix.Umask(mask)
-	return os.FileMode(mask)
+// warmUp has the encoder learn the record's types, which takes longer than to
+// encode it, while the job is on its way.
+func (f *recordFile) warmUp() {
+	if f.wanted() {
+		json.Marshal(&protocol.Record{})
+	}
 }
 
 // writeAll writes to a descriptor that may be a pipe or non-blocking.

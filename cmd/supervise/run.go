@@ -124,6 +124,7 @@ func (r *runner) supervise(file string, argv []string, spec supervisor.Spec) (*s
 	}
 	if r.hold.session != nil {
 		r.hold.session.RemoveStale() // while the job is on its way
+		r.out.warmUp()
 	}
 	result := s.Run()[0]
 	r.terminal.takeBack(result.Exit)

@@ -18,8 +18,8 @@ func (b *bench) scope() error {
 	}
 	const reference = "systemd-run --user --scope -q true"
 	times, err := b.interleave([]contender{
-		{reference, []string{"systemd-run", "--user", "--scope", "-q", "true"}, 0},
-		{"supervise run -- true", []string{b.supervise, "run", "--contain=cgroup", "--", "true"}, 0.9},
+		{reference, []string{"systemd-run", "--user", "--scope", "-q", "true"}, 0, ""},
+		{"supervise run -- true", []string{b.supervise, "run", "--contain=cgroup", "--", "true"}, 0.9, ""},
 	})
 	if err != nil {
 		return err
@@ -81,8 +81,8 @@ func insideHelper(args []string) error {
 	}
 	b := &bench{settings: settings{n: n}}
 	times, err := b.interleave([]contender{
-		{"", []string{args[0], "run", "--cgroup", told, "--", "true"}, 0},
-		{"", []string{args[0], "run", "--contain=cgroup", "--", "true"}, 0},
+		{"", []string{args[0], "run", "--cgroup", told, "--", "true"}, 0, ""},
+		{"", []string{args[0], "run", "--contain=cgroup", "--", "true"}, 0, ""},
 	})
 	if err != nil {
 		return err

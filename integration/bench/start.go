@@ -15,6 +15,7 @@ type contender struct {
 	name   string
 	argv   []string
 	target float64 // of the ratio to the reference; 0: none
+	fresh  string  // a file that it makes, and must not find; "": none
 }
 
 // start measures from before the fork to after the wait. The starter is this process: syscall.ForkExec is a vfork, as
@@ -24,14 +25,14 @@ func (b *bench) start() error {
 	record := filepath.Join(os.TempDir(), fmt.Sprintf("bench-record-%d", os.Getpid()))
 	defer os.Remove(record)
 	list := present([]contender{
-		{"/bin/true", []string{"/bin/true"}, 0},
-		{reference, []string{"tini", "-s", "--", "true"}, 0},
-		{"bwrap --die-with-parent true", []string{"bwrap", "--dev-bind", "/", "/", "--die-with-parent", "true"}, 0},
-		{"timeout 10 true", []string{"timeout", "10", "true"}, 0},
-		{plain, []string{b.supervise, "run", "--", "true"}, 1.6},
-		{"supervise run --record FILE -- true", []string{b.supervise, "run", "--record", record, "--", "true"}, 1.1},
-		{"supervise run --no-guard -- true", []string{b.supervise, "run", "--no-guard", "--", "true"}, 1.35},
-		{"supervise run --contain subreaper -- true", []string{b.supervise, "run", "--contain", "subreaper", "--", "true"}, 0},
+		{"/bin/true", []string{"/bin/true"}, 0, ""},
+		{reference, []string{"tini", "-s", "--", "true"}, 0, ""},
+		{"bwrap --die-with-parent true", []string{"bwrap", "--dev-bind", "/", "/", "--die-with-parent", "true"}, 0, ""},
+		{"timeout 10 true", []string{"timeout", "10", "true"}, 0, ""},
+		{plain, []string{b.supervise, "run", "--", "true"}, 1.6, ""},
+		{"supervise run --record FILE -- true", []string{b.supervise, "run", "--record", record, "--", "true"}, 1.1, record},
+		{"supervise run --no-guard -- true", []string{b.supervise, "run", "--no-guard", "--", "true"}, 1.35, ""},
+		{"supervise run --contain subreaper -- true", []string{b.supervise, "run", "--contain", "subreaper", "--", "true"}, 0, ""},
 	})
 	times, err := b.interleave(list)
 	if err != nil {
@@ -58,6 +59,9 @@ func (b *bench) interleave(list []contender) ([][]float64, error) {
 	times := make([][]float64, len(list))
 	for round := -3; round < b.n; round++ { // the first rounds warm the page cache and are not counted
 		for i, c := range list {
+			if c.fresh != "" {
+				os.Remove(c.fresh)
+			}
 			d, err := startToExit(c.argv)
 			if err != nil {
 				return nil, err

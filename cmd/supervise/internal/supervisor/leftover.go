@@ -30,6 +30,9 @@ func (j *job) listLeftovers(pids []int) {
 			return
 		}
 		l, exiting, ok := readLeftover(pid)
+		if most := began.Sub(j.started).Seconds(); l.AgeS != nil && *l.AgeS > most {
+			l.AgeS = &most // its start is told in ticks of 10 ms; it is younger than the job
+		}
 		if ok && (!exiting || !few) {
 			j.res.Leftovers = append(j.res.Leftovers, l)
 		} else if few {

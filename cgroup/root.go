@@ -157,9 +157,9 @@ func marked(path, attr string) bool {
 }
 
 // ownRoad decides whether the own cgroup may be evacuated: it is known to be
-// delegated, and it holds nobody else; the error says why it is no place of ours. The root of the whole
-// hierarchy (which alone has no cgroup.events) needs no evacuation and is always
-// shared.
+// delegated, and it holds nobody else; the error says why it is no place of ours.
+// The root of the whole hierarchy (which alone has no cgroup.events) needs no
+// evacuation and is always shared.
 func (s Search) ownRoad(d *dir, own string) (Road, error) {
 	if _, err := d.keyed("cgroup.events", "populated"); err != nil {
 		return Shared, ErrShared

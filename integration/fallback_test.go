@@ -187,3 +187,16 @@ func TestSubreaperWithCgroup(t *testing.T) {
 		t.Errorf("status %d, stdout %q, stderr %q; want 2 (or 125), and no job", o.code, o.stdout, o.stderr)
 	}
 }
+
+// TestSliceWithoutSystemd: a slice is systemd's, and not to be had without.
+func TestSliceWithoutSystemd(t *testing.T) {
+	if managed {
+		t.Skip("systemd runs here: integration/systemd tests --slice")
+	}
+	b := newBox(t)
+	o := b.start(b.supervise([]string{"--slice=a.slice"}, "echo", "started")).wait()
+	o.wantCode(125)
+	if o.stdout != "" || o.stderr != "supervise: --slice: systemd does not run here\n" {
+		t.Errorf("stdout %q, stderr %q", o.stdout, o.stderr)
+	}
+}

@@ -27,7 +27,7 @@ func choose(o *runOptions) (*hold, error) {
 		return nil, fmt.Errorf("cgroup containment is not to be had here: %w; --contain=auto would fall back", err)
 	case o.cgroup != "":
 		return nil, fmt.Errorf("--cgroup %s: %w", o.cgroup, err)
-	case isLimit(err):
+	case isLimit(err) || o.slice != "" && !managed:
 		return nil, err
 	case o.cpuTime > 0:
 		return nil, fmt.Errorf("--cpu-timeout needs a cgroup: %w", err)

@@ -143,7 +143,7 @@ func (r *runner) start(s *supervisor.Supervisor, spec supervisor.Spec) error {
 	spec.Containment = r.hold
 	err := s.Start(spec)
 	var join *cgroup.JoinError
-	if errors.As(err, &join) && r.o.contain == containAuto && r.o.cgroup == "" {
+	if errors.As(err, &join) && r.mayFallBack() {
 		if err := r.hold.giveUp(join); err != nil {
 			return err
 		}
@@ -155,6 +155,11 @@ func (r *runner) start(s *supervisor.Supervisor, spec supervisor.Spec) error {
 		err = s.Start(spec)
 	}
 	return err
+}
+
+// mayFallBack says whether the job may be held without a cgroup.
+func (r *runner) mayFallBack() bool {
+	return r.o.contain == containAuto && r.o.cgroup == "" && len(r.hold.limits) == 0 && r.o.cpuTime == 0
 }
 
 // attr has the job inherit everything, in a process group of its own: what is

@@ -54,8 +54,8 @@ func transientFile(own string) string {
 	}
 	dir := "/run/systemd/transient/"
 	if _, rest, ok := strings.Cut(own, "/user@"); ok {
-		uid, below, _ := strings.Cut(rest, ".service")
-		if below == "" || strings.Trim(uid, "0123456789") != "" {
+		uid, _, below := strings.Cut(rest, ".service/")
+		if !below || uid == "" || strings.Trim(uid, "0123456789") != "" {
 			return ""
 		}
 		dir = "/run/user/" + uid + "/systemd/transient/"
@@ -70,7 +70,7 @@ func isUnit(name string) bool {
 // unitAbove returns the path of the unit that a cgroup is below, "" if it is none's,
 // or the unit's own: with DelegateSubgroup=, or where somebody made sub-cgroups.
 func unitAbove(own string) string {
-	for p := path.Dir(own); len(p) > 1; p = path.Dir(p) {
+	for p := path.Dir(own); strings.HasPrefix(p, "/") && len(p) > 1; p = path.Dir(p) {
 		if isUnit(path.Base(p)) {
 			return p
 		}

@@ -39,3 +39,16 @@ func TestGiveBackStartUp(t *testing.T) {
 	}
 	giveBackStartUp()
 }
+
+// FuzzFileMaps: no panic, and what is let go of is a range that the text names.
+func FuzzFileMaps(f *testing.F) {
+	f.Add(smaps)
+	f.Add("0-1 r-xp 0 0 1\nAnonymous: 0 kB\n")
+	f.Fuzz(func(t *testing.T, text string) {
+		for _, m := range fileMaps(text) {
+			if m.size == 0 || m.start+m.size < m.start {
+				t.Errorf("%x", m)
+			}
+		}
+	})
+}

@@ -36,7 +36,7 @@ var managed = func() bool {
 	return err == nil
 }()
 
-// withoutScopes changes a launch to a copy of supervise without supervise-scope beside it.
+// withoutScopes changes a launch so that supervise finds no manager: in a copy without supervise-scope beside it.
 func (b *box) withoutScopes(l launch) launch {
 	b.t.Helper()
 	alone := filepath.Join(b.dir, "supervise")
@@ -49,6 +49,7 @@ func (b *box) withoutScopes(l launch) launch {
 			b.t.Fatal(err)
 		}
 	}
+	l.env = append(slices.Clone(l.env), "XDG_RUNTIME_DIR=/nonexistent")
 	l.argv = slices.Clone(l.argv)
 	for i, word := range l.argv {
 		if word == bin.supervise {

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/transient"
 )
 
 // A scope is a cgroup that the service manager has delegated to us, and moved us
@@ -149,9 +151,13 @@ func readRest(fd int) []byte {
 	return b[:max(n, 0)]
 }
 
-// askScope has the manager delegate a cgroup to us, and move us into it. The program
-// is still to be reaped, if pid is not 0: it need not be waited for.
+// askScope has the manager delegate a cgroup to us, and move us into it: the usual
+// way by ourselves, else by the program. That is still to be reaped, if pid is not
+// 0: it need not be waited for.
 func askScope(o *runOptions) (s scope, pid int, err error) {
+	if s, err = startScope(o); !errors.Is(err, transient.ErrUnusual) {
+		return s, 0, err
+	}
 	a, err := ask(scopeArgs(o.systemdTimeout, o.slice, jobName(o), []int{os.Getpid()})...)
 	if err != nil {
 		return scope{}, 0, err
@@ -161,8 +167,36 @@ func askScope(o *runOptions) (s scope, pid int, err error) {
 	return s, a.pid, err
 }
 
+// startScope is for who is in a scope: who is in a service may have that delegated.
+func startScope(o *runOptions) (scope, error) {
+	if !strings.HasSuffix(ownCgroup(), ".scope") {
+		return scope{}, transient.ErrUnusual
+	}
+	unit, err := transient.Start(transient.Request{
+		Description: description(jobName(o)), Slice: o.slice, Timeout: o.systemdTimeout,
+	})
+	if err != nil {
+		return scope{}, err
+	}
+	own := ownCgroup()
+	if !strings.HasSuffix(own, "/"+unit) {
+		return scope{}, fmt.Errorf("the manager says that %s is started, but we are in %s", unit, own)
+	}
+	return scope{Cgroup: own, Unit: unit, Road: "scope"}, nil
+}
+
+// ownCgroup is what /proc/self/cgroup has for version 2; "": nothing.
+func ownCgroup() string {
+	b, _ := os.ReadFile("/proc/self/cgroup")
+	_, own, _ := strings.Cut("\n"+string(b), "\n0::")
+	own, _, _ = strings.Cut(own, "\n")
+	return own
+}
+
+func description(name string) string { return "supervise: " + name }
+
 func scopeArgs(timeout time.Duration, slice, name string, pids []int) []string {
-	args := []string{"--timeout", timeout.String(), "--description", "supervise: " + name}
+	args := []string{"--timeout", timeout.String(), "--description", description(name)}
 	if slice != "" {
 		args = append(args, "--slice", slice)
 	}

@@ -78,7 +78,8 @@ func TestDoctor(t *testing.T) {
 	}
 }
 
-// TestDoctorAlone: without supervise-scope a login session has nothing to offer, and that is said first.
+// TestDoctorAlone: without supervise-scope, and where the manager is not at its usual place, a login session has nothing to
+// offer, and that is said first.
 func TestDoctorAlone(t *testing.T) {
 	asUser(t)
 	alone := filepath.Join(t.TempDir(), "supervise")
@@ -89,7 +90,7 @@ func TestDoctorAlone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := examine(t, 1, "env", "PATH=/usr/bin:/bin", alone, "doctor", "--json")
+	c := examine(t, 1, "env", "PATH=/usr/bin:/bin", "XDG_RUNTIME_DIR=/nonexistent", alone, "doctor", "--json")
 	if c.Containment != "subreaper" || c.Reason == nil || len(c.Fixes) == 0 || c.Fixes[0].Name != "install-scope" {
 		t.Errorf("%+v", c)
 	}

@@ -102,7 +102,7 @@ func TestAtOnce(t *testing.T) {
 	all.Wait()
 }
 
-// TestFailsClosed: with no manager to be had the job is in the fallback, and the record and one line say so; with
+// TestNoHelper: with no manager to be had the job is in the fallback, and the record and one line say so; with
 // --contain=cgroup there is no job.
 func TestNoHelper(t *testing.T) {
 	asUser(t)
@@ -111,7 +111,8 @@ func TestNoHelper(t *testing.T) {
 		t.Fatalf("%v: %s", err, out)
 	}
 	file := filepath.Join(t.TempDir(), "record")
-	o := run(t, "env", "PATH=/usr/bin:/bin", alone, "run", "--record", file, "--", "true")
+	lost := []string{"env", "PATH=/usr/bin:/bin", "XDG_RUNTIME_DIR=/nonexistent", alone, "run"}
+	o := run(t, append(lost, "--record", file, "--", "true")...)
 	const why = "supervise-scope is neither beside supervise nor in PATH"
 	if o.code != 0 || strings.Count(o.err, "\n") != 1 || !strings.Contains(o.err, why) {
 		t.Errorf("status %d, stderr %q", o.code, o.err)
@@ -119,7 +120,7 @@ func TestNoHelper(t *testing.T) {
 	if r := readRecord(t, file); *r.Containment != "subreaper" || !strings.Contains(*r.Reason, why) {
 		t.Errorf("%s: %v", *r.Containment, *r.Reason)
 	}
-	o = run(t, "env", "PATH=/usr/bin:/bin", alone, "run", "--contain=cgroup", "--", "echo", "started")
+	o = run(t, append(lost, "--contain=cgroup", "--", "echo", "started")...)
 	if o.code != 125 || o.out != "" || strings.Count(o.err, "\n") != 1 || !strings.Contains(o.err, why) {
 		t.Errorf("status %d, stdout %q, stderr %q", o.code, o.out, o.err)
 	}

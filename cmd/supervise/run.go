@@ -114,6 +114,7 @@ func (r *runner) supervise(file string, argv []string, spec supervisor.Spec) (*s
 	if r.hold.helper > 0 {
 		s.Chore(r.hold.helper, func(bool) { r.hold.helper = 0 })
 	}
+	r.hold.tree.Reap = s.CollectDead
 	r.terminal = findTerminal()
 	spec.Path, spec.Argv, spec.Attr, s.Terminal = file, argv, r.attr(), r.terminal
 	if r.o.owner >= 0 {

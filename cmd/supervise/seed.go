@@ -24,6 +24,7 @@ func seed() int {
 		Signals: arriving{caught},
 		Sweep:   h.tree.Kill, Watch: h.watch, Idle: giveBackStartUp,
 	}
+	h.tree.Reap = s.CollectDead
 	(&move{s: s, h: h}).begin()
 	s.Start(supervisor.Spec{Containment: h}) // cannot fail: there is no process to start
 	result := s.Run()[0]

@@ -22,7 +22,7 @@ import (
 )
 
 // A Tree is all descendants of this process but those spared. The zero value
-// spares none. It belongs to one goroutine, and nothing may reap while one of
+// spares none. It belongs to one goroutine, and nothing but Reap may reap while one of
 // its methods runs: that is what keeps the pids true.
 type Tree struct {
 	Spare []int // children that are ours and not the job's: the guardian
@@ -30,6 +30,10 @@ type Tree struct {
 	// Group, if not 0, is a process group in which there is nobody but the job: it
 	// is stopped whole, by one system call, which is what counts against a fork bomb.
 	Group int
+	// Reap, if not nil, takes the dead among our children off the kernel's list, if
+	// it may: a lineage in which each process forks the next and ends fills that up,
+	// and slower to read it is ever harder to catch.
+	Reap func()
 
 	mark Mark // if set, the processes that bear it instead of the descendants
 }
@@ -145,6 +149,9 @@ func (t *Tree) rush() {
 	seen, groupStopped := map[int]bool{}, false
 	buf := make([]byte, 32<<10)
 	for found := true; found && len(seen) < 1<<20; {
+		if t.Reap != nil {
+			t.Reap() // between the passes: no number that we hold is then another's
+		}
 		found = false
 		todo := children(os.Getpid())
 		for len(todo) > 0 {

@@ -245,6 +245,18 @@ func (s *Supervisor) collect() {
 	}
 }
 
+// CollectDead is collect for ends alone: not to be told of children that we stop
+// ourselves.
+func (s *Supervisor) CollectDead() {
+	for !s.undelivered() {
+		event, err := waitid(unix.P_ALL, 0, unix.WEXITED|unix.WNOHANG, &s.usage)
+		if err != nil || event.PID() == 0 {
+			return
+		}
+		s.status(event)
+	}
+}
+
 // status handles one change of a child's status.
 func (s *Supervisor) status(e *protocol.Event) {
 	if done := s.chores[e.PID()]; done != nil {

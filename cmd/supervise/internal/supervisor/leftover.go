@@ -57,6 +57,8 @@ func readLeftover(pid int) (l protocol.Leftover, exiting, ok bool) {
 	}
 	if b, err := readFile(proc + "cmdline"); err == nil && len(b) > 0 {
 		l.Argv = strings.Split(strings.TrimSuffix(string(b), "\x00"), "\x00")
+	} else if stat, err := readFile(proc + "stat"); err != nil || isExiting(stat) { // it has ended meanwhile
+		return l, true, true
 	}
 	l.RSSBytes = resident(stat)
 	return l, false, true

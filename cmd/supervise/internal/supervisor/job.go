@@ -270,6 +270,7 @@ func (j *job) because(cause protocol.Cause) {
 
 // kill ends every process, now.
 func (j *job) kill() {
+	j.state = killing // before anything that ends meanwhile is told of
 	err := j.Containment.Kill()
 	if j.main != 0 && j.exit == nil {
 		unix.Kill(j.main, unix.SIGKILL) // it may be outside: see signal

@@ -176,7 +176,8 @@ func findFlag(name, arg string) (*runFlag, error) {
 		}
 		known = append(known, "--"+f.name)
 	}
-	for _, limit := range limitFlags {
+	limits, _ := cgroup.LimitNames()
+	for _, limit := range limits {
 		if limit == name && strings.HasPrefix(arg, "--"+name) {
 			return &runFlag{name, false, func(o *runOptions, v string) error { return o.addLimit(name, v) }}, nil
 		}
@@ -185,17 +186,9 @@ func findFlag(name, arg string) (*runFlag, error) {
 	return nil, fmt.Errorf("run: no flag %s%s; 'supervise help run' lists them", arg, didYouMean("--"+name, known))
 }
 
-// limitFlags are the limits that are flags; what values they take knows cgroup.ParseLimit.
-var limitFlags = []string{
-	"memory-max", "memory-high", "memory-low", "memory-min", "swap-max", "oom-group", "cpus", "cpu-weight", "cpuset", "cpuset-mems",
-	"pids-max", "io-weight", "io-max", "set",
-}
-
+// addLimit takes a limit by either of its names.
 func (o *runOptions) addLimit(name, value string) error {
 	l, err := cgroup.ParseLimit(name, value)
-	for i := range l {
-		l[i].Name = "--" + name + " " + value
-	}
 	o.limits = append(o.limits, l...)
 	return err
 }
@@ -211,9 +204,7 @@ func setProperty(o *runOptions, v string) error {
 	case name == strings.ToLower(name):
 		return fmt.Errorf("want a property such as MemoryMax=1G; or try --%s %s", name, value)
 	}
-	l, err := cgroup.ParseLimit(name, value)
-	o.limits = append(o.limits, l...)
-	return err
+	return o.addLimit(name, value)
 }
 
 // didYouMean names the nearest of the known words, if one is near.

@@ -64,6 +64,14 @@ func parseSelf(text []byte) (string, bool) {
 	return "", false
 }
 
+// Own returns our own cgroup as /proc/self/cgroup has it, "" where it has no line of
+// version 2.
+func Own() string {
+	text, _ := readFile("/proc/self/cgroup")
+	own, _ := parseSelf(text)
+	return own
+}
+
 // below returns the place of cgroup under the mount point, and whether the
 // mount shows it. A mount made in another cgroup namespace has a root such as
 // "/../.." and shows cgroups above ours: what is at our path there is not ours.

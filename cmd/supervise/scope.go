@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/seed-c1490a04/supervise/cgroup"
 	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/transient"
 )
 
@@ -169,7 +170,7 @@ func askScope(o *runOptions) (s scope, pid int, err error) {
 
 // startScope is for who is in a scope: who is in a service may have that delegated.
 func startScope(o *runOptions) (scope, error) {
-	if !strings.HasSuffix(ownCgroup(), ".scope") {
+	if !strings.HasSuffix(cgroup.Own(), ".scope") {
 		return scope{}, transient.ErrUnusual
 	}
 	unit, err := transient.Start(transient.Request{
@@ -178,19 +179,11 @@ func startScope(o *runOptions) (scope, error) {
 	if err != nil {
 		return scope{}, err
 	}
-	own := ownCgroup()
+	own := cgroup.Own()
 	if !strings.HasSuffix(own, "/"+unit) {
 		return scope{}, fmt.Errorf("the manager says that %s is started, but we are in %s", unit, own)
 	}
 	return scope{Cgroup: own, Unit: unit, Road: "scope"}, nil
-}
-
-// ownCgroup is what /proc/self/cgroup has for version 2; "": nothing.
-func ownCgroup() string {
-	b, _ := os.ReadFile("/proc/self/cgroup")
-	_, own, _ := strings.Cut("\n"+string(b), "\n0::")
-	own, _, _ = strings.Cut(own, "\n")
-	return own
 }
 
 func description(name string) string { return "supervise: " + name }

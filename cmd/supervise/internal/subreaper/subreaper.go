@@ -173,8 +173,10 @@ func (t *Tree) rush() {
 }
 
 // Kill ends every descendant and returns when none is left alive, or with an
-// *AliveError that names those that cannot be ended.
+// *AliveError that names those that cannot be ended: it gives up when for
+// killLimit there was nothing that it could kill. To be outrun is no reason.
 func (t *Tree) Kill() error {
+	killed := map[int]bool{}
 	deadline := time.Now().Add(killLimit)
 	for {
 		t.rush()
@@ -185,16 +187,23 @@ func (t *Tree) Kill() error {
 		if err == nil && len(held) == 0 {
 			return nil
 		}
+		outrun, progress := err == errTooFast, false
 		for pid := range held {
-			if unix.Kill(pid, unix.SIGKILL) == unix.EPERM {
-				delete(held, pid) // another user's: its end is not in our hands
+			switch unix.Kill(pid, unix.SIGKILL) {
+			case nil:
+				progress = progress || !killed[pid]
+				killed[pid] = true
+			case unix.EPERM: // another user's: its end is not in our hands
+				outrun = false
 			}
+		}
+		if outrun || progress {
+			deadline = time.Now().Add(killLimit)
+		} else if time.Now().After(deadline) {
+			return t.alive()
 		}
 		for pid := range held {
 			awaitDeath(pid, deadline)
-		}
-		if time.Now().After(deadline) {
-			return t.alive()
 		}
 	}
 }

@@ -398,7 +398,7 @@ func TestProbe(t *testing.T) {
 	(&fake{props: props}).listen(t, h, h.own()+"/systemd/private")
 	(&fake{mute: "auth"}).listen(t, h, h.Run+"/dbus/system_bus_socket")
 	writeCgroup(t, h.Proc, 4711, fmt.Sprintf("/user.slice/user-7.slice/user@%d.service/app.slice/a.service", h.UID))
-	ctx, cancel := context.WithTimeout(t.Context(), 4*short)
+	ctx, cancel := context.WithTimeout(t.Context(), 30*short)
 	defer cancel()
 	r := h.Probe(ctx, 4711)
 	if r.Unit != "a.service" || r.UnitManager != "user" || r.Slice != "app.slice" || r.Delegate == nil || !*r.Delegate ||

@@ -175,7 +175,7 @@ func TestOwnUnitUnanswered(t *testing.T) {
 	g := plant(t, h, "/system.slice/ci.service")
 	(&fake{mute: "auth"}).listen(t, h, h.Run+"/dbus/system_bus_socket")
 	(&fake{result: "done"}).listen(t, h, h.own()+"/systemd/private")
-	ctx, cancel := context.WithTimeout(t.Context(), 4*short)
+	ctx, cancel := context.WithTimeout(t.Context(), 30*short)
 	defer cancel()
 	if p, err := h.Place(ctx, Request{PIDs: []int{g.pid}}); err != nil || p.Road != RoadScope {
 		t.Errorf("got %+v, %v", p, err)

@@ -31,23 +31,23 @@ const (
 	MethodStat     = "stat"     // JobParams, StatResult
 	MethodMark     = "mark"     // MarkParams, MarkResult
 	MethodList     = "list"     // no parameters, ListResult
-	MethodWait     = "wait"     // JobParams, Ended; answered when the job has ended
+	MethodWait     = "wait"     // JobParams, JobEnded; answered when the job has ended
 	MethodDetach   = "detach"   // JobParams, DetachResult
 	MethodShutdown = "shutdown" // ShutdownParams; answered when all jobs have ended
 )
 
 // Notifications.
 const (
-	NoteStarted   = "started"   // Started
-	NoteStopped   = "stopped"   // Stopped
-	NoteContinued = "continued" // Continued
-	NoteExited    = "exited"    // Exited
-	NoteOutput    = "output"    // Output
+	NoteStarted   = "started"   // JobStarted
+	NoteStopped   = "stopped"   // JobStopped
+	NoteContinued = "continued" // JobContinued
+	NoteExited    = "exited"    // ProcessExited
+	NoteOutput    = "output"    // JobOutput
 	NoteOOM       = "oom"       // LimitHit
 	NoteLimit     = "limit"     // LimitHit
 	NotePressure  = "pressure"  // PressureHit
 	NoteSample    = "sample"    // JobSample
-	NoteEnded     = "ended"     // Ended
+	NoteEnded     = "ended"     // JobEnded
 )
 
 // Error codes. Those above -32100 are JSON-RPC's own.
@@ -349,31 +349,31 @@ type ShutdownParams struct {
 	Signal string   `json:"signal,omitempty"` // "TERM" if not given
 }
 
-// Started is told once of every job, first of all.
-type Started struct {
+// JobStarted is told once of every job, first of all.
+type JobStarted struct {
 	Job  int    `json:"job"`
 	PID  int    `json:"pid"`
 	Name string `json:"name"`
 	Time Time   `json:"time"`
 }
 
-// Stopped says that the main process was stopped.
-type Stopped struct {
+// JobStopped says that the main process was stopped.
+type JobStopped struct {
 	Job    int    `json:"job"`
 	PID    int    `json:"pid"`
 	Signal string `json:"signal"` // that stopped it, such as SIGTSTP
 	Time   Time   `json:"time"`
 }
 
-// Continued says that it goes on.
-type Continued struct {
+// JobContinued says that it goes on.
+type JobContinued struct {
 	Job  int  `json:"job"`
 	PID  int  `json:"pid"`
 	Time Time `json:"time"`
 }
 
-// Exited says that a process has ended, and was waited for.
-type Exited struct {
+// ProcessExited says that a process has ended, and was waited for.
+type ProcessExited struct {
 	Job  int  `json:"job"` // 0: of a descendant, and its job is not known
 	PID  int  `json:"pid"`
 	Main bool `json:"main"` // it was the main process
@@ -390,8 +390,8 @@ type Usage struct {
 	Main
 }
 
-// Output is what a job has written to a captured descriptor.
-type Output struct {
+// JobOutput is what a job has written to a captured descriptor.
+type JobOutput struct {
 	Job  int    `json:"job"`
 	FD   int    `json:"fd"`   // the job's: 1 is its standard output
 	Data []byte `json:"data"` // in base64
@@ -426,9 +426,9 @@ type JobSample struct {
 	Sample
 }
 
-// Ended is the last word about a job: told once, when nothing of it is alive, and
+// JobEnded is the last word about a job: told once, when nothing of it is alive, and
 // nothing of it is on the machine any more.
-type Ended struct {
+type JobEnded struct {
 	Job    int               `json:"job"`
 	Tags   map[string]string `json:"tags,omitempty"`
 	Output []OutputEnd       `json:"output,omitempty"` // of captured descriptors

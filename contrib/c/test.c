@@ -189,21 +189,30 @@ static bool end_of(int fd)
 	return n == 0;
 }
 
-/* A command that has daemons, of sessions of their own and forked twice, all of which hold descriptor 3. */
-#define FAMILY "trap '' HUP INT TERM; setsid sleep 1000 & (setsid sh -c 'sleep 1000 & sleep 1000' &) ; echo ready; wait; sleep 1000"
+/* A command that has daemons, of sessions of their own and forked twice, all of which hold descriptor 3. Each says a byte. */
+#define SAY "printf x; exec sleep 1000"
+#define FAMILY "trap '' HUP INT TERM; setsid sh -c '" SAY "' & (setsid sh -c '(" SAY ") & " SAY "' &); " SAY
+#define FAMILY_SIZE 4
+
+/* Waits until they are all there. */
+static void await_family(int said)
+{
+	char c;
+	for (int i = 0; i < FAMILY_SIZE; i++)
+		WANT(read(said, &c, 1), 1);
+	close(said);
+}
 
 /* Starts it; alive is a pipe whose end tells that all are dead. */
 static struct job start_family(int *alive)
 {
 	int live[2], out[2];
-	char word[16];
 	WANT(pipe2(live, O_CLOEXEC), 0);
 	WANT(pipe2(out, O_CLOEXEC), 0);
 	struct job j = start(SH(FAMILY), (struct supervise_options){FDS({1, out[1]}, {3, live[1]})});
 	close(live[1]);
 	close(out[1]);
-	WANT(read(out[0], word, sizeof word), 6); /* ready */
-	close(out[0]);
+	await_family(out[0]);
 	*alive = live[0];
 	return j;
 }
@@ -554,7 +563,7 @@ static void test_bad_supervise(void)
 		char c;
 		WANT(pipe2(ends, O_CLOEXEC | O_NONBLOCK), 0);
 		struct supervise_options o = {.supervise = bad, FDS({3, ends[1]})};
-		WANT(supervise_spawnfd(SH(FAMILY), &o), -1);
+		WANT(supervise_spawnfd(SH("exec >/dev/null; " FAMILY), &o), -1);
 		WANT(errno, ENOEXEC);
 		want_alone();
 		close(ends[1]);
@@ -724,7 +733,7 @@ static void test_shutdown(void)
 		n++;
 	}
 	WANT(main, 1);
-	CHECK(n >= 4);
+	WANT(n, FAMILY_SIZE);
 	end(j);
 	CHECK(end_of(alive));
 }
@@ -732,11 +741,14 @@ static void test_shutdown(void)
 /* The same without a pid of supervise's to wait for. */
 static void test_close_ends_all_unseen(void)
 {
-	int live[2];
+	int live[2], out[2];
 	WANT(pipe2(live, O_CLOEXEC), 0);
-	int fd = supervise_spawnfd(SH(FAMILY), &(struct supervise_options){FDS({3, live[1]})});
+	WANT(pipe2(out, O_CLOEXEC), 0);
+	int fd = supervise_spawnfd(SH(FAMILY), &(struct supervise_options){FDS({1, out[1]}, {3, live[1]})});
 	CHECK(fd >= 0);
 	close(live[1]);
+	close(out[1]);
+	await_family(out[0]);
 	close(fd);
 	CHECK(end_of(live[0]));
 }
@@ -744,19 +756,17 @@ static void test_close_ends_all_unseen(void)
 /* The caller's death is the same as closing. */
 static void test_caller_killed(void)
 {
-	int live[2], ready[2], status;
-	char word[16];
+	int live[2], out[2], status;
 	WANT(pipe2(live, O_CLOEXEC), 0);
-	WANT(pipe2(ready, O_CLOEXEC), 0);
+	WANT(pipe2(out, O_CLOEXEC), 0);
 	pid_t caller = fork();
 	if (caller == 0) {
-		supervise_spawnfd(SH(FAMILY), &(struct supervise_options){FDS({1, ready[1]}, {3, live[1]})});
+		supervise_spawnfd(SH(FAMILY), &(struct supervise_options){FDS({1, out[1]}, {3, live[1]})});
 		pause();
 	}
 	close(live[1]);
-	close(ready[1]);
-	WANT(read(ready[0], word, sizeof word), 6);
-	close(ready[0]);
+	close(out[1]);
+	await_family(out[0]);
 	WANT(kill(caller, SIGKILL), 0);
 	WANT(waitpid(caller, &status, 0), caller);
 	CHECK(end_of(live[0]));
@@ -989,15 +999,13 @@ static void test_cancel(void)
 /* A job within a job: the end of the outer one is that of the inner. */
 static void test_nested(void)
 {
-	int live[2], ready[2];
-	char word[16];
+	int live[2], out[2];
 	WANT(pipe2(live, O_CLOEXEC), 0);
-	WANT(pipe2(ready, O_CLOEXEC), 0);
-	struct job j = start(ARGV(self, "helper-nested"), (struct supervise_options){FDS({1, ready[1]}, {3, live[1]})});
+	WANT(pipe2(out, O_CLOEXEC), 0);
+	struct job j = start(ARGV(self, "helper-nested"), (struct supervise_options){FDS({1, out[1]}, {3, live[1]})});
 	close(live[1]);
-	close(ready[1]);
-	WANT(read(ready[0], word, sizeof word), 6);
-	close(ready[0]);
+	close(out[1]);
+	await_family(out[0]);
 	drop(j);
 	CHECK(end_of(live[0]));
 }
@@ -1136,6 +1144,7 @@ int main(int argc, char *argv[])
 	}
 	WANT(prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0), 0);
 	known_fds();
+	setenv("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", 1); /* all of which everybody may search */
 	int failed = 0;
 	for (size_t i = 0; i < COUNT(tests); i++)
 		failed += wanted(argc, argv, i) && !passes(i);

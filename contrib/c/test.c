@@ -772,17 +772,25 @@ static void test_caller_killed(void)
 	CHECK(end_of(live[0]));
 }
 
+/* A job that starts its daemons when supervise is up. The guardian, which ends them here, is then there for all of them. */
 static void test_supervisor_killed(void)
 {
-	int alive, status;
+	int live[2], out[2], status;
 	siginfo_t event;
-	struct job j = start_family(&alive);
-	stop(j);
+	WANT(pipe2(live, O_CLOEXEC), 0);
+	WANT(pipe2(out, O_CLOEXEC), 0);
+	struct job j = start(SH("kill -STOP $$; " FAMILY), (struct supervise_options){FDS({1, out[1]}, {3, live[1]})});
+	close(live[1]);
+	close(out[1]);
+	expect(j, CLD_STOPPED, SIGSTOP);
+	WANT(supervise_send_signal(j.fd, j.pid, SIGCONT), 0);
+	expect(j, CLD_CONTINUED, SIGCONT);
+	await_family(out[0]);
 	WANT(kill(j.supervisor, SIGKILL), 0);
 	WANT(supervise_read_event(j.fd, &event), 0);
 	WANT(waitpid(j.supervisor, &status, 0), j.supervisor);
 	CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
-	CHECK(end_of(alive));
+	CHECK(end_of(live[0]));
 	close(j.fd);
 }
 
@@ -996,7 +1004,10 @@ static void test_cancel(void)
 	close(spawned);
 }
 
-/* A job within a job: the end of the outer one is that of the inner. */
+/*
+ * A job within a job: the end of the outer one is that of the inner. The inner one starts when the outer supervise is up, which
+ * it would otherwise overtake, and make a cgroup that neither of them is left to remove.
+ */
 static void test_nested(void)
 {
 	int live[2], out[2];
@@ -1005,6 +1016,8 @@ static void test_nested(void)
 	struct job j = start(ARGV(self, "helper-nested"), (struct supervise_options){FDS({1, out[1]}, {3, live[1]})});
 	close(live[1]);
 	close(out[1]);
+	expect(j, CLD_STOPPED, SIGSTOP);
+	WANT(supervise_send_signal(j.fd, j.pid, SIGCONT), 0);
 	await_family(out[0]);
 	drop(j);
 	CHECK(end_of(live[0]));
@@ -1080,6 +1093,7 @@ static int helper(char *argv[])
 		_exit(0);
 	}
 	if (strcmp(argv[1], "helper-nested") == 0) {
+		raise(SIGSTOP);
 		if (supervise_spawnfd(SH(FAMILY), NULL) >= 0)
 			pause();
 		_exit(1);
@@ -1119,6 +1133,7 @@ static bool passes(size_t i)
 		;
 	wait_for_all();
 	printf("%s %s\n", status == 0 ? "ok" : "FAIL", tests[i].name);
+	fflush(stdout);
 	return status == 0;
 }
 

@@ -8,9 +8,9 @@
  *	   └ returns when all three have executed or exited
  *
  * Each is a clone that shares the memory of the one before, which sleeps meanwhile (CLONE_VM | CLONE_VFORK), as posix_spawn(3)
- * does it: it costs nothing to copy, however big the caller, and no handler of pthread_atfork(3) runs. Where that is emulated by
- * a plain fork (valgrind, qemu-user) it works as well: what they tell each other is in a mapping that is shared
- * anyway, and that it is complete is told by the end of a pipe whose other ends are closed by execve or exit.
+ * does it: however big the caller, nothing is copied, and no handler of pthread_atfork(3) runs. Where that is emulated by a
+ * plain fork (valgrind, qemu-user) it works as well: what they tell each other is in a mapping that is shared anyway, and that
+ * it is complete is told by the end of a pipe, the write ends of which are closed by execve or exit.
  *
  * All signals are blocked until just before each execve, and no handler is left by then.
  */
@@ -43,6 +43,13 @@ struct plan {
 
 	char stack[PROCESSES][STACK_SIZE] __attribute__((aligned(16)));
 };
+
+/* A program that is linked with the archive has names of its own. */
+#define candidates supervise_internal_candidates
+#define path_of supervise_internal_path_of
+#define find_supervise supervise_internal_find_supervise
+#define off_stdio supervise_internal_off_stdio
+#define start supervise_internal_start
 
 /* path.c */
 char **candidates(const char *name, const char *path);

@@ -21,13 +21,13 @@ struct supervise_fd {
 
 #define SUPERVISE_CLOSED (-1)
 
-/* A flag beside O_NONBLOCK: the descriptor that is returned survives execve(2). */
+/* A flag beside O_NONBLOCK and O_CLOEXEC: the descriptor that is returned survives execve(2). */
 #define SUPERVISE_INHERITABLE 1
 
 /* How to start the main process. Every field may be 0. */
 struct supervise_options {
 	size_t size;                    /* sizeof(struct supervise_options); 0: the fields below, and none that come later */
-	unsigned long flags;            /* of the descriptor that is returned: O_NONBLOCK, O_CLOEXEC (always, unless:) SUPERVISE_INHERITABLE */
+	unsigned long flags;            /* of the descriptor that is returned, close-on-exec if there is none: see above */
 	char *const *envp;              /* the whole environment; NULL: the caller's */
 	const char *cwd;                /* the working directory; NULL: the caller's */
 	const struct supervise_fd *fds; /* descriptors, all set at once, so that they can be swapped */
@@ -36,7 +36,7 @@ struct supervise_options {
 	const sigset_t *sigdefault;     /* signals that it shall not ignore though the caller does; NULL: only SIGCHLD */
 	const char *supervise;          /* the program; NULL: from SUPERVISE_BIN in the environment, else on PATH */
 	pid_t *pid;                     /* where the main process's id goes */
-	pid_t *supervisor;              /* where supervise's id goes, which the caller then has to wait for; NULL: it is nobody's child */
+	pid_t *supervisor;              /* where supervise's id goes, and the caller has to wait for it; NULL: it is not his child */
 };
 
 /* Starts argv[0] and returns the descriptor whose closing ends it and all it has started. On an error, -1 and errno. */

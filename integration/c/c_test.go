@@ -18,7 +18,7 @@ func check(t *testing.T, containment string, prepare func(t *testing.T, dir stri
 	cmd := prepare(t, sources(t))
 	cmd.Env = append(cmd.Env, "SUPERVISE_TEST_CONTAINMENT="+containment)
 	out := run(t, cmd)
-	if n := strings.Count(out, "\nok containment\n"); n != 2 || strings.Contains(out, "FAIL") {
+	if n := strings.Count(out, "\nok test_containment\n"); n != 2 || strings.Contains(out, "FAIL") {
 		t.Errorf("%d complete runs, want one as it is and one with sanitizers:\n%s", n, out)
 	}
 }

@@ -13,7 +13,7 @@
 
 static void fail(int line, const char *condition)
 {
-	fprintf(stderr, "test_seed.c:%d: not so: %s\n", line, condition);
+	fprintf(stderr, "seed.c:%d: not so: %s\n", line, condition);
 	exit(1);
 }
 

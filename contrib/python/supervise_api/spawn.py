@@ -38,6 +38,8 @@ _prctl.argtypes = (ctypes.c_int, ctypes.c_ulong, ctypes.c_ulong, ctypes.c_ulong,
 # Those which Python ignores, and whoever it executes expects not to be; as in subprocess.
 _RESTORED = [signal.SIGPIPE, signal.SIGXFSZ]
 
+_ALL_SIGNALS = [int(number) for number in signal.valid_signals()]
+
 # Python 3.12 warns of every fork in a program with threads; what it warns of is minded here.
 warnings.filterwarnings("ignore", ".* is multi-threaded, use of fork", DeprecationWarning, __name__.replace(".", r"\."))
 
@@ -168,7 +170,7 @@ def _supervise() -> str:
 
 
 def _handled() -> List[int]:
-    dispositions = ((number, signal.getsignal(number)) for number in signal.valid_signals())
+    dispositions = ((number, signal.getsignal(number)) for number in _ALL_SIGNALS)
     return [number for number, action in dispositions if action not in (signal.SIG_DFL, signal.SIG_IGN)]
 
 
@@ -210,7 +212,7 @@ def _outcome(plan: _Plan, told: bytes) -> int:
 
 def _fork(plan: _Plan, control: int, status: int, actions: List[Tuple[int, ...]]) -> int:
     """Make the child, which becomes the supervisor. No handler runs in it."""
-    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, _ALL_SIGNALS)
     try:
         child = os.fork()
         if child == 0:

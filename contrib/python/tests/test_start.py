@@ -5,7 +5,7 @@ import shutil
 import signal
 import stat
 import tempfile
-from typing import Any, List
+from typing import Any, Dict, List
 from unittest import mock
 
 import supervise_api
@@ -189,7 +189,10 @@ class TestErrors(Case):
     def test_wrong_types(self) -> None:
         for args in [1], ["true", None], [["true"]], "true", b"true", pathlib.Path("true"):
             self.assert_fails_clean(TypeError, args)
-        for options in {"env": {"A": 1}}, {"env": {1: "a"}}, {"env": {b"A": "a"}}, {"cwd": 1}, {"fds": {"1": 1}}, {"fds": {1: "x"}}:
+        wrong: List[Dict[str, Any]] = [
+            {"env": {"A": 1}}, {"env": {1: "a"}}, {"env": {b"A": "a"}}, {"cwd": 1}, {"fds": {"1": 1}}, {"fds": {1: "x"}},
+        ]
+        for options in wrong:
             self.assert_fails_clean(TypeError, ["true"], **options)
 
     def test_wrong_values(self) -> None:

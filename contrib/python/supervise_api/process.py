@@ -153,15 +153,17 @@ class Process:
     def send_signal(self, signum: int) -> None:
         """Send a signal to the command itself; one that has ended is left alone.
 
-        ValueError: the object is closed, or this is no signal; TypeError; BlockingIOError: the supervisor reads no requests
+        ValueError: close was called, or this is no signal; TypeError; BlockingIOError: the supervisor reads no requests
         now, because nobody reads its events.
         """
         if not isinstance(signum, int):
             raise TypeError("signum must be an integer: {!r}".format(signum))
-        if self.closed():
+        if self.closed() and not self.childfree:
             raise ValueError("the process is closed")
         if signum != 0 and signum not in signal.valid_signals():
             raise ValueError("no signal: {}".format(signum))  # which the supervisor would end everything for
+        if self.childfree:
+            return
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # everything has ended
             self.fd.send(_REQUEST.pack(self.pid, signum))
 

@@ -98,7 +98,8 @@ class AsyncProcess:
 
     def close(self) -> None:
         """Have everything killed. Who waits hears of nothing more; kill_tree is gentler."""
-        self._unwatch()
+        if self._waiters:  # else the loop does not watch it, and may have been closed
+            self._unwatch()
         self.process.close()
         self._wake()
 

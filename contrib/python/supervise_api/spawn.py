@@ -106,16 +106,17 @@ def start(
     """Do as dfork does, and return the supervisor too."""
     collect_ended()
     argv = _arguments(args)
-    where = None if cwd is None else _bytes(cwd)
+    where = _bytes(cwd) if cwd else None
     environ = _environ(env)
     with Copies(fds) as copies:
         executable = _look_up(argv[0], environ.get(b"PATH", os.fsencode(os.defpath)), where)
         plan = _Plan(executable, argv, environ, where, _supervise(), _handled(), _mask())
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET | (flags & os.O_NONBLOCK))
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         try:
             with theirs:
                 pid, supervisor = _launch(plan, theirs, fds, copies)
-            os.set_inheritable(ours.fileno(), not flags & os.O_CLOEXEC)
+            ours.setblocking(not flags & os.O_NONBLOCK)
+            ours.set_inheritable(not flags & os.O_CLOEXEC)
         except BaseException:
             ours.close()
             raise
@@ -238,9 +239,9 @@ def _child(plan: _Plan, control: int, status: int, actions: List[Tuple[int, ...]
         step = _SUPERVISE
         _execute(plan.supervise, control, status)
     except BaseException as e:
-        if step == _SUPERVISE:
-            _kill_children()
         os.write(status, _STATUS.pack(0, getattr(e, "errno", None) or errno.EINVAL, step))
+        os.close(status)  # it may take the last descriptor to find the children; the caller waits until we have ended
+        _kill_children()
     finally:
         os._exit(127)
 
@@ -267,6 +268,7 @@ def _execute(supervise: str, control: int, status: int) -> None:
     """Be supervise, which has three descriptors and no environment."""
     os.dup2(control, 0)
     os.dup2(control, 1)
+    os.close(control)
     if not is_valid_fd(2):
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     close_all(but=status)  # which the exec closes, and so tells the caller

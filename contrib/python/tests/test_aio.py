@@ -6,7 +6,7 @@ from typing import Any, Awaitable, Callable, List, TypeVar
 
 from supervise_api import AsyncProcess, ChildCode, ChildEvent, SupervisorLost
 
-from .case import DEADLINE, FOREVER, Case, read_all
+from .case import DEADLINE, FOREVER, Case
 
 T = TypeVar("T")
 
@@ -118,6 +118,17 @@ class TestAsync(Case):
             self.assertEqual([event async for event in process], [])
 
         self.run_async(test)
+
+    def test_closed_after_the_loop(self) -> None:
+        async def test() -> AsyncProcess:
+            process = AsyncProcess(FOREVER)
+            with self.assertRaises(asyncio.TimeoutError):
+                await asyncio.wait_for(process.wait(), 0.01)
+            return process
+
+        process = self.run_async(test)
+        process.close()
+        self.assertTrue(process.process.closed())
 
     def test_supervisor_killed(self) -> None:
         async def test() -> None:

@@ -213,7 +213,8 @@ class TestErrors(Case):
         """The command, which runs already, is killed with what it has started."""
         reader, writer = os.pipe()
         with mock.patch.object(supervise_api, "supervise_utility_location", "/dev/null"):
-            self.want_error(errno.EACCES, "/dev/null", ["sh", "-c", "sleep 100000 & exec setsid sleep 100000"], fds={writer: writer})
+            command = ["sh", "-c", "sleep 100000 & exec setsid sleep 100000"]
+            self.want_error(errno.EACCES, "/dev/null", command, fds={writer: writer})
         os.close(writer)
         self.assertEqual(read_all(reader), "")
         os.close(reader)

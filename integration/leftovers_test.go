@@ -60,20 +60,6 @@ func TestLeftoversWait(t *testing.T) {
 	})
 }
 
-// TestLeftoversWaitEndless: a timeout bounds the waiting for leftovers too. It does not change what became of the command.
-func TestLeftoversWaitEndless(t *testing.T) {
-	forEachContainment(t, func(t *testing.T, c containment) {
-		b := newBox(t)
-		p, _ := b.lingering(c, "--leftovers=wait", "--timeout=2s")
-		o := p.wait()
-		o.wantCode(7)
-		o.wantRecord(c, "exited").wantExit(t, 7)
-		if o.took < 2*time.Second {
-			t.Errorf("took %v", o.took)
-		}
-	})
-}
-
 // TestLeftoversWaitTerm: TERM ends the waiting, although there is no main process to forward it to.
 func TestLeftoversWaitTerm(t *testing.T) {
 	forEachContainment(t, func(t *testing.T, c containment) {

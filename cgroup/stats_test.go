@@ -99,9 +99,7 @@ func TestStatsWithoutControllers(t *testing.T) {
 	if o, err := w.Cause(); err != nil || o != (OOM{}) {
 		t.Errorf("%+v, %v", o, err)
 	}
-	if err := unix.Fsetxattr(j.main.fd, "user.oomd_ooms", []byte("1"), 0); err != nil {
-		t.Skipf("extended attributes: %v", err)
-	}
+	need(t, "extended attributes", unix.Fsetxattr(j.main.fd, "user.oomd_ooms", []byte("1"), 0))
 	if o, err := w.Cause(); err != nil || o.Cause != OOMDaemon || o.Path != j.Path() {
 		t.Errorf("%+v, %v", o, err)
 	}

@@ -36,7 +36,11 @@ func plant(t *testing.T, h *Host, cgroup string) *grove {
 		writeCgroup(t, h.Proc, g.pid, cgroup)
 		return g
 	}
-	t.Skip("no cgroup2 file system in which we may make cgroups: that needs root, or a bed")
+	const none = "no cgroup2 file system in which we may make cgroups"
+	if os.Geteuid() == 0 && os.Getenv("SUPERVISE_CI") != "" {
+		t.Fatal(none)
+	}
+	t.Skip(none + ": that needs root")
 	return nil
 }
 

@@ -31,7 +31,7 @@ var inBed = os.Getenv("SUPERVISE_BED") == "vm"
 func newJob(t *testing.T) *cgroup.Job {
 	t.Helper()
 	s, err := cgroup.Open(cgroup.Search{Exclusive: inBed})
-	if err != nil && !inBed {
+	if err != nil && !inBed && os.Getenv("SUPERVISE_CI") == "" {
 		t.Skipf("no cgroup for jobs: %v", err)
 	}
 	if err != nil {

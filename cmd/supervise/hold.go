@@ -102,19 +102,22 @@ func fallback(reason string) *hold {
 }
 
 // watch is the supervisor's Watch.
-func (h *hold) watch(supervisor.Containment) (supervisor.Watcher, error) {
+func (h *hold) watch(supervisor.Containment) (w supervisor.Watcher, key int, err error) {
 	if h.job == nil {
-		return nil, nil
+		return nil, 0, nil
 	}
+	return h.watchJob(h.job)
+}
+
+// watchJob watches a job of the session, all by one watcher.
+func (h *hold) watchJob(j *cgroup.Job) (w supervisor.Watcher, key int, err error) {
 	if h.watcher == nil {
-		w, err := cgroup.NewWatcher()
-		if err != nil {
-			return nil, err
+		if h.watcher, err = cgroup.NewWatcher(); err != nil {
+			return nil, 0, err
 		}
-		h.watcher = w
 	}
-	_, err := h.watcher.Watch(h.job)
-	return h.watcher, err
+	key, err = h.watcher.Watch(j)
+	return h.watcher, key, err
 }
 
 // path is the job's cgroup, "" in the fallback.

@@ -142,18 +142,18 @@ func (r *runner) start(s *supervisor.Supervisor, spec supervisor.Spec) error {
 		}
 	}
 	spec.Containment = r.hold
-	err := s.Start(spec)
+	_, err := s.Start(spec)
 	var join *cgroup.JoinError
 	if errors.As(err, &join) && r.mayFallBack() {
 		if err := r.hold.giveUp(join); err != nil {
 			return err
 		}
-		err = s.Start(spec)
+		_, err = s.Start(spec)
 	}
 	if err == unix.ENOEXEC {
 		spec.Argv = append([]string{"sh", spec.Path}, spec.Argv[1:]...)
 		spec.Path = "/bin/sh"
-		err = s.Start(spec)
+		_, err = s.Start(spec)
 	}
 	return err
 }

@@ -1,8 +1,11 @@
 package client
 
 import (
+	"errors"
 	"fmt"
 	"io"
+
+	"golang.org/x/sys/unix"
 )
 
 // hangUp tells the supervisor that nothing more will come, once it has got what is being
@@ -23,6 +26,8 @@ func (l *loop) fail(err error) {
 	l.failed = true
 	l.sock.Close() // the writer may be in it
 	close(l.writes)
+	for range l.incoming { // until the reader has ended
+	}
 	<-l.attended
 	l.written = nil // all calls are answered below
 	l.endErr = l.process.end()
@@ -39,10 +44,11 @@ func (l *loop) fail(err error) {
 
 // reason is what Conn.Err will be.
 func (l *loop) reason(err error) error {
+	hungUp := errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, unix.ECONNRESET)
 	switch {
 	case l.closes == nil:
 		return ErrClosed
-	case l.endErr != nil:
+	case hungUp && l.endErr != nil:
 		return fmt.Errorf("%w: %w", ErrLost, l.endErr)
 	case err == io.EOF:
 		return fmt.Errorf("%w: it has closed the connection", ErrLost)

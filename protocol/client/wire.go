@@ -16,6 +16,7 @@ const maxLine = 256 << 20
 
 // read tells the loop of every line, and of the end.
 func (l *loop) read() {
+	defer close(l.incoming)
 	// Descriptors that come, for which nobody has asked, are closed by the kernel, as a
 	// plain read has no room for them.
 	r := bufio.NewReaderSize(l.sock, 64<<10)

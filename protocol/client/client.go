@@ -23,8 +23,8 @@
 // reader and a writer, which only block and send; and a fourth that waits for a
 // supervisor which this process has started. They end with the connection, and Close
 // waits for them. A job has none, but one for each Stdin, Stdout or Stderr that is
-// neither an *os.File nor a *Capture: it copies to or from a pipe, and Cmd.Wait waits for it.
-// So 10,000 jobs cost no goroutine, unless they are to be copied for.
+// neither an *os.File nor a *Capture: it copies to or from a pipe, and Cmd.Wait waits
+// for it. So 10,000 jobs cost no goroutine, unless they are to be copied for.
 //
 // # Flow
 //

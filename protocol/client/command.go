@@ -16,8 +16,8 @@ import (
 //
 // The methods may be called by several goroutines, once Start has returned.
 type Cmd struct {
-	// Path is the program. If it is Args[0], which it is unless changed, and has no slash, the supervisor looks
-	// for it in the PATH that the job gets.
+	// Path is the program. If it is Args[0], which it is unless changed, and has no
+	// slash, the supervisor looks for it in the PATH that the job gets.
 	Path string
 	Args []string // with the name of the program first
 	Env  []string // "key=value"; of the same key the last counts. nil: the supervisor's
@@ -40,8 +40,9 @@ type Cmd struct {
 	Name string            // for people; the program's if empty
 	Tags map[string]string // the owner's own; come back in List and in protocol.JobEnded
 
-	// Limits have the names of the flags of supervise run, or systemd's: "memory-max": "1G",
-	// "TasksMax": "200". What cannot be had is an error of Start, unless BestEffort.
+	// Limits have the names of the flags of supervise run, or systemd's: "memory-max":
+	// "1G", "TasksMax": "200". What cannot be had is an error of Start, unless
+	// BestEffort.
 	Limits     map[string]string
 	BestEffort bool
 	Delegate   bool // the job gets the controllers for cgroups of its own

@@ -45,7 +45,8 @@ func (c *Cmd) Thaw() error {
 // Limit changes limits of the running job, see Limits.
 func (c *Cmd) Limit(m map[string]string) (protocol.LimitResult, error) {
 	var r protocol.LimitResult
-	err := c.control(protocol.MethodLimit, protocol.LimitParams{Job: c.Job(), Limits: limits(m), BestEffort: c.BestEffort}, &r)
+	p := protocol.LimitParams{Job: c.Job(), Limits: limits(m), BestEffort: c.BestEffort}
+	err := c.control(protocol.MethodLimit, p, &r)
 	return r, err
 }
 

@@ -23,7 +23,7 @@ var ErrLost = errors.New("supervise: the supervisor is gone")
 // ErrDetached is what Wait returns for a job that was let go: its end is not told.
 var ErrDetached = errors.New("supervise: the job was detached")
 
-var errNoDescriptors = fmt.Errorf("supervise: descriptors cannot be sent over this connection: use a Capture, or no Stdin, Stdout and Stderr: %w", errors.ErrUnsupported)
+var errNoDescriptors = fmt.Errorf("supervise: sending descriptors over this connection: %w (a Capture needs none)", errors.ErrUnsupported)
 
 // A CallError is why the supervisor has refused a request. It wraps the
 // *protocol.Error, the errno if there is one, and what os and os/exec would say: a

@@ -19,14 +19,18 @@ const EventsStopped = "events-stopped"
 // Events tells of all jobs of the connection, in order, if Options.Events asked for it;
 // else it is nil. It is closed after the last event, when the connection has ended.
 //
-// Events are never dropped, so they should be read. While there are more than
-// Options.Events, nothing else is read, and the supervisor, when the socket is full,
-// stops to tell: it loses nothing of importance by that, and its memory does not grow. Calls (Start,
-// Signal, Stat and so on) work meanwhile: events that come before their answers are
-// kept. So they may be made by who reads the events. A Wait is held up, as it waits for what comes after events that are
-// not read. If none was read for Options.Patience while a Wait is held up, then there will be no more:
-// EventsStopped is the last, and the Wait goes on. A reader of events need not
-// Wait: the event protocol.NoteEnded has the record, and after it Wait returns at once.
+// Events are not dropped, so they should be read. While there are more than Options.Events
+// nothing else is read, and when the socket is full, too, the supervisor stops to tell: it
+// loses nothing of importance by that, and nobody's memory grows.
+//
+// Calls (Start, Kill, Stat and so on) work meanwhile, as the events before their answers
+// are kept; so who reads the events may make them.
+//
+// A Wait is held up until the events before its job's end are read. If none is read for
+// Options.Patience while a Wait is held up, then there will be no more of them:
+// EventsStopped is the last, and the Wait goes on. Who reads events has no need to Wait:
+// protocol.NoteEnded has the record, and after it Wait returns at once, or when the last
+// of the output is copied.
 func (c *Conn) Events() <-chan Event { return c.events }
 
 // emit hands an event over, or keeps it.

@@ -10,8 +10,9 @@ import (
 )
 
 // A fake is a supervisor that follows a script. A line of it is what the client must
-// send ("> "), what it gets ("< "), the same without the end of the line ("<<"), or "wait", which lasts
-// until Go is closed and closes Asked. At the end of the script the fake reads on until the client hangs up, unless the last line is "close".
+// send ("> "), what it gets ("< "), the same without the end of the line ("<<"), or
+// "wait", which lasts until Go is closed and closes Asked. At the end of the script the
+// fake reads on until the client hangs up, unless the last line is "close".
 type fake struct {
 	*testing.T
 	sock  *net.UnixConn

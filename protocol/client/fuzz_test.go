@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// FuzzServer: whatever a supervisor says after hello, a job ends with an error or a record, the
-// connection ends, and nothing panics or hangs.
+// FuzzServer: whatever a supervisor says after hello, a job ends with an error or a
+// record, the connection ends, and nothing panics or hangs.
 func FuzzServer(f *testing.F) {
 	f.Fuzz(func(t *testing.T, said []byte) {
 		ctx, cancel := context.WithTimeout(t.Context(), patience)

@@ -121,9 +121,8 @@ func encode(id int64, method string, params any) ([]byte, error) {
 	}
 	line = append(line, '\n')
 	if len(line) > protocol.MaxRequest {
-		return nil, &CallError{Method: method, Err: &protocol.Error{
-			Code: protocol.CodeTooLong, Message: fmt.Sprintf("the request has %d bytes, more than %d", len(line), protocol.MaxRequest),
-		}}
+		text := fmt.Sprintf("the request has %d bytes, more than %d", len(line), protocol.MaxRequest)
+		return nil, &CallError{Method: method, Err: &protocol.Error{Code: protocol.CodeTooLong, Message: text}}
 	}
 	return line, nil
 }

@@ -15,9 +15,9 @@ var (
 	errStarted    = errors.New("supervise: started already")
 )
 
-// Start starts the command. If there is no error, Wait must be called, also after
-// Kill, so that descriptors are closed. That the command is not there, or cannot be executed, is
-// an error of Start.
+// Start starts the command. If there is no error, Wait must be called, also after Kill,
+// so that descriptors are closed. That the command is not there, or cannot be executed,
+// is an error of Start.
 func (c *Cmd) Start() (err error) {
 	if c.begun {
 		return errStarted

@@ -36,8 +36,8 @@ func (l *loop) read() {
 	}
 }
 
-// readLine returns the next line without its end, valid until the next call. EOF in the middle of a line is
-// io.ErrUnexpectedEOF.
+// readLine returns the next line without its end, valid until the next call. EOF in the
+// middle of a line is io.ErrUnexpectedEOF.
 func readLine(r *bufio.Reader, most int) ([]byte, error) {
 	line, err := r.ReadSlice('\n')
 	if err == bufio.ErrBufferFull {
@@ -93,7 +93,8 @@ func send(sock net.Conn, line []byte, files []*os.File) (refused bool, err error
 	}
 	n, _, err := u.WriteMsgUnix(line, unix.UnixRights(fds...), nil)
 	if err != nil {
-		// EBADF, ETOOMANYREFS (too many on their way), EPERM (a security module) concern the descriptors alone.
+		// EBADF, ETOOMANYREFS (too many on their way), EPERM (a security module)
+		// concern the descriptors alone.
 		gone := errors.Is(err, unix.EPIPE) || errors.Is(err, unix.ECONNRESET) || errors.Is(err, net.ErrClosed)
 		return n == 0 && !gone, fmt.Errorf("sending descriptors: %w", err)
 	}

@@ -34,11 +34,15 @@ type hold struct {
 	reason                 string           // why it is the fallback, or a lesser cgroup
 }
 
-// takeHold makes a cgroup session with a job in it. On an error nothing is left.
+// takeHold makes a cgroup session with a job in it; without a name, for serve, it
+// has none yet. On an error nothing is left.
 func takeHold(where cgroup.Search, name string) (h *hold, err error) {
 	h = &hold{}
 	if h.session, err = cgroup.Open(where); err != nil {
 		return nil, err
+	}
+	if name == "" {
+		return h, nil
 	}
 	if h.job, err = h.session.NewJob(name); err != nil {
 		return nil, errors.Join(err, h.Close())
@@ -92,7 +96,12 @@ func reap(pid int) {
 }
 
 // claim has the job get what controllers there are.
-func (h *hold) claim() error { return h.session.Claim(h.job) }
+func (h *hold) claim() error {
+	if h.job == nil {
+		return h.session.Claim()
+	}
+	return h.session.Claim(h.job)
+}
 
 // fallback holds by descent alone.
 func fallback(reason string) *hold {

@@ -37,6 +37,7 @@ func run(args []string) int {
 		complain(fmt.Errorf("run: --samples %s: %w", o.samplesFile, err))
 		return exitFailure
 	}
+	quiet = o.events >= 0 // stderr is the job's alone
 	r := &runner{o: o, out: out, began: time.Now()}
 	status := r.run()
 	if o.guarded {
@@ -59,7 +60,10 @@ type runner struct {
 }
 
 func (r *runner) run() int {
-	file, err := lookPath(r.o.argv[0])
+	file, err := r.o.program, error(nil)
+	if file == "" {
+		file, err = lookPath(r.o.argv[0])
+	}
 	if err != nil {
 		return r.startFailed(err)
 	}
@@ -120,6 +124,9 @@ func (r *runner) supervise(file string, argv []string, spec supervisor.Spec) (*s
 	if r.o.owner >= 0 {
 		s.Owner = &supervisor.Owner{In: r.o.owner, Out: -1, Mute: true, Gone: r.ownerGone}
 	}
+	if r.o.events >= 0 {
+		s.Owner, s.Whole = &supervisor.Owner{In: r.o.events, Out: r.o.events}, true
+	}
 	if err := r.start(s, spec); err != nil {
 		return nil, errors.Join(err, r.hold.Close())
 	}
@@ -142,6 +149,13 @@ func (r *runner) start(s *supervisor.Supervisor, spec supervisor.Spec) error {
 		}
 	}
 	spec.Containment = r.hold
+	if r.o.events >= 0 {
+		j, err := s.Start(spec)
+		if err == nil {
+			tellStarted(r.o.events, j.PID(), nil)
+		}
+		return err
+	}
 	_, err := s.Start(spec)
 	var join *cgroup.JoinError
 	if errors.As(err, &join) && r.mayFallBack() {
@@ -274,6 +288,10 @@ func leftoversError(result *supervisor.Result) error {
 
 // startFailed reports a job that never was.
 func (r *runner) startFailed(err error) int {
+	if r.o.events >= 0 {
+		tellStarted(r.o.events, 0, err)
+		return exitFailure
+	}
 	if e := r.deliver(r.failedRecord(err)); e != nil {
 		err = errors.Join(err, e)
 	}
@@ -300,9 +318,12 @@ func isErrno(err error) bool {
 	return ok
 }
 
-// jobName is what the job's directory is named after.
+// jobName is what the job's directory is named after; "": serve has no job yet.
 func jobName(o *runOptions) string {
-	if o.name != "" {
+	switch {
+	case o.command == "serve":
+		return ""
+	case o.name != "":
 		return o.name
 	}
 	return path.Base(o.argv[0])

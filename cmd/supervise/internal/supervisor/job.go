@@ -66,6 +66,11 @@ type Spec struct {
 	TermGrace time.Duration // if set, SIGTERM to us also starts a grace period, of this length
 	StopGrace time.Duration // the same for SIGTERM from the service manager
 
+	// Nested says that the main process is a supervisor itself, which ends all there is
+	// when it is told to: it must not be killed.
+	Nested bool
+	Tag    any // the caller's
+
 	// Ended, if not nil, is told how the job went, when it has ended and is forgotten;
 	// else that is among the results of Run.
 	Ended func(*Job, Result)
@@ -267,7 +272,7 @@ func (j *Job) Stop(cause protocol.Cause, sig unix.Signal, grace time.Duration) {
 // the containment: `podman run` has the service manager move it. It is our child
 // and not reaped, so the pid is its own.
 func (j *Job) signal(sig unix.Signal) {
-	outside := j.main != 0 && j.exit == nil && !slices.Contains(j.procs(), j.main)
+	outside := j.main != 0 && j.exit == nil && !j.Nested && !slices.Contains(j.procs(), j.main)
 	j.fail(j.Containment.Signal(sig))
 	if outside {
 		unix.Kill(j.main, sig)
@@ -296,7 +301,7 @@ func (j *Job) because(cause protocol.Cause) {
 func (j *Job) kill() {
 	j.state = Killing // before anything that ends meanwhile is told of
 	err := j.Containment.Kill()
-	if j.main != 0 && j.exit == nil {
+	if j.main != 0 && j.exit == nil && !j.Nested {
 		unix.Kill(j.main, unix.SIGKILL) // it may be outside: see signal
 	}
 	j.enter(Killing)
@@ -307,6 +312,17 @@ func (j *Job) kill() {
 		return
 	}
 	j.settle()
+}
+
+// Release forgets the job, which goes on without us. The containment is the
+// caller's then, and nothing of the job may be in it.
+func (j *Job) Release() {
+	j.state = Ended
+	j.until, j.meter, j.tick = time.Time{}, time.Time{}, time.Time{}
+	j.s.alarm(j)
+	j.s.alive--
+	delete(j.s.jobs, j.main)
+	delete(j.s.watched, j.watch)
 }
 
 // enter changes the state, and asks for hints about the containment, since from

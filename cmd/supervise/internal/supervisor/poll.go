@@ -36,7 +36,9 @@ func (s *Supervisor) wait() (h happened) {
 		add(s.watcher.FD(), unix.POLLIN, &h.hints)
 	}
 	for i, in := range s.Inputs {
-		add(in.FD, unix.POLLIN, &h.inputs[i])
+		if events := in.events(); events != 0 { // else not even a hang-up is of interest
+			add(in.FD, events, &h.inputs[i])
+		}
 	}
 	n, err := unix.Ppoll(fds, s.timeout(), nil)
 	if n == 0 && err == nil && !s.idled {

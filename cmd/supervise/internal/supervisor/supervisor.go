@@ -61,10 +61,18 @@ type Terminal interface {
 	Resume(pid int)
 }
 
-// An Input is a descriptor that somebody else reads.
+// An Input is a descriptor that somebody else reads, or writes.
 type Input struct {
-	FD   int
-	Read func() (more bool) // called when there is something to read, or the end
+	FD     int
+	Read   func() (more bool) // called when there is something to read, or the end
+	Events func() int16       // what is waited for now; nil: POLLIN
+}
+
+func (i Input) events() int16 {
+	if i.Events == nil {
+		return unix.POLLIN
+	}
+	return i.Events()
 }
 
 // A Supervisor runs jobs. Set the fields before Start.
@@ -86,6 +94,8 @@ type Supervisor struct {
 	Inputs []Input
 	// IsManager says whether a process is the service manager, which stops us.
 	IsManager func(pid int) bool
+	// Whole says that a request for pid -1 is for every process of every job.
+	Whole bool
 	// Idle is called once, when nothing has happened for idleAfter.
 	Idle func()
 
@@ -397,6 +407,12 @@ func (s *Supervisor) signal(sig Signal) {
 // process is none of the owner's. The pid is the child's for as long as we,
 // the only ones who do, have not reaped it.
 func (s *Supervisor) request(r protocol.Request) {
+	if s.Whole && r.PID == -1 {
+		for _, j := range s.jobs {
+			j.signal(unix.Signal(r.Signal))
+		}
+		return
+	}
 	if r.PID > 0 && isChild(int(r.PID)) {
 		unix.Kill(int(r.PID), unix.Signal(r.Signal)) // EPERM, for a setuid child, is the owner's to see
 	}

@@ -165,7 +165,7 @@ func TestShutdown(t *testing.T) {
 
 // TestOwnSupervisor: a command without a connection.
 func TestOwnSupervisor(t *testing.T) {
-	out, err := CommandContext(limit(t), "sh", "-c", daemon).Output()
+	out, err := CommandContext(limit(t), "sh", "-c", "setsid sleep 1000 & echo $!").Output()
 	pid, _ := strconv.Atoi(strings.TrimSpace(string(out)))
 	if err != nil || pid == 0 {
 		t.Fatalf("got %q, %v", out, err)

@@ -82,9 +82,9 @@ Go, contrib/python has one in Python.
 exit status: 0 when all was told; 1 if the owner hung up before that; 125 if
 supervise failed, 2 if it was misused.
 
-  (printf '%s\n' '{"jsonrpc":"2.0","id":1,"method":"hello","params":{"versions":[1]}}' \
-     '{"jsonrpc":"2.0","id":2,"method":"spawn","params":{"argv":["uptime"]}}'; cat) |
-    supervise serve                                 # Ctrl-D ends it
+  (echo '{"jsonrpc":"2.0","id":1,"method":"hello","params":{"versions":[1]}}'
+   echo '{"jsonrpc":"2.0","id":2,"method":"spawn","params":{"argv":["uptime"]}}'
+   cat) | supervise serve                     # Ctrl-D ends it
 `
 
 const helpDoctor = `usage: supervise doctor [--json]

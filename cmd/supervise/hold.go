@@ -22,6 +22,7 @@ type hold struct {
 	session                *cgroup.Session // nil: fallback
 	job                    *cgroup.Job
 	guardian               *guardian.Guardian // nil: none
+	mark                   subreaper.Mark     // of the processes that the guardian knows; 0: none
 	watcher                *cgroup.Watcher    // nil until needed
 	limits                 cgroup.Limits      // that are enforced
 	unenforced             []protocol.Unenforced

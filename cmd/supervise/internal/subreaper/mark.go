@@ -45,7 +45,8 @@ func ParseMark(s string) (Mark, error) {
 
 func (m Mark) String() string { return strconv.FormatUint(uint64(m), 10) }
 
-// SetMark marks every descendant.
+// SetMark marks every descendant. One that is just being forked may be missed, so
+// have it done once more a little later.
 func (t *Tree) SetMark(m Mark) error {
 	return t.each(func(p process) (acted bool, err error) {
 		if m.isOn(p.pid) {
@@ -91,12 +92,17 @@ func parseLimit(limits []byte) uint64 {
 	return 0
 }
 
-// bearers returns the live processes that have the mark.
+// bearers returns the live processes that have the mark, and what is below them: one
+// that was being forked when its parent got the mark lacks it.
 func (m Mark) bearers() (found []process, err error) {
 	all, err := processes()
-	for _, p := range all {
-		if !p.dead() && m.isOn(p.pid) {
-			found = append(found, p)
+	bears := map[int]bool{}
+	for grown := true; grown; {
+		grown = false
+		for _, p := range all {
+			if !p.dead() && !bears[p.pid] && (bears[p.parent] || m.isOn(p.pid)) {
+				found, bears[p.pid], grown = append(found, p), true, true
+			}
 		}
 	}
 	return found, err

@@ -24,6 +24,9 @@ func TestMain(m *testing.M) { os.Exit(testMain(m)) }
 
 // testMain looks at the end that nothing is left: no goroutine, process or descriptor.
 func testMain(m *testing.M) int {
+	if os.Getenv("SUPERVISE_TEST_HELPER") == "owner" {
+		return helperOwner() // we are a child of TestOwnerKilled
+	}
 	dir, cleanup, err := program()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

@@ -87,6 +87,34 @@ func TestEventsOfJobs(t *testing.T) {
 	}
 }
 
+// TestFlood: of events that nobody reads. Calls go through, and Close does.
+func TestFlood(t *testing.T) {
+	for _, mode := range []string{"cgroup", "subreaper"} {
+		t.Run(mode, func(t *testing.T) {
+			c := start(t, mode, Options{Events: 1})
+			flood := c.Command("yes")
+			flood.Stdout = &Capture{Limit: -1, Wait: true}
+			if err := flood.Start(); err != nil {
+				t.Fatal(err)
+			}
+			for range 20 {
+				if _, err := c.List(limit(t)); err != nil {
+					t.Error(err)
+				}
+				if err := c.Command("true").Start(); err != nil {
+					t.Error(err)
+				}
+			}
+			if err := c.Close(); err != nil {
+				t.Error(err)
+			}
+			if err := flood.Wait(); flood.Record() == nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
 // TestSupervisorKilled: every call and Wait hears of it, and the jobs end.
 func TestSupervisorKilled(t *testing.T) {
 	eachMode(t, func(t *testing.T, c *Conn) {

@@ -118,7 +118,7 @@ func descriptors() map[string]string {
 func more(before, after map[string]string) string {
 	var left []string
 	for fd, target := range after {
-		if before[fd] == "" && !strings.HasPrefix(target, "/") && !strings.HasPrefix(target, "anon_inode") {
+		if before[fd] == "" {
 			left = append(left, fd+" "+target)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -127,6 +128,9 @@ func TestStartFails(t *testing.T) {
 			var refusal *protocol.Error
 			if !errors.As(err, &refusal) || refusal.Code != tt.code || !errors.Is(err, tt.is) {
 				t.Errorf("%s: %v", tt.cmd, err)
+			}
+			if absent := tt.code == protocol.CodeNotFound && tt.cmd != away; errors.Is(err, exec.ErrNotFound) != absent {
+				t.Errorf("%s: is it exec.ErrNotFound? %v", tt.cmd, !absent)
 			}
 		}
 	})
@@ -272,6 +276,71 @@ func TestLimits(t *testing.T) {
 			t.Errorf("got %v", err)
 		case refusal.Data == nil || !strings.HasPrefix(refusal.Data.Field, "limits"):
 			t.Errorf("its field is %+v", refusal.Data)
+		}
+	})
+}
+
+// TestLimit: of a running job.
+func TestLimit(t *testing.T) {
+	eachMode(t, func(t *testing.T, c *Conn) {
+		cmd := c.sh(t, "echo $$; exec sleep 1000")
+		firstLine(t, cmd)
+		defer func() { cmd.Kill(); cmd.Wait() }()
+		r, err := cmd.Limit(map[string]string{"pids-max": "50"})
+		var refusal *protocol.Error
+		switch {
+		case err == nil && len(r.Limits) != 1:
+			t.Errorf("enforced are %+v", r.Limits)
+		case err != nil && (!errors.As(err, &refusal) || refusal.Code != protocol.CodeLimit && refusal.Code != protocol.CodeUnsupported):
+			t.Errorf("got %v", err)
+		}
+	})
+}
+
+func TestMark(t *testing.T) {
+	eachMode(t, func(t *testing.T, c *Conn) {
+		cmd := c.sh(t, "echo $$; exec sleep 1000")
+		firstLine(t, cmd)
+		_, err := cmd.Mark("second")
+		cmd.Kill()
+		cmd.Wait()
+		switch phases := cmd.Record().Phases; {
+		case !c.Has("cgroup"):
+			if !errors.Is(err, errors.ErrUnsupported) {
+				t.Errorf("got %v", err)
+			}
+		case err != nil || len(phases) != 2 || phases[1].Name != "second":
+			t.Errorf("got %v, phases %+v", err, phases)
+		}
+	})
+}
+
+// TestDetach: the job outlives its supervisor, where that is to be had.
+func TestDetach(t *testing.T) {
+	eachMode(t, func(t *testing.T, c *Conn) {
+		cmd := c.Command("sleep", "1000")
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		r, err := cmd.Detach()
+		t.Logf("%+v, %v", r, err)
+		if err != nil {
+			cmd.Kill()
+			if waiting := cmd.Wait(); c.Has("detach") || !errors.Is(err, errors.ErrUnsupported) || cmd.Record() == nil {
+				t.Errorf("got %v, %v", err, waiting)
+			}
+			return
+		}
+		if err := cmd.Wait(); !errors.Is(err, ErrDetached) {
+			t.Errorf("got %v", err)
+		}
+		c.Close()
+		if gone(cmd.Pid()) {
+			t.Error("it is gone")
+		}
+		unix.Kill(cmd.Pid(), unix.SIGKILL)
+		if left := settled(func() string { return present(cmd.Pid()) }); left != "" {
+			t.Errorf("%s is still there", left)
 		}
 	})
 }

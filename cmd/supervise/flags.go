@@ -45,6 +45,7 @@ type runOptions struct {
 	bestEffort  bool // go on where a limit cannot be had
 	noGuard     bool
 	owner       int    // descriptor, -1: none
+	linked      string // the job ends when this file has no link left; "": none
 	events      int    // descriptor of the binary protocol, -1: none
 	program     string // to execute instead of argv[0], "": that
 	guarded     bool   // by another supervise, whose word the next is, and who is the owner
@@ -94,6 +95,7 @@ var runFlags = []runFlag{
 	{"record", false, func(o *runOptions, v string) error { o.record = v; return notEmpty(v) }},
 	{"summary", true, func(o *runOptions, v string) error { o.summary = true; return nil }},
 	{"owner", false, setOwner},
+	{"while-linked", false, func(o *runOptions, v string) error { o.linked = v; return notEmpty(v) }},
 	{"no-guard", true, func(o *runOptions, v string) error { o.noGuard = true; return nil }},
 	{"events", false, func(o *runOptions, v string) (err error) { o.events, err = parseFD(v); return err }}, // for serve: see nested
 	{"program", false, func(o *runOptions, v string) error { o.program = v; return nil }},

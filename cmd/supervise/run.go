@@ -135,7 +135,7 @@ func (r *runner) supervise(file string, argv []string, spec supervisor.Spec) (*s
 		s.Owner = &supervisor.Owner{In: r.o.owner, Out: -1, Mute: true, Gone: r.ownerGone}
 	}
 	if r.o.events >= 0 {
-		s.Owner, s.Whole = &supervisor.Owner{In: r.o.events, Out: r.o.events}, true
+		s.Owner, s.Whole = &supervisor.Owner{In: r.o.events, Out: r.o.events, Usage: true}, true
 	}
 	if err := r.start(s, spec); err != nil {
 		return nil, errors.Join(err, r.hold.Close())

@@ -64,6 +64,17 @@ func fileName(name string) string {
 	return clean[:min(len(clean), 64)]
 }
 
+// Name returns the name of the job node, unique in its session.
+func (j *Job) Name() string { return j.name }
+
+// Delegate gives the job's processes the controllers that the job node has, for
+// sub-cgroups of their own. Call it before Start: the cgroup that they are born in
+// stays a leaf, and a controller below it is the job's to enable.
+func (j *Job) Delegate() error {
+	_, err := j.node.enable()
+	return err
+}
+
 // Path returns the path of the job node in the file system.
 func (j *Job) Path() string { return j.node.path }
 

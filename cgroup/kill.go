@@ -42,6 +42,14 @@ func (d *dir) signal(sig unix.Signal) error {
 	return errors.Join(err, d.write("cgroup.freeze", "0"))
 }
 
+// Freeze stops every process of the job, and who is born in it, until Thaw
+// (cgroup.freeze, Linux 5.2). It returns when all are; a process that hangs in the
+// kernel (D state) is frozen when it comes back, and not waited for.
+func (j *Job) Freeze() error { return j.node.freeze() }
+
+// Thaw has the processes go on.
+func (j *Job) Thaw() error { return j.node.write("cgroup.freeze", "0") }
+
 // freezeLimit bounds the wait for a process that cannot be frozen because it
 // hangs in the kernel (D state); such a process does not fork either.
 const freezeLimit = 200 * time.Millisecond

@@ -152,6 +152,18 @@ func (d *dir) removeIfStale(r *root) {
 // Root returns the path of the root and the road by which it was found.
 func (s *Session) Root() (path string, road Road) { return s.root.path, s.root.road }
 
+// Name returns the name of the session's directory.
+func (s *Session) Name() string { return s.name }
+
+// Path returns the path of the session's directory in the file system.
+func (s *Session) Path() string { return s.path }
+
+// Controllers returns those that jobs have, after Claim.
+func (s *Session) Controllers() []string {
+	list, _ := s.list("cgroup.subtree_control")
+	return list
+}
+
 // FD returns the descriptor of the session's directory, which holds its lock.
 // The session keeps owning it.
 func (s *Session) FD() int { return s.fd }

@@ -70,15 +70,10 @@ func chooseCgroup(o *runOptions, managed bool) (*hold, error) {
 // limit sets what the options limit. A limit that cannot be had is an error, or with
 // --best-effort remembered.
 func (h *hold) limit(o *runOptions) error {
-	h.limits = o.limits.Complete()
-	err := h.job.Limit(h.limits)
-	var failed cgroup.LimitErrors
-	if errors.As(err, &failed) && o.bestEffort {
-		for _, e := range failed {
-			h.unenforce(e.Limit, e, true)
-		}
-		err = nil
+	if h.job == nil {
+		return nil // serve: each job has its own
 	}
+	err := h.setLimits(o.limits.Complete(), o.bestEffort, true)
 	if err == nil && o.wantsNumbers() {
 		h.counting = true
 		h.oomWatch, err = h.job.WatchOOM()
@@ -87,6 +82,20 @@ func (h *hold) limit(o *runOptions) error {
 		err = h.startSamples(o)
 	}
 	return err
+}
+
+// setLimits sets limits, and notes which are enforced.
+func (h *hold) setLimits(limits cgroup.Limits, bestEffort, say bool) error {
+	h.limits = limits
+	err := h.job.Limit(limits)
+	var failed cgroup.LimitErrors
+	if !errors.As(err, &failed) || !bestEffort {
+		return err
+	}
+	for _, e := range failed {
+		h.unenforce(e.Limit, e, say)
+	}
+	return nil
 }
 
 func (h *hold) unenforce(l cgroup.Limit, why error, say bool) {

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -19,8 +20,9 @@ const (
 	containSubreaper = "subreaper"
 )
 
-// runOptions is the command line of "supervise run".
+// runOptions is the command line of "supervise run", and of "serve", which has some of it.
 type runOptions struct {
+	command   string // run or serve
 	leftovers supervisor.Leftovers
 	timeout   time.Duration
 	cpuTime   time.Duration
@@ -43,6 +45,9 @@ type runOptions struct {
 	bestEffort  bool // go on where a limit cannot be had
 	noGuard     bool
 	owner       int    // descriptor, -1: none
+	linked      string // the job ends when this file has no link left; "": none
+	events      int    // descriptor of the binary protocol, -1: none
+	program     string // to execute instead of argv[0], "": that
 	guarded     bool   // by another supervise, whose word the next is, and who is the owner
 	reason      string // why the job is in the fallback
 	help        bool
@@ -90,7 +95,10 @@ var runFlags = []runFlag{
 	{"record", false, func(o *runOptions, v string) error { o.record = v; return notEmpty(v) }},
 	{"summary", true, func(o *runOptions, v string) error { o.summary = true; return nil }},
 	{"owner", false, setOwner},
+	{"while-linked", false, func(o *runOptions, v string) error { o.linked = v; return notEmpty(v) }},
 	{"no-guard", true, func(o *runOptions, v string) error { o.noGuard = true; return nil }},
+	{"events", false, func(o *runOptions, v string) (err error) { o.events, err = parseFD(v); return err }}, // for serve: see nested
+	{"program", false, func(o *runOptions, v string) error { o.program = v; return nil }},
 	{"fallback-reason", false, func(o *runOptions, v string) error { o.guarded, o.reason = true, v; return nil }},
 	{"help", true, func(o *runOptions, v string) error { o.help = true; return nil }},
 }
@@ -98,10 +106,44 @@ var runFlags = []runFlag{
 // parseRun reads the arguments behind "run": flags up to the first argument that
 // is none, or "--", then the command.
 func parseRun(args []string) (*runOptions, error) {
-	o := &runOptions{
-		grace: defaultGrace, signal: unix.SIGTERM, contain: containAuto, owner: -1, marks: -1, samplesFD: -1, systemdTimeout: defaultSystemdTimeout,
+	o := newOptions("run")
+	rest, err := o.parseFlags(args)
+	if err != nil {
+		return nil, err
 	}
-	rest := args
+	o.argv = rest
+	if len(rest) == 0 && !o.help {
+		return nil, errors.New("run: no command given; try: supervise run -- sleep 10")
+	}
+	return o, o.check()
+}
+
+func newOptions(command string) *runOptions {
+	return &runOptions{
+		command: command, grace: defaultGrace, signal: unix.SIGTERM, contain: containAuto, owner: -1, events: -1, marks: -1, samplesFD: -1,
+		systemdTimeout: defaultSystemdTimeout,
+	}
+}
+
+// serveFlags are those that serve has as well.
+var serveFlags = []string{"contain", "cgroup", "slice", "systemd-timeout", "no-guard", "help"}
+
+// parseServe reads the arguments behind "serve".
+func parseServe(args []string) (*runOptions, error) {
+	o := newOptions("serve")
+	rest, err := o.parseFlags(args)
+	if err == nil && len(rest) > 0 {
+		err = fmt.Errorf("serve: what is %q? jobs come by the protocol; 'supervise run -- %s' runs one", rest[0], rest[0])
+	}
+	if err != nil {
+		return nil, err
+	}
+	return o, o.check()
+}
+
+// parseFlags reads flags, and returns what is behind them.
+func (o *runOptions) parseFlags(args []string) (rest []string, err error) {
+	rest = args
 	for len(rest) > 0 && strings.HasPrefix(rest[0], "-") && rest[0] != "-" {
 		if rest[0] == "--" {
 			rest = rest[1:]
@@ -114,26 +156,27 @@ func parseRun(args []string) (*runOptions, error) {
 		o.flags = append(o.flags, rest[:n]...)
 		rest = rest[n:]
 	}
-	o.argv = rest
-	if len(rest) == 0 && !o.help {
-		return nil, errors.New("run: no command given; try: supervise run -- sleep 10")
-	}
+	return rest, nil
+}
+
+// check finds what excludes each other.
+func (o *runOptions) check() error {
 	if o.cgroup != "" && o.contain == containSubreaper {
-		return nil, errors.New("run: --cgroup and --contain=subreaper exclude each other")
+		return errors.New(o.command + ": --cgroup and --contain=subreaper exclude each other")
 	}
 	if o.cpuTime > 0 && o.contain == containSubreaper {
-		return nil, errors.New("run: --cpu-timeout needs a cgroup; it excludes --contain=subreaper")
+		return errors.New(o.command + ": --cpu-timeout needs a cgroup; it excludes --contain=subreaper")
 	}
 	if o.samplesFile != "" && o.sampleEvery == 0 {
 		o.sampleEvery = defaultSample
 	}
 	if (o.sampleEvery > 0 || o.marks >= 0) && o.contain == containSubreaper {
-		return nil, errors.New("run: --sample and --marks need a cgroup; they exclude --contain=subreaper")
+		return errors.New(o.command + ": --sample and --marks need a cgroup; they exclude --contain=subreaper")
 	}
 	if o.slice != "" && (o.cgroup != "" || o.contain == containSubreaper) {
-		return nil, errors.New("run: --slice is for a scope made by systemd; it excludes --cgroup and --contain=subreaper")
+		return errors.New(o.command + ": --slice is for a scope made by systemd; it excludes --cgroup and --contain=subreaper")
 	}
-	return o, nil
+	return nil
 }
 
 // parseFlag sets the flag that rest begins with and says how many arguments it
@@ -146,31 +189,34 @@ func (o *runOptions) parseFlag(rest []string) (n int, err error) {
 	case "-p":
 		name = "property"
 	}
-	f, err := findFlag(name, rest[0])
+	f, err := o.findFlag(name, rest[0])
 	if err != nil {
 		return 0, err
 	}
 	switch {
 	case f.isSwitch && hasValue:
-		return 0, fmt.Errorf("run: --%s takes no value", name)
+		return 0, fmt.Errorf("%s: --%s takes no value", o.command, name)
 	case f.isSwitch:
 		return 1, f.set(o, "")
 	case hasValue:
 		n = 1
 	case len(rest) < 2:
-		return 0, fmt.Errorf("run: --%s needs a value", name)
+		return 0, fmt.Errorf("%s: --%s needs a value", o.command, name)
 	default:
 		value, n = rest[1], 2
 	}
 	if err := f.set(o, value); err != nil {
-		return 0, fmt.Errorf("run: --%s %q: %w", name, value, err)
+		return 0, fmt.Errorf("%s: --%s %q: %w", o.command, name, value, err)
 	}
 	return n, nil
 }
 
-func findFlag(name, arg string) (*runFlag, error) {
+func (o *runOptions) findFlag(name, arg string) (*runFlag, error) {
 	var known []string
 	for i, f := range runFlags {
+		if o.command == "serve" && !slices.Contains(serveFlags, f.name) {
+			continue
+		}
 		if f.name == name && (strings.HasPrefix(arg, "--"+name) || arg == "-h" || arg == "-p") {
 			return &runFlags[i], nil
 		}
@@ -178,12 +224,15 @@ func findFlag(name, arg string) (*runFlag, error) {
 	}
 	limits, _ := cgroup.LimitNames()
 	for _, limit := range limits {
+		if o.command == "serve" {
+			break // each job has its own
+		}
 		if limit == name && strings.HasPrefix(arg, "--"+name) {
 			return &runFlag{name, false, func(o *runOptions, v string) error { return o.addLimit(name, v) }}, nil
 		}
 		known = append(known, "--"+limit)
 	}
-	return nil, fmt.Errorf("run: no flag %s%s; 'supervise help run' lists them", arg, didYouMean("--"+name, known))
+	return nil, fmt.Errorf("%s: no flag %s%s; 'supervise help %s' lists them", o.command, arg, didYouMean("--"+name, known), o.command)
 }
 
 // addLimit takes a limit by either of its names.

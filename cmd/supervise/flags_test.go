@@ -107,7 +107,7 @@ func withDefaults(o *runOptions, args string) {
 	if !strings.Contains(args, "--owner") {
 		o.owner = -1
 	}
-	o.marks, o.samplesFD = -1, -1
+	o.command, o.events, o.marks, o.samplesFD = "run", -1, -1, -1
 	if o.systemdTimeout == 0 {
 		o.systemdTimeout = 5 * time.Second
 	}
@@ -371,4 +371,22 @@ func namesOpenFD(arg string) bool {
 	_, number, found := strings.Cut(arg, "fd:")
 	n, err := strconv.Atoi(number)
 	return found && err == nil && (n < 0 || n > 2)
+}
+
+func TestParseServe(t *testing.T) {
+	o, err := parseServe([]string{"--contain=subreaper", "--no-guard"})
+	if err != nil || o.command != "serve" || o.contain != containSubreaper || !o.noGuard {
+		t.Errorf("got %+v, %v", o, err)
+	}
+	for args, want := range map[string]string{
+		"--timeout 5":                     "serve: no flag --timeout",
+		"--memory-max 1G":                 "serve: no flag --memory-max",
+		"--contain=x":                     `serve: --contain "x": want auto, cgroup or subreaper`,
+		"--cgroup /x --contain=subreaper": "serve: --cgroup and --contain=subreaper exclude each other",
+		"true":                            `serve: what is "true"? jobs come by the protocol`,
+	} {
+		if _, err := parseServe(strings.Fields(args)); err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("%s: got %v, want %q", args, err, want)
+		}
+	}
 }

@@ -41,7 +41,16 @@ func (h *hold) guardMarked() error {
 	if err := h.tree.SetMark(mark); err != nil {
 		return err
 	}
+	h.mark = mark
 	return h.startGuardian(guardian.Plan{Kill: -1, Keep: [2]int{-1, -1}, Args: [2]string{markArg, mark.String()}})
+}
+
+// rest is for the first pause: it marks whom guardMarked missed, and gives back memory.
+func (h *hold) rest() {
+	if h.mark != 0 {
+		h.tree.SetMark(h.mark)
+	}
+	giveBackStartUp()
 }
 
 func (h *hold) startGuardian(p guardian.Plan) (err error) {

@@ -8,6 +8,7 @@ import (
 const helpText = `Supervise runs commands so that nothing they start can outlive them.
 
   supervise run [flags] [--] command [args]   run one command
+  supervise serve [flags]                     any number of jobs, by JSON-RPC
   supervise                                   speak the binary protocol on
                                               descriptors 0 and 1
   supervise doctor [--json]                   which containment this place gives
@@ -50,6 +51,7 @@ status. When it ends, or supervise does, whatever it has started is killed.
   --record FILE        write a JSON record at the end; also fd:N, or - for stdout
   --summary            print the record for people on stderr
   --owner fd:N         end the job when the other end of descriptor N closes
+  --while-linked FILE  end the job when FILE has no link left: rm FILE ends it
   --no-guard           do without the guardian: then kill -9 on supervise leaks
 
 exit status: the command's; 128+n if signal n ended it, 124 if a time was up,
@@ -62,6 +64,28 @@ exit status: the command's; 128+n if signal n ended it, 124 if a time was up,
   supervise run --memory-max 2G --cpus 1.5 --pids-max 500 -- ./judge
   supervise run --record job.json --summary -- ./batch.sh
   supervise run -- nice -n 10 env -C /tmp A=b ./job
+`
+
+const helpServe = `usage: supervise serve [flags]
+
+Runs jobs for an owner who asks for them by JSON-RPC 2.0, one message a line, on
+standard input and output, or on a socket that is standard input. The owner hears
+of all that happens to them. When the input ends, or supervise does, all jobs end.
+The protocol is written down in protocol/SERVE.md; protocol/client is a client in
+Go, contrib/python has one in Python.
+
+  --contain MODE       cgroup, subreaper, or auto (default): cgroup if it can be
+  --cgroup PATH        make the jobs' cgroups below this one
+  --slice SLICE        put the scope that systemd makes for them into this slice
+  --systemd-timeout D  wait so long for systemd (default 5s), then do without
+  --no-guard           do without the guardian: then kill -9 on supervise leaks
+
+exit status: 0 when all was told; 1 if the owner hung up before that; 125 if
+supervise failed, 2 if it was misused.
+
+  (echo '{"jsonrpc":"2.0","id":1,"method":"hello","params":{"versions":[1]}}'
+   echo '{"jsonrpc":"2.0","id":2,"method":"spawn","params":{"argv":["uptime"]}}'
+   cat) | supervise serve                     # Ctrl-D ends it
 `
 
 const helpDoctor = `usage: supervise doctor [--json]
@@ -93,10 +117,12 @@ func help(args []string) int {
 		fmt.Fprint(os.Stdout, helpText)
 	case args[0] == "run":
 		fmt.Fprint(os.Stdout, helpRun)
+	case args[0] == "serve":
+		fmt.Fprint(os.Stdout, helpServe)
 	case args[0] == "doctor":
 		fmt.Fprint(os.Stdout, helpDoctor)
 	default:
-		return usage(fmt.Errorf("help: no command %q%s", args[0], didYouMean(args[0], []string{"run", "doctor"})))
+		return usage(fmt.Errorf("help: no command %q%s", args[0], didYouMean(args[0], []string{"run", "serve", "doctor"})))
 	}
 	return 0
 }

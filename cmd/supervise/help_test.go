@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"strings"
 	"testing"
 )
@@ -8,6 +9,7 @@ import (
 func TestHelp(t *testing.T) {
 	golden(t, "help.txt", helpText)
 	golden(t, "help-run.txt", helpRun)
+	golden(t, "help-serve.txt", helpServe)
 	golden(t, "help-doctor.txt", helpDoctor)
 }
 
@@ -15,8 +17,8 @@ func TestHelp(t *testing.T) {
 func TestHelpNamesFlags(t *testing.T) {
 	text := helpRun
 	for _, f := range runFlags {
-		if f.name == "help" || f.name == "fallback-reason" {
-			continue // known; and between us
+		if slices.Contains([]string{"help", "fallback-reason", "events", "program"}, f.name) {
+			continue // known; and between one supervise and another
 		}
 		_, rest, found := strings.Cut(text, "\n  --"+f.name+" ")
 		if !found {
@@ -26,6 +28,14 @@ func TestHelpNamesFlags(t *testing.T) {
 		text = rest
 		if hasValue := rest[0] != ' '; hasValue == f.isSwitch {
 			t.Errorf("--%s: with a value in the help: %t", f.name, hasValue)
+		}
+	}
+}
+
+func TestHelpNamesServeFlags(t *testing.T) {
+	for _, name := range serveFlags {
+		if !strings.Contains(helpServe, "\n  --"+name+" ") && name != "help" {
+			t.Errorf("--%s is missing", name)
 		}
 	}
 }

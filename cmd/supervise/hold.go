@@ -22,6 +22,7 @@ type hold struct {
 	session                *cgroup.Session // nil: fallback
 	job                    *cgroup.Job
 	guardian               *guardian.Guardian // nil: none
+	mark                   subreaper.Mark     // of the processes that the guardian knows; 0: none
 	watcher                *cgroup.Watcher    // nil until needed
 	limits                 cgroup.Limits      // that are enforced
 	unenforced             []protocol.Unenforced
@@ -34,11 +35,15 @@ type hold struct {
 	reason                 string           // why it is the fallback, or a lesser cgroup
 }
 
-// takeHold makes a cgroup session with a job in it. On an error nothing is left.
+// takeHold makes a cgroup session with a job in it; without a name, for serve, it
+// has none yet. On an error nothing is left.
 func takeHold(where cgroup.Search, name string) (h *hold, err error) {
 	h = &hold{}
 	if h.session, err = cgroup.Open(where); err != nil {
 		return nil, err
+	}
+	if name == "" {
+		return h, nil
 	}
 	if h.job, err = h.session.NewJob(name); err != nil {
 		return nil, errors.Join(err, h.Close())
@@ -92,7 +97,12 @@ func reap(pid int) {
 }
 
 // claim has the job get what controllers there are.
-func (h *hold) claim() error { return h.session.Claim(h.job) }
+func (h *hold) claim() error {
+	if h.job == nil {
+		return h.session.Claim()
+	}
+	return h.session.Claim(h.job)
+}
 
 // fallback holds by descent alone.
 func fallback(reason string) *hold {
@@ -102,19 +112,22 @@ func fallback(reason string) *hold {
 }
 
 // watch is the supervisor's Watch.
-func (h *hold) watch(supervisor.Containment) (supervisor.Watcher, error) {
+func (h *hold) watch(supervisor.Containment) (w supervisor.Watcher, key int, err error) {
 	if h.job == nil {
-		return nil, nil
+		return nil, 0, nil
 	}
+	return h.watchJob(h.job)
+}
+
+// watchJob watches a job of the session, all by one watcher.
+func (h *hold) watchJob(j *cgroup.Job) (w supervisor.Watcher, key int, err error) {
 	if h.watcher == nil {
-		w, err := cgroup.NewWatcher()
-		if err != nil {
-			return nil, err
+		if h.watcher, err = cgroup.NewWatcher(); err != nil {
+			return nil, 0, err
 		}
-		h.watcher = w
 	}
-	_, err := h.watcher.Watch(h.job)
-	return h.watcher, err
+	key, err = h.watcher.Watch(j)
+	return h.watcher, key, err
 }
 
 // path is the job's cgroup, "" in the fallback.

@@ -57,6 +57,8 @@ func command(name string, args []string) int {
 	switch name {
 	case "run":
 		return run(args)
+	case "serve":
+		return serve(args)
 	case "doctor":
 		return doctor(args)
 	case "version", "--version":
@@ -65,7 +67,7 @@ func command(name string, args []string) int {
 	case "help", "--help", "-h":
 		return help(args)
 	}
-	known := []string{"run", "doctor", "version", "help"}
+	known := []string{"run", "serve", "doctor", "version", "help"}
 	return usage(fmt.Errorf("no command %q%s; 'supervise run -- %s' runs a program, 'supervise help' lists the commands",
 		name, didYouMean(name, known), name))
 }
@@ -79,8 +81,14 @@ func version() string {
 	return info.Main.Version
 }
 
+// quiet is set where stderr is not for us.
+var quiet bool
+
 // complain writes one line to stderr.
 func complain(err error) {
+	if quiet {
+		return
+	}
 	unix.Write(2, []byte("supervise: "+oneLine(err)+"\n")) // not os.Stderr, whose broken pipe would kill us
 }
 

@@ -12,27 +12,35 @@ import (
 // is, else PATH is searched. The error is ENOENT, or EACCES if something of that
 // name was found but cannot be executed.
 func lookPath(name string) (string, error) {
+	path, ok := os.LookupEnv("PATH")
+	if !ok {
+		path = defaultPath
+	}
+	return lookPathIn(name, path, "")
+}
+
+// defaultPath is confstr(_CS_PATH).
+const defaultPath = "/bin:/usr/bin"
+
+// lookPathIn searches another PATH, for a process that begins in dir; "": in ours.
+func lookPathIn(name, path, dir string) (string, error) {
 	if name == "" {
 		return "", unix.ENOENT
 	}
 	if strings.Contains(name, "/") {
-		err := executable(name)
+		err := executable(below(dir, name))
 		if err == errNotExecutable {
 			err = unix.EACCES
 		}
 		return name, err
 	}
-	path, ok := os.LookupEnv("PATH")
-	if !ok {
-		path = "/bin:/usr/bin" // confstr(_CS_PATH)
-	}
 	result := error(unix.ENOENT)
-	for dir := range strings.SplitSeq(path, ":") {
-		if dir == "" {
-			dir = "."
+	for in := range strings.SplitSeq(path, ":") {
+		if in == "" {
+			in = "."
 		}
-		file := dir + "/" + name
-		err := executable(file)
+		file := in + "/" + name
+		err := executable(below(dir, file))
 		if err == nil {
 			return file, nil
 		}
@@ -41,6 +49,14 @@ func lookPath(name string) (string, error) {
 		}
 	}
 	return "", result
+}
+
+// below is a path as seen from dir.
+func below(dir, path string) string {
+	if dir == "" || strings.HasPrefix(path, "/") {
+		return path
+	}
+	return dir + "/" + path
 }
 
 // errNotExecutable says that there is a file, but not one to execute.

@@ -130,12 +130,14 @@ func (r *runner) deliver(record *protocol.Record) error {
 }
 
 // emptyRecord is what is known of every job.
-func (r *runner) emptyRecord() *protocol.Record {
+func (r *runner) emptyRecord() *protocol.Record { return emptyRecord(r.o.name, r.o.argv, r.began) }
+
+func emptyRecord(name string, argv []string, began time.Time) *protocol.Record {
 	return &protocol.Record{
-		Schema: protocol.RecordSchema, Name: optional(r.o.name), Argv: r.o.argv,
+		Schema: protocol.RecordSchema, Name: optional(name), Argv: argv,
 		Containment: protocol.ContainmentSubreaper, Leftovers: []protocol.Leftover{},
 		Limits: []protocol.Limit{}, Unenforced: []protocol.Unenforced{},
-		Started: protocol.Time{Time: r.began}, Ended: protocol.Time{Time: r.began},
+		Started: protocol.Time{Time: began}, Ended: protocol.Time{Time: began},
 	}
 }
 
@@ -154,9 +156,7 @@ func (r *runner) failedRecord(err error) *protocol.Record {
 
 func (r *runner) newRecord(result *supervisor.Result) *protocol.Record {
 	record := r.emptyRecord()
-	record.PID, record.Cause, record.Exit = &result.PID, result.Cause, exitOf(result.Exit)
-	record.Started.Time, record.Ended.Time = result.Started, result.Ended
-	record.WallS = result.Ended.Sub(result.Started).Seconds()
+	setResult(record, result)
 	record.Cgroup, record.ContainmentReason = optional(r.hold.path()), optional(r.hold.reason)
 	if r.hold.job != nil {
 		record.Containment = protocol.ContainmentCgroup
@@ -168,16 +168,23 @@ func (r *runner) newRecord(result *supervisor.Result) *protocol.Record {
 	} else {
 		record.CPU = reapedCPU()
 	}
+	record.Limits, record.Unenforced = limitsOf(r.hold.limits), append(record.Unenforced, r.hold.unenforced...)
+	return record
+}
+
+// setResult puts what the supervisor saw into a record.
+func setResult(record *protocol.Record, result *supervisor.Result) {
+	record.PID, record.Cause, record.Exit = &result.PID, result.Cause, exitOf(result.Exit)
+	record.Started.Time, record.Ended.Time = result.Started, result.Ended
+	record.WallS = result.Ended.Sub(result.Started).Seconds()
 	if result.Exit != nil {
 		record.Main = mainUsage(&result.Main)
 	}
-	record.Limits, record.Unenforced = limitsOf(r.hold.limits), append(record.Unenforced, r.hold.unenforced...)
 	record.Reaped, record.LeftoversTotal = result.Reaped, &result.LeftoversTotal
 	record.Leftovers = append(record.Leftovers, result.Leftovers...)
 	if result.Err != nil {
 		record.Error = optional(oneLine(result.Err))
 	}
-	return record
 }
 
 func exitOf(e *protocol.Event) *protocol.Exit {

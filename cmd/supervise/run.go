@@ -37,7 +37,14 @@ func run(args []string) int {
 		complain(fmt.Errorf("run: --samples %s: %w", o.samplesFile, err))
 		return exitFailure
 	}
+	quiet = o.events >= 0 // stderr is the job's alone
 	r := &runner{o: o, out: out, began: time.Now()}
+	if o.linked != "" {
+		if r.link, err = watchLinks(o.linked); err != nil {
+			complain(fmt.Errorf("run: --while-linked %s: %w", o.linked, err))
+			return exitFailure
+		}
+	}
 	status := r.run()
 	if o.guarded {
 		unix.SendmsgN(o.owner, []byte{0}, nil, nil, unix.MSG_NOSIGNAL) // all was done that had to be
@@ -53,13 +60,17 @@ type runner struct {
 	caught   *signals.Caught
 	hold     *hold
 	terminal *terminal
-	guarding bool // the job is another supervise, which does what the options say
+	link     *link // nil: none
+	guarding bool  // the job is another supervise, which does what the options say
 
 	ownerGone func() // nil: the job ends
 }
 
 func (r *runner) run() int {
-	file, err := lookPath(r.o.argv[0])
+	file, err := r.o.program, error(nil)
+	if file == "" {
+		file, err = lookPath(r.o.argv[0])
+	}
 	if err != nil {
 		return r.startFailed(err)
 	}
@@ -111,6 +122,9 @@ func (r *runner) supervise(file string, argv []string, spec supervisor.Spec) (*s
 	if r.o.marks >= 0 && !r.guarding {
 		s.Inputs = []supervisor.Input{{FD: r.o.marks, Read: r.hold.marksReader(r.o.marks)}}
 	}
+	if r.link != nil && !r.guarding {
+		s.Inputs = append(s.Inputs, r.link.input(func() { s.End(protocol.CauseOwnerGone, nil) }))
+	}
 	if r.hold.helper > 0 {
 		s.Chore(r.hold.helper, func(bool) { r.hold.helper = 0 })
 	}
@@ -119,6 +133,9 @@ func (r *runner) supervise(file string, argv []string, spec supervisor.Spec) (*s
 	spec.Path, spec.Argv, spec.Attr, s.Terminal = file, argv, r.attr(), r.terminal
 	if r.o.owner >= 0 {
 		s.Owner = &supervisor.Owner{In: r.o.owner, Out: -1, Mute: true, Gone: r.ownerGone}
+	}
+	if r.o.events >= 0 {
+		s.Owner, s.Whole = &supervisor.Owner{In: r.o.events, Out: r.o.events}, true
 	}
 	if err := r.start(s, spec); err != nil {
 		return nil, errors.Join(err, r.hold.Close())
@@ -142,18 +159,25 @@ func (r *runner) start(s *supervisor.Supervisor, spec supervisor.Spec) error {
 		}
 	}
 	spec.Containment = r.hold
-	err := s.Start(spec)
+	if r.o.events >= 0 {
+		j, err := s.Start(spec)
+		if err == nil {
+			tellStarted(r.o.events, j.PID(), nil)
+		}
+		return err
+	}
+	_, err := s.Start(spec)
 	var join *cgroup.JoinError
 	if errors.As(err, &join) && r.mayFallBack() {
 		if err := r.hold.giveUp(join); err != nil {
 			return err
 		}
-		err = s.Start(spec)
+		_, err = s.Start(spec)
 	}
 	if err == unix.ENOEXEC {
 		spec.Argv = append([]string{"sh", spec.Path}, spec.Argv[1:]...)
 		spec.Path = "/bin/sh"
-		err = s.Start(spec)
+		_, err = s.Start(spec)
 	}
 	return err
 }
@@ -274,6 +298,10 @@ func leftoversError(result *supervisor.Result) error {
 
 // startFailed reports a job that never was.
 func (r *runner) startFailed(err error) int {
+	if r.o.events >= 0 {
+		tellStarted(r.o.events, 0, err)
+		return exitFailure
+	}
 	if e := r.deliver(r.failedRecord(err)); e != nil {
 		err = errors.Join(err, e)
 	}
@@ -300,9 +328,12 @@ func isErrno(err error) bool {
 	return ok
 }
 
-// jobName is what the job's directory is named after.
+// jobName is what the job's directory is named after; "": serve has no job yet.
 func jobName(o *runOptions) string {
-	if o.name != "" {
+	switch {
+	case o.command == "serve":
+		return ""
+	case o.name != "":
 		return o.name
 	}
 	return path.Base(o.argv[0])

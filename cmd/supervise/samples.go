@@ -18,8 +18,9 @@ import (
 type samples struct {
 	sampler *cgroup.Sampler
 	started time.Time
-	fd      int // where the lines go; -1: nowhere
-	dropped int // lines for which there was no room
+	tell    func(*protocol.Sample) // nil: nobody wants them
+	fd      int                    // where the lines go; -1: nowhere
+	dropped int                    // lines for which there was no room
 
 	peak   *protocol.MemoryNow
 	phases []protocol.Phase
@@ -43,13 +44,25 @@ func (h *hold) startSamples(o *runOptions) error {
 	if h.job == nil || o.sampleEvery == 0 && o.marks < 0 {
 		return nil
 	}
-	s, err := h.job.Sampler()
+	s, err := newSamples(h.job)
 	if err != nil {
 		return err
 	}
-	h.samples = &samples{sampler: s, started: time.Now(), fd: o.samplesFD, marks: o.marks}
-	h.samples.begun = h.samples.take(h.samples.started)
+	s.fd, s.marks = o.samplesFD, o.marks
+	if h.samples = s; s.fd >= 0 {
+		s.tell = s.write
+	}
 	return nil
+}
+
+func newSamples(j *cgroup.Job) (*samples, error) {
+	sampler, err := j.Sampler()
+	if err != nil {
+		return nil, err
+	}
+	s := &samples{sampler: sampler, started: time.Now(), fd: -1, marks: -1}
+	s.begun = s.take(s.started)
+	return s, nil
 }
 
 // openSamples opens where samples go; -1: nowhere.
@@ -80,8 +93,22 @@ func (h *hold) marksReader(fd int) func() bool {
 
 // Sample implements supervisor.Sampler.
 func (h *hold) Sample(at time.Time) {
-	if s := h.samples; s != nil {
-		s.write(s.take(at))
+	if h.samples != nil {
+		h.samples.look(at)
+	}
+}
+
+// sinceStart has the first phase begin at the job's start, when all was 0.
+func (s *samples) sinceStart(started time.Time) {
+	b := s.begun
+	b.CPU, b.IO, b.Pressure = cpuDelta(b.CPU, b.CPU), ioDelta(b.IO, b.IO), pressureDelta(b.Pressure, b.Pressure)
+	b.Time.Time, b.WallS, s.started = started, 0, started
+}
+
+// look takes a sample and tells it.
+func (s *samples) look(at time.Time) {
+	if p := s.take(at); s.tell != nil {
+		s.tell(p)
 	}
 }
 
@@ -121,9 +148,6 @@ func sampleOf(raw *cgroup.Sample) *protocol.Sample {
 
 // write writes a line, if there is room: nobody waits for who reads slowly.
 func (s *samples) write(p *protocol.Sample) {
-	if s.fd < 0 {
-		return
-	}
 	fds := []unix.PollFd{{Fd: int32(s.fd), Events: unix.POLLOUT}}
 	line, err := json.Marshal(p)
 	if n, _ := unix.Poll(fds, 0); n == 0 || err != nil {
@@ -195,7 +219,7 @@ func (s *samples) close() {
 	if len(s.phases) > 0 {
 		s.endPhase()
 	}
-	s.write(s.take(time.Now()))
+	s.look(time.Now())
 	s.sampler.Close()
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -186,7 +187,7 @@ func startScope(o *runOptions) (scope, error) {
 	return scope{Cgroup: own, Unit: unit, Road: "scope"}, nil
 }
 
-func description(name string) string { return "supervise: " + name }
+func description(name string) string { return "supervise: " + cmp.Or(name, "jobs") }
 
 func scopeArgs(timeout time.Duration, slice, name string, pids []int) []string {
 	args := []string{"--timeout", timeout.String(), "--description", description(name)}

@@ -65,6 +65,15 @@ type Spec struct {
 	Grace     time.Duration // between that and the kill; 0: kill at once
 	TermGrace time.Duration // if set, SIGTERM to us also starts a grace period, of this length
 	StopGrace time.Duration // the same for SIGTERM from the service manager
+
+	// Nested says that the main process is a supervisor itself, which ends all there is
+	// when it is told to: it must not be killed.
+	Nested bool
+	Tag    any // the caller's
+
+	// Ended, if not nil, is told how the job went, when it has ended and is forgotten;
+	// else that is among the results of Run.
+	Ended func(*Job, Result)
 }
 
 // A Result is how a job went.
@@ -81,45 +90,65 @@ type Result struct {
 	Err            error // what went wrong on our, or the owner's, side
 }
 
-type state int
+// A State of a job: see the diagram above.
+type State int
 
+// The states.
 const (
-	running  state = iota // the main process is alive or not reaped
-	waiting               // it is gone; the others are waited for
-	stopping              // all were sent a signal, the grace period runs
-	killing               // all were killed
-	ended                 // nothing is left
+	Running  State = iota // the main process is alive or not reaped
+	Waiting               // it is gone; the others are waited for
+	Stopping              // all were sent a signal, the grace period runs
+	Killing               // all were killed
+	Ended                 // nothing is left
 )
 
 // killLimit bounds the wait for killed processes: one that hangs in the kernel
 // (D state) does not go, and is reported instead.
 const killLimit = 10 * time.Second
 
-type job struct {
+// A Job runs, or has run. It belongs to the goroutine of Run.
+type Job struct {
 	Spec
 	s       *Supervisor
-	state   state
+	state   State
 	main    int // pid, 0 if there is no main process
 	exit    *protocol.Event
 	cause   protocol.Cause // "" until something but the main process decides
 	until   time.Time      // the deadline of the state; zero: none
 	meter   time.Time      // when to look at the processor time again; zero: never
 	tick    time.Time      // of the next sample; zero: there is none
+	next    time.Time      // the first of these; zero: there is none
+	place   int            // among the alarms; -1: not there
+	watch   int            // the watcher's key; 0: none
 	started time.Time
 	res     Result
+	reaped  int // processes known to be the job's
 	stuck   []int
 	err     error
 }
 
+// PID returns that of the main process, 0 if there is none.
+func (j *Job) PID() int { return j.main }
+
+// Started returns when the job did.
+func (j *Job) Started() time.Time { return j.started }
+
+// State says how far the job has come.
+func (j *Job) State() State { return j.state }
+
+// HasExited says whether the main process has ended and was reaped, so that its
+// pid may be another's.
+func (j *Job) HasExited() bool { return j.exit != nil }
+
 // settle moves the job on if it waits for the end of the main process or of
 // everything, and that has come.
-func (j *job) settle() {
+func (j *Job) settle() {
 	switch {
-	case j.state == ended:
+	case j.state == Ended:
 		return
 	case j.main != 0 && j.exit == nil:
 		return // running; or dead but not reaped
-	case j.main == 0 && j.state == running && !j.s.childless:
+	case j.main == 0 && j.state == Running && !j.s.childless:
 		return
 	}
 	empty, err := j.Containment.Empty()
@@ -127,10 +156,10 @@ func (j *job) settle() {
 	case err != nil:
 		j.fail(err)
 		j.finish()
-	case empty && j.state <= waiting && j.strayed():
+	case empty && j.state <= Waiting && j.strayed():
 	case empty:
 		j.finish()
-	case j.state == running:
+	case j.state == Running:
 		j.outlived()
 	}
 }
@@ -139,18 +168,18 @@ func (j *job) settle() {
 // moved out, or somebody moved them (`podman run` has systemd do it). They are
 // leftovers like any; it says whether they are waited for, or else finish sweeps
 // them up.
-func (j *job) strayed() (wait bool) {
+func (j *Job) strayed() (wait bool) {
 	j.s.collect()
-	if j.s.Strays == nil || j.s.childless || len(j.s.jobs) > 1 || j.cause != "" {
+	if j.s.Strays == nil || j.s.childless || j.s.alive > 1 || j.cause != "" {
 		return false
 	}
 	pids, err := j.s.Strays()
 	j.fail(err)
 	pids = slices.DeleteFunc(pids, func(pid int) bool { return j.s.chores[pid] != nil })
-	if len(pids) > 0 && j.state == running {
+	if len(pids) > 0 && j.state == Running {
 		j.res.LeftoversTotal = len(pids)
 		j.listLeftovers(pids)
-		j.state = waiting // SIGCHLD of the last tells of its end
+		j.state = Waiting // SIGCHLD of the last tells of its end
 	}
 	return len(pids) > 0 && j.Leftovers == Wait
 }
@@ -158,7 +187,7 @@ func (j *job) strayed() (wait bool) {
 // outlived decides about processes that outlived the main process. Of a few it is
 // first asked what they are; many may be a fork bomb, against which we have a
 // thousandth of the processor: they are ended, or held, first.
-func (j *job) outlived() {
+func (j *Job) outlived() {
 	held := false
 	if h, ok := j.Containment.(Holder); ok && j.Leftovers != Wait {
 		var err error
@@ -168,7 +197,7 @@ func (j *job) outlived() {
 	pids := j.procs()
 	if j.res.LeftoversTotal = len(pids); j.Leftovers == Wait {
 		j.listLeftovers(pids)
-		j.enter(waiting)
+		j.enter(Waiting)
 		return
 	}
 	killFirst := !held && len(pids) > maxLeftovers
@@ -182,7 +211,7 @@ func (j *job) outlived() {
 }
 
 // procs returns the live processes, as far as can be known.
-func (j *job) procs() []int {
+func (j *Job) procs() []int {
 	l, ok := j.Containment.(Lister)
 	if !ok {
 		return nil
@@ -193,24 +222,24 @@ func (j *job) procs() []int {
 }
 
 // forward hands a signal on to the main process.
-func (j *job) forward(s Signal) {
+func (j *Job) forward(s Signal) {
 	sig := s.Signal
 	if sig == unix.SIGCONT && j.s.Terminal != nil && j.exit == nil {
 		j.s.Terminal.Resume(j.main)
 	}
 	switch {
-	case sig == unix.SIGTERM && j.state <= waiting && j.termGrace(s.From) > 0:
-		j.stop(protocol.CauseKilled, sig, j.termGrace(s.From))
+	case sig == unix.SIGTERM && j.state <= Waiting && j.termGrace(s.From) > 0:
+		j.Stop(protocol.CauseKilled, sig, j.termGrace(s.From))
 	case j.exit == nil && j.main != 0:
 		unix.Kill(j.main, sig)
-	case j.state == waiting && isFatal(sig): // nobody else is there to take it
-		j.end(protocol.CauseKilled, nil)
+	case j.state == Waiting && isFatal(sig): // nobody else is there to take it
+		j.End(protocol.CauseKilled, nil)
 	}
 }
 
 // termGrace is the grace period that SIGTERM from a process starts; 0: it is just
 // handed on.
-func (j *job) termGrace(from int) time.Duration {
+func (j *Job) termGrace(from int) time.Duration {
 	if j.StopGrace > 0 && from > 0 && j.s.IsManager != nil && j.s.IsManager(from) {
 		return j.StopGrace
 	}
@@ -226,8 +255,8 @@ func isFatal(sig unix.Signal) bool {
 	return true
 }
 
-// stop sends sig to the whole job and gives it time to end.
-func (j *job) stop(cause protocol.Cause, sig unix.Signal, grace time.Duration) {
+// Stop sends sig to the whole job and gives it time to end.
+func (j *Job) Stop(cause protocol.Cause, sig unix.Signal, grace time.Duration) {
 	j.because(cause)
 	if grace <= 0 || sig == unix.SIGKILL {
 		j.kill()
@@ -235,24 +264,24 @@ func (j *job) stop(cause protocol.Cause, sig unix.Signal, grace time.Duration) {
 	}
 	j.signal(sig)
 	j.signal(unix.SIGCONT) // a stopped process could not act on it
-	j.enter(stopping)
+	j.enter(Stopping)
 	j.deadline(grace)
 }
 
 // signal sends sig to the whole job, and to its main process even if that has left
 // the containment: `podman run` has the service manager move it. It is our child
 // and not reaped, so the pid is its own.
-func (j *job) signal(sig unix.Signal) {
-	outside := j.main != 0 && j.exit == nil && !slices.Contains(j.procs(), j.main)
+func (j *Job) signal(sig unix.Signal) {
+	outside := j.main != 0 && j.exit == nil && !j.Nested && !slices.Contains(j.procs(), j.main)
 	j.fail(j.Containment.Signal(sig))
 	if outside {
 		unix.Kill(j.main, sig)
 	}
 }
 
-// end kills the job because of something but its main process.
-func (j *job) end(cause protocol.Cause, err error) {
-	if j.state == killing || j.state == ended {
+// End kills the job because of something but its main process.
+func (j *Job) End(cause protocol.Cause, err error) {
+	if j.state == Killing || j.state == Ended {
 		return
 	}
 	j.fail(err)
@@ -262,20 +291,20 @@ func (j *job) end(cause protocol.Cause, err error) {
 
 // because notes why the job ends, once; leftovers that are ended do not change
 // what became of the main process.
-func (j *job) because(cause protocol.Cause) {
+func (j *Job) because(cause protocol.Cause) {
 	if j.cause == "" && j.exit == nil {
 		j.cause = cause
 	}
 }
 
 // kill ends every process, now.
-func (j *job) kill() {
-	j.state = killing // before anything that ends meanwhile is told of
+func (j *Job) kill() {
+	j.state = Killing // before anything that ends meanwhile is told of
 	err := j.Containment.Kill()
-	if j.main != 0 && j.exit == nil {
+	if j.main != 0 && j.exit == nil && !j.Nested {
 		unix.Kill(j.main, unix.SIGKILL) // it may be outside: see signal
 	}
-	j.enter(killing)
+	j.enter(Killing)
 	j.deadline(killLimit)
 	if err != nil { // no cgroup.kill, say, or in the fallback processes that do not go
 		j.fail(err)
@@ -285,43 +314,55 @@ func (j *job) kill() {
 	j.settle()
 }
 
+// Release forgets the job, which goes on without us. The containment is the
+// caller's then, and nothing of the job may be in it.
+func (j *Job) Release() {
+	j.state = Ended
+	j.until, j.meter, j.tick = time.Time{}, time.Time{}, time.Time{}
+	j.s.alarm(j)
+	j.s.alive--
+	delete(j.s.jobs, j.main)
+	delete(j.s.watched, j.watch)
+}
+
 // enter changes the state, and asks for hints about the containment, since from
 // now on its end is waited for.
-func (j *job) enter(next state) {
+func (j *Job) enter(next State) {
 	j.state = next
 	if empty, err := j.Containment.Empty(); empty || err != nil || j.s.Watch == nil {
 		return
 	}
-	w, err := j.s.Watch(j.Containment)
-	if err != nil {
+	w, key, err := j.s.Watch(j.Containment)
+	if err != nil || w == nil {
 		return // SIGCHLD of the last process does nearly always; killLimit in the rest
 	}
-	j.s.watcher = w
+	j.s.watcher, j.s.watched[key], j.watch = w, j, key
 }
 
 // deadline has expire called after d, instead of any deadline before; 0: never.
-func (j *job) deadline(d time.Duration) {
+func (j *Job) deadline(d time.Duration) {
 	j.until = time.Time{}
 	if d > 0 {
 		j.until = time.Now().Add(d)
 	}
+	j.s.alarm(j)
 }
 
 // expire handles the deadline of the state.
-func (j *job) expire() {
+func (j *Job) expire() {
 	switch j.state {
-	case running, waiting:
-		j.stop(protocol.CauseTimeout, j.Signal, j.Grace)
-	case stopping:
+	case Running, Waiting:
+		j.Stop(protocol.CauseTimeout, j.Signal, j.Grace)
+	case Stopping:
 		j.kill()
-	case killing:
+	case Killing:
 		j.giveUp()
 	}
 }
 
 // giveUp ends the job though processes of it live on, and names them.
-func (j *job) giveUp() {
-	if j.settle(); j.state == ended {
+func (j *Job) giveUp() {
+	if j.settle(); j.state == Ended {
 		return
 	}
 	j.stuck = j.procs()
@@ -331,25 +372,35 @@ func (j *job) giveUp() {
 
 // finish sweeps up what has left the containment, and closes that, which is when it
 // reads its counters.
-func (j *job) finish() {
-	j.deadline(0)
-	j.state = ended
+func (j *Job) finish() {
+	j.state = Ended
+	j.until, j.meter, j.tick = time.Time{}, time.Time{}, time.Time{}
+	j.s.alarm(j)
 	j.s.collect() // the dead need no sweep
-	if !j.s.childless && len(j.s.jobs) == 1 && len(j.stuck) == 0 {
+	if !j.s.childless && j.s.alive == 1 && len(j.stuck) == 0 {
 		j.fail(j.s.Sweep())
 	}
+	j.s.alive--
 	j.res.Ended = time.Now()
 	if c, ok := j.Containment.(io.Closer); ok {
 		j.fail(c.Close())
 	}
+	if j.Ended != nil {
+		delete(j.s.jobs, j.main)
+		delete(j.s.watched, j.watch)
+		j.Ended(j, j.result())
+	}
 }
 
-func (j *job) fail(err error) { j.err = errors.Join(j.err, err) }
+func (j *Job) fail(err error) { j.err = errors.Join(j.err, err) }
 
-func (j *job) result() Result {
+func (j *Job) result() Result {
 	r := j.res
 	r.PID, r.Exit, r.Cause = j.main, j.exit, j.cause
-	r.Started, r.Stuck, r.Reaped, r.Err = j.started, j.stuck, j.s.reaped, j.err
+	r.Started, r.Stuck, r.Reaped, r.Err = j.started, j.stuck, j.reaped, j.err
+	if j.s.Attribute == nil { // then all are its own
+		r.Reaped = j.s.reaped
+	}
 	if r.Cause == "" {
 		r.Cause = protocol.CauseExited
 		if j.exit != nil && j.exit.Code() != protocol.Exited {

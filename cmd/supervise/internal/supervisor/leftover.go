@@ -22,7 +22,7 @@ const (
 
 // listLeftovers notes who outlived the main process. If there are few, one that
 // is ending by itself is none.
-func (j *job) listLeftovers(pids []int) {
+func (j *Job) listLeftovers(pids []int) {
 	began := time.Now()
 	few := len(pids) <= maxLeftovers
 	for _, pid := range pids[:min(len(pids), maxLeftovers)] {

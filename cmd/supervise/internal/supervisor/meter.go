@@ -15,20 +15,21 @@ import (
 // when it may have, at the earliest: with all processors for itself. Short of the
 // end it lets half a percent pass, so that a job which sleeps there does not wake us
 // all the time.
-func (j *job) meterCPU() {
+func (j *Job) meterCPU() {
 	j.meter = time.Time{}
+	defer j.s.alarm(j)
 	a, ok := j.Containment.(Accountant)
-	if j.CPUTime == 0 || !ok || j.state > waiting {
+	if j.CPUTime == 0 || !ok || j.state > Waiting {
 		return
 	}
 	user, system, err := a.CPU()
 	if err != nil {
-		j.end(protocol.CauseKilled, errors.Join(errors.New("the processor time cannot be metered"), err))
+		j.End(protocol.CauseKilled, errors.Join(errors.New("the processor time cannot be metered"), err))
 		return
 	}
 	left := j.CPUTime - time.Duration(user+system)*time.Microsecond
 	if left <= 0 {
-		j.stop(protocol.CauseCPUTimeout, j.Signal, j.Grace)
+		j.Stop(protocol.CauseCPUTimeout, j.Signal, j.Grace)
 		return
 	}
 	slack := max(5*time.Millisecond, j.CPUTime/200)
@@ -38,11 +39,12 @@ func (j *job) meterCPU() {
 // sample has the containment looked at, and arranges for the next time: on the beat
 // that the first one set, so that they do not drift. Beats that were missed are left
 // out.
-func (j *job) sample() {
+func (j *Job) sample() {
 	last := j.tick
 	j.tick = time.Time{}
+	defer j.s.alarm(j)
 	sampler, ok := j.Containment.(Sampler)
-	if j.Every <= 0 || !ok || j.state == ended {
+	if j.Every <= 0 || !ok || j.state == Ended {
 		return
 	}
 	now := time.Now()

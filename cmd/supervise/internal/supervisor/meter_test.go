@@ -92,7 +92,7 @@ func TestInputs(t *testing.T) {
 	w.Close()
 	spec, end := held(t, g)
 	var got []byte
-	s.Inputs = []Input{{int(r.Fd()), func() bool {
+	s.Inputs = []Input{{FD: int(r.Fd()), Read: func() bool {
 		var b [2]byte
 		n, _ := r.Read(b[:])
 		got = append(got, b[:n]...)

@@ -1,10 +1,9 @@
 package supervisor
 
 import (
-	"strconv"
-
 	"golang.org/x/sys/unix"
 
+	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/wire"
 	"github.com/seed-c1490a04/supervise/protocol"
 )
 
@@ -19,14 +18,14 @@ type Owner struct {
 	// Gone is called when the owner has; nil: all jobs end.
 	Gone func()
 
-	in, out end
+	in, out wire.End
 	decoder protocol.RequestDecoder
 	unsent  []byte // of the last event
 	gone    bool
 }
 
 func (o *Owner) open() {
-	o.in, o.out = openEnd(o.In, unix.O_RDONLY), openEnd(o.Out, unix.O_WRONLY)
+	o.in, o.out = wire.Open(o.In, unix.O_RDONLY), wire.Open(o.Out, unix.O_WRONLY)
 }
 
 // listens says whether there is anything to come from the owner.
@@ -38,7 +37,7 @@ func (o *Owner) undelivered() bool { return len(o.unsent) > 0 }
 // error is what the owner did wrong, nil if it just went.
 func (o *Owner) read() ([]protocol.Request, error) {
 	var buf [4096]byte
-	n, err := o.in.read(buf[:])
+	n, err := o.in.Read(buf[:])
 	switch {
 	case err == unix.EINTR || err == unix.EAGAIN:
 		return nil, nil
@@ -49,7 +48,7 @@ func (o *Owner) read() ([]protocol.Request, error) {
 		return nil, nil
 	}
 	requests, err := o.decoder.Decode(buf[:n])
-	if err == nil && o.in.whole {
+	if err == nil && o.in.Whole() {
 		err = o.decoder.Close()
 	}
 	o.gone = err != nil
@@ -68,7 +67,7 @@ func (o *Owner) tell(e *protocol.Event) {
 // read any more.
 func (o *Owner) flush() bool {
 	for len(o.unsent) > 0 {
-		n, err := o.out.write(o.unsent)
+		n, err := o.out.Write(o.unsent)
 		switch {
 		case err == unix.EINTR:
 		case err == unix.EAGAIN:
@@ -84,44 +83,3 @@ func (o *Owner) flush() bool {
 
 // deafen gives up delivering events.
 func (o *Owner) deafen() { o.Out, o.unsent = -1, nil }
-
-// An end is our end of a connection, read or written without ever blocking.
-type end struct {
-	fd     int
-	socket bool
-	whole  bool // a socket with messages
-}
-
-// openEnd prepares a descriptor. A pipe is opened once more, for a file
-// description of our own that does not block; anything else that is no socket
-// (a file, a terminal) is taken as it is.
-func openEnd(fd, access int) end {
-	e := end{fd: fd}
-	if kind, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TYPE); err == nil {
-		e.socket, e.whole = true, kind != unix.SOCK_STREAM
-		return e
-	}
-	var st unix.Stat_t
-	if unix.Fstat(fd, &st) == nil && st.Mode&unix.S_IFMT == unix.S_IFIFO {
-		own, err := unix.Open("/proc/self/fd/"+strconv.Itoa(fd), access|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
-		if err == nil {
-			e.fd = own
-		}
-	}
-	return e
-}
-
-func (e end) read(b []byte) (int, error) {
-	if e.socket {
-		n, _, err := unix.Recvfrom(e.fd, b, unix.MSG_DONTWAIT)
-		return n, err
-	}
-	return unix.Read(e.fd, b)
-}
-
-func (e end) write(b []byte) (int, error) {
-	if e.socket {
-		return unix.SendmsgN(e.fd, b, nil, nil, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
-	}
-	return unix.Write(e.fd, b)
-}

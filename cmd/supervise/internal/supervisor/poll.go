@@ -29,14 +29,16 @@ func (s *Supervisor) wait() (h happened) {
 	if s.Owner != nil && s.Owner.listens() {
 		add(s.Owner.In, unix.POLLIN, &h.requests)
 	}
-	if s.undelivered() {
+	if s.Owner != nil && s.Owner.undelivered() {
 		add(s.Owner.Out, unix.POLLOUT, &h.writable)
 	}
 	if s.watcher != nil {
 		add(s.watcher.FD(), unix.POLLIN, &h.hints)
 	}
 	for i, in := range s.Inputs {
-		add(in.FD, unix.POLLIN, &h.inputs[i])
+		if events := in.events(); events != 0 { // else not even a hang-up is of interest
+			add(in.FD, events, &h.inputs[i])
+		}
 	}
 	n, err := unix.Ppoll(fds, s.timeout(), nil)
 	if n == 0 && err == nil && !s.idled {
@@ -54,12 +56,8 @@ func (s *Supervisor) wait() (h happened) {
 // timeout is the time until the next deadline; nil: there is none.
 func (s *Supervisor) timeout() *unix.Timespec {
 	next := time.Duration(-1)
-	for _, j := range s.jobs {
-		for _, at := range [...]time.Time{j.until, j.meter, j.tick} {
-			if left := max(0, time.Until(at)); !at.IsZero() && (next < 0 || left < next) {
-				next = left
-			}
-		}
+	if len(s.alarms) > 0 {
+		next = max(0, time.Until(s.alarms[0].next))
 	}
 	if !s.idled && s.Idle != nil && (next < 0 || idleAfter < next) {
 		next = idleAfter
@@ -78,21 +76,3 @@ func (s *Supervisor) idle() {
 	}
 	s.idled = true
 }
-
-// expire handles every deadline that has passed.
-func (s *Supervisor) expire() {
-	for _, j := range s.jobs {
-		if hasPassed(j.until) {
-			j.until = time.Time{}
-			j.expire()
-		}
-		if hasPassed(j.meter) {
-			j.meterCPU()
-		}
-		if hasPassed(j.tick) {
-			j.sample()
-		}
-	}
-}
-
-func hasPassed(t time.Time) bool { return !t.IsZero() && !time.Now().Before(t) }

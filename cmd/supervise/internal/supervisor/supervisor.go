@@ -61,10 +61,18 @@ type Terminal interface {
 	Resume(pid int)
 }
 
-// An Input is a descriptor that somebody else reads.
+// An Input is a descriptor that somebody else reads, or writes.
 type Input struct {
-	FD   int
-	Read func() (more bool) // called when there is something to read, or the end
+	FD     int
+	Read   func() (more bool) // called when there is something to read, or the end
+	Events func() int16       // what is waited for now; nil: POLLIN
+}
+
+func (i Input) events() int16 {
+	if i.Events == nil {
+		return unix.POLLIN
+	}
+	return i.Events()
 }
 
 // A Supervisor runs jobs. Set the fields before Start.
@@ -79,44 +87,71 @@ type Supervisor struct {
 	// Strays lists the live descendants; it is asked when a containment is empty. Nil:
 	// nobody wants to know.
 	Strays func() ([]int, error)
-	// Watch asks for hints about a containment, all by the same watcher. It is
-	// called when the end of one is waited for; nil: there are none.
-	Watch func(Containment) (Watcher, error)
+	// Watch asks for hints about a containment, all by the same watcher, which knows it
+	// by the key. It is called when the end of one is waited for; nil: there are none.
+	Watch func(Containment) (w Watcher, key int, err error)
 	// Inputs are what else is to be read.
 	Inputs []Input
 	// IsManager says whether a process is the service manager, which stops us.
 	IsManager func(pid int) bool
+	// Whole says that a request for pid -1 is for every process of every job.
+	Whole bool
 	// Idle is called once, when nothing has happened for idleAfter.
 	Idle func()
 
+	Serving
+
 	chores    map[int]func(over bool)
-	jobs      map[int]*job // by pid of the main process; 0: the job without one
-	childless bool         // waitid said ECHILD
+	jobs      map[int]*Job // by pid of the main process; 0: the job without one
+	alive     int          // how many of them have not ended
+	touched   []*Job       // to be settled
+	alarms    alarms
+	childless bool // waitid said ECHILD
+	held      bool // statuses are left to the kernel
 	reaped    int
 	usage     unix.Rusage // of the child that was reaped last
 	watcher   Watcher
+	watched   map[int]*Job // by the watcher's key
 	idled     bool
+}
+
+// Serving is for whoever starts jobs while others run, from the goroutine of Run;
+// all may be nil.
+type Serving struct {
+	// More says that jobs may yet be started, so that Run goes on without any.
+	More func() bool
+	// Blocked says that what was told is not taken: see Backpressure.
+	Blocked func() bool
+	// Told hears of every status of a child: of a job's main process, or of another
+	// that Attribute found to be the job's, or, with a nil job, did not.
+	Told func(j *Job, e *protocol.Event, usage *unix.Rusage)
+	// Attribute finds the job of a child that has ended and is no main process.
+	Attribute func(pid int) *Job
+	// Signaled handles signals to us.
+	Signaled func(Signal)
 }
 
 // Start runs a job's main process. Call it from the goroutine that calls Run.
 // An error means that nothing was started; the containment stays the caller's.
-func (s *Supervisor) Start(spec Spec) error {
-	j := &job{Spec: spec, s: s, started: time.Now()}
+func (s *Supervisor) Start(spec Spec) (*Job, error) {
+	j := &Job{Spec: spec, s: s, started: time.Now(), place: -1}
 	if spec.Path != "" {
 		pid, err := spec.Containment.Start(spec.Path, spec.Argv, spec.Attr)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		j.main = pid
 	}
+	j.Argv, j.Attr = nil, nil // a job that sleeps is to be small
 	if s.jobs == nil {
-		s.jobs = map[int]*job{}
+		s.jobs, s.watched = map[int]*Job{}, map[int]*Job{}
 	}
-	s.jobs[j.main] = j
+	s.jobs[j.main], s.childless = j, false
+	s.alive++
 	j.deadline(spec.Timeout)
 	j.meterCPU()
 	j.sample()
-	return nil
+	return j, nil
 }
 
 // Run returns when all jobs have ended and every event is delivered. The results
@@ -147,11 +182,13 @@ func (s *Supervisor) Run() []Result {
 			s.reap()
 		}
 		if happened.hints {
-			s.watcher.Read()
-			s.settle()
+			s.hinted(s.watcher.Read())
 		}
 		s.readInputs(happened.inputs)
 		s.expire()
+		if s.held && !s.undelivered() {
+			s.reap()
+		}
 	}
 	return s.results()
 }
@@ -182,7 +219,7 @@ func (s *Supervisor) ownerGone(err error) {
 		s.Owner.Gone()
 		return
 	}
-	s.end(protocol.CauseOwnerGone, err)
+	s.End(protocol.CauseOwnerGone, err)
 }
 
 // deafen gives up delivering events.
@@ -195,37 +232,30 @@ func (s *Supervisor) deafen() {
 
 func (s *Supervisor) anyRuns() bool {
 	for _, j := range s.jobs {
-		if j.state == running {
+		if j.state == Running {
 			return true
 		}
 	}
 	return false
 }
 
-func (s *Supervisor) allEnded() bool {
-	for _, j := range s.jobs {
-		if j.state != ended {
-			return false
-		}
-	}
-	return true
-}
-
 // busy says whether there is anything left to wait for. A process that cannot
 // be ended is not waited for.
 func (s *Supervisor) busy() bool {
-	if !s.allEnded() {
+	if s.alive > 0 || s.undelivered() || s.More != nil && s.More() {
 		return true
 	}
 	stuck := false
 	for _, j := range s.jobs {
 		stuck = stuck || len(j.stuck) > 0
 	}
-	return s.undelivered() || !s.childless && !stuck
+	return s.More == nil && !s.childless && !stuck
 }
 
 // undelivered says whether an event waits for the owner to take it.
-func (s *Supervisor) undelivered() bool { return s.Owner != nil && s.Owner.undelivered() }
+func (s *Supervisor) undelivered() bool {
+	return s.Owner != nil && s.Owner.undelivered() || s.Blocked != nil && s.Blocked()
+}
 
 // reap takes statuses and does what follows.
 func (s *Supervisor) reap() {
@@ -235,14 +265,34 @@ func (s *Supervisor) reap() {
 
 // collect takes statuses from the kernel for as long as they can be delivered.
 func (s *Supervisor) collect() {
-	for !s.undelivered() {
+	for s.held = true; !s.undelivered(); {
+		of := s.attribute()
 		event, err := waitChild(&s.usage)
 		if err != nil {
-			s.childless = err == unix.ECHILD
+			s.held = false
+			if s.childless = err == unix.ECHILD; s.childless {
+				s.touch(s.jobs[0])
+			}
 			return
 		}
-		s.status(event)
+		s.status(event, of)
 	}
+}
+
+// attribution is whose a child is that has ended, found out while it is a zombie.
+type attribution struct {
+	pid int
+	job *Job
+}
+
+func (s *Supervisor) attribute() (of attribution) {
+	if s.Attribute == nil {
+		return of
+	}
+	if of.pid = deadChild(); of.pid > 0 && s.jobs[of.pid] == nil && s.chores[of.pid] == nil {
+		of.job = s.Attribute(of.pid)
+	}
+	return of
 }
 
 // CollectDead is collect for ends alone: not to be told of children that we stop
@@ -253,12 +303,12 @@ func (s *Supervisor) CollectDead() {
 		if err != nil || event.PID() == 0 {
 			return
 		}
-		s.status(event)
+		s.status(event, attribution{})
 	}
 }
 
 // status handles one change of a child's status.
-func (s *Supervisor) status(e *protocol.Event) {
+func (s *Supervisor) status(e *protocol.Event, of attribution) {
 	if done := s.chores[e.PID()]; done != nil {
 		if e.Code().Ended() {
 			delete(s.chores, e.PID())
@@ -270,24 +320,63 @@ func (s *Supervisor) status(e *protocol.Event) {
 		s.Owner.tell(e)
 	}
 	j := s.jobs[e.PID()]
+	if s.Told != nil {
+		told := j
+		if told == nil && of.pid == e.PID() {
+			told = of.job
+		}
+		s.Told(told, e, &s.usage)
+	}
 	switch {
 	case e.Code().Ended():
-		s.reaped++
-		if j != nil && j.main != 0 {
-			j.exit, j.res.Main = e, s.usage // settle decides what follows, when all there is was reaped
-		}
+		s.ended(j, of, e)
 	case e.Code() == protocol.Stopped && j != nil && s.Terminal != nil:
 		s.Terminal.Suspend(j.main, unix.Signal(e.Status()))
 	}
 }
 
-// settle moves on every job whose containment has become empty.
+// ended notes the end of a child: the main process of j, or, if that is nil, a
+// descendant. Settle decides what follows, when all there is was reaped.
+func (s *Supervisor) ended(j *Job, of attribution, e *protocol.Event) {
+	s.reaped++
+	switch {
+	case j != nil && j.main != 0:
+		j.exit, j.res.Main = e, s.usage
+	case of.pid == e.PID():
+		j = of.job
+	}
+	if j != nil {
+		j.reaped++
+		s.touch(j)
+		return
+	}
+	for _, j := range s.jobs { // it may have been the last of any
+		s.touch(j)
+	}
+}
+
+// touch has a job looked at by settle; nil: none.
+func (s *Supervisor) touch(j *Job) {
+	if j != nil && j.state != Ended && (j.exit != nil || j.main == 0) {
+		s.touched = append(s.touched, j)
+	}
+}
+
+// hinted handles hints that containments may have become empty.
+func (s *Supervisor) hinted(keys []int) {
+	for _, key := range keys {
+		s.touch(s.watched[key])
+	}
+	s.settle()
+}
+
+// settle moves on every job that may have become empty. The end of one may collect
+// what another waits for.
 func (s *Supervisor) settle() {
-	for before := -1; before != s.reaped; { // the end of one may collect what another waits for
-		before = s.reaped
-		for _, j := range s.jobs {
-			j.settle()
-		}
+	for len(s.touched) > 0 {
+		j := s.touched[len(s.touched)-1]
+		s.touched = s.touched[:len(s.touched)-1]
+		j.settle()
 	}
 }
 
@@ -297,11 +386,15 @@ func (s *Supervisor) signal(sig Signal) {
 	if sig.Signal == unix.SIGCHLD {
 		return // the caller reaps, whatever it was
 	}
+	if s.Signaled != nil {
+		s.Signaled(sig)
+		return
+	}
 	if !s.Forward {
-		if s.allEnded() {
+		if s.alive == 0 {
 			s.deafen()
 		}
-		s.end(protocol.CauseKilled, nil)
+		s.End(protocol.CauseKilled, nil)
 		return
 	}
 	s.reap() // a signal for a process that is a zombie already would be lost
@@ -314,15 +407,21 @@ func (s *Supervisor) signal(sig Signal) {
 // process is none of the owner's. The pid is the child's for as long as we,
 // the only ones who do, have not reaped it.
 func (s *Supervisor) request(r protocol.Request) {
+	if s.Whole && r.PID == -1 {
+		for _, j := range s.jobs {
+			j.signal(unix.Signal(r.Signal))
+		}
+		return
+	}
 	if r.PID > 0 && isChild(int(r.PID)) {
 		unix.Kill(int(r.PID), unix.Signal(r.Signal)) // EPERM, for a setuid child, is the owner's to see
 	}
 }
 
-// end kills all jobs.
-func (s *Supervisor) end(cause protocol.Cause, err error) {
+// End kills all jobs.
+func (s *Supervisor) End(cause protocol.Cause, err error) {
 	for _, j := range s.jobs {
-		j.end(cause, err)
+		j.End(cause, err)
 	}
 }
 

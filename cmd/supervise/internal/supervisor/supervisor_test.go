@@ -112,7 +112,7 @@ func shell(g *group, script string) Spec {
 
 func run(t *testing.T, s *Supervisor, spec Spec) Result {
 	t.Helper()
-	if err := s.Start(spec); err != nil {
+	if _, err := s.Start(spec); err != nil {
 		t.Fatal(err)
 	}
 	return s.Run()[0]
@@ -158,7 +158,7 @@ func TestEndings(t *testing.T) {
 			}
 			defer told.Close()
 			spec.Attr.Files[1] = tell.Fd()
-			err = s.Start(spec)
+			_, err = s.Start(spec)
 			tell.Close()
 			if err != nil {
 				t.Fatal(err)
@@ -185,7 +185,7 @@ func TestEndings(t *testing.T) {
 
 func TestStartFails(t *testing.T) {
 	s := &Supervisor{}
-	if err := s.Start(Spec{Containment: &group{}, Path: "/no/such", Argv: []string{"x"}, Attr: &syscall.ProcAttr{}}); err != unix.ENOENT {
+	if _, err := s.Start(Spec{Containment: &group{}, Path: "/no/such", Argv: []string{"x"}, Attr: &syscall.ProcAttr{}}); err != unix.ENOENT {
 		t.Error(err)
 	}
 }
@@ -195,7 +195,7 @@ func TestForward(t *testing.T) {
 	r, w, _ := os.Pipe()
 	spec := shell(g, "trap 'exit 5' USR1; echo ready; while :; do sleep 0.01; done")
 	spec.Attr.Files[1] = w.Fd()
-	if err := s.Start(spec); err != nil {
+	if _, err := s.Start(spec); err != nil {
 		t.Fatal(err)
 	}
 	w.Close()
@@ -272,7 +272,7 @@ func TestBackpressure(t *testing.T) {
 		pids = append(pids, pid)
 		waitid(unix.P_PID, pid, unix.WEXITED|unix.WNOWAIT, nil) // in this order
 	}
-	if err := s.Start(Spec{Containment: g}); err != nil {
+	if _, err := s.Start(Spec{Containment: g}); err != nil {
 		t.Fatal(err)
 	}
 	done := make(chan []int)
@@ -314,7 +314,7 @@ func TestDeaf(t *testing.T) {
 func TestRequest(t *testing.T) {
 	s, g := newTest(t)
 	requests, _ := connect(t, s)
-	if err := s.Start(shell(g, "exec sleep 100")); err != nil {
+	if _, err := s.Start(shell(g, "exec sleep 100")); err != nil {
 		t.Fatal(err)
 	}
 	for _, pid := range []int32{1, -1, 0, int32(os.Getpid()), 1 << 30, int32(g.leader)} {

@@ -22,6 +22,16 @@ func waitChild(usage *unix.Rusage) (*protocol.Event, error) {
 	return e, err
 }
 
+// deadChild returns the pid of a child that has ended, which stays to be waited for;
+// 0: there is none.
+func deadChild() int {
+	e, err := waitid(unix.P_ALL, 0, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, nil)
+	if err != nil {
+		return 0
+	}
+	return e.PID()
+}
+
 // isChild says whether pid is a child of ours, living or zombie.
 func isChild(pid int) bool {
 	_, err := waitid(unix.P_PID, pid, unix.WEXITED|unix.WSTOPPED|unix.WCONTINUED|unix.WNOHANG|unix.WNOWAIT, nil)

@@ -1,0 +1,241 @@
+package wire
+
+import (
+	"bytes"
+	"errors"
+
+	"golang.org/x/sys/unix"
+)
+
+// A Conn is a connection of lines, with descriptors if it is a stream socket of
+// AF_UNIX. It never blocks: what cannot be sent yet is kept, so look at Blocked
+// before more is said.
+type Conn struct {
+	in, out End
+	max     int  // length of a line, its newline included
+	rights  bool // descriptors can travel
+
+	buf      []byte // came in, and was not taken
+	scanned  int    // of buf there is no newline in so much
+	skipping bool   // the rest of a line that is too long
+	received []int  // descriptors that were not taken, ours to close
+
+	unsent []chunk
+	hungUp bool // nobody reads any more
+}
+
+// A chunk is text, whose first byte takes descriptors along.
+type chunk struct {
+	text []byte
+	fds  []int // closed when sent
+}
+
+// maxReceived bounds the descriptors that came and belong to no request.
+const maxReceived = 1024
+
+// readSize bounds what one Read takes, and with it the work before we look at
+// anything else.
+const readSize = 8 << 10
+
+// ErrMessages says that a socket keeps messages apart, in which lines are cut.
+var ErrMessages = errors.New("want a stream socket or pipes, not a socket with messages")
+
+// NewConn talks in lines of at most max bytes over the two descriptors, which may
+// be the same and stay the caller's.
+func NewConn(in, out, max int) (*Conn, error) {
+	c := &Conn{in: Open(in, unix.O_RDONLY), out: Open(out, unix.O_WRONLY), max: max}
+	if c.in.whole || c.out.whole {
+		return nil, ErrMessages
+	}
+	c.rights = isUnix(in) && isUnix(out)
+	return c, nil
+}
+
+func isUnix(fd int) bool {
+	domain, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_DOMAIN)
+	return err == nil && domain == unix.AF_UNIX
+}
+
+// Rights says whether descriptors can travel.
+func (c *Conn) Rights() bool { return c.rights }
+
+// InFD returns the descriptor to be polled for reading.
+func (c *Conn) InFD() int { return c.in.fd }
+
+// OutFD returns the descriptor to be polled for writing.
+func (c *Conn) OutFD() int { return c.out.fd }
+
+// Read takes some of what there is; take lines with Next then. It reports the end of
+// input, be it a hang-up.
+func (c *Conn) Read() (end bool) {
+	var text [readSize]byte
+	n, err := c.receive(text[:])
+	switch {
+	case err == unix.EAGAIN || err == unix.EINTR:
+		return false
+	case err != nil || n <= 0:
+		return true
+	}
+	c.buf = append(c.buf, text[:n]...)
+	return false
+}
+
+func (c *Conn) receive(text []byte) (int, error) {
+	if !c.rights {
+		return c.in.Read(text)
+	}
+	var control [1024]byte // SCM_MAX_FD is 253
+	n, size, _, _, err := unix.Recvmsg(c.in.fd, text, control[:], unix.MSG_DONTWAIT|unix.MSG_CMSG_CLOEXEC)
+	if size > 0 {
+		c.keep(control[:size])
+	}
+	return n, err
+}
+
+// keep notes the descriptors of a control message (unix(7), SCM_RIGHTS).
+func (c *Conn) keep(control []byte) {
+	messages, err := unix.ParseSocketControlMessage(control)
+	if err != nil {
+		return
+	}
+	for i := range messages {
+		if fds, err := unix.ParseUnixRights(&messages[i]); err == nil {
+			c.received = append(c.received, fds...)
+		}
+	}
+	if over := len(c.received) - maxReceived; over > 0 {
+		CloseAll(c.received[:over])
+		c.received = append([]int{}, c.received[over:]...)
+	}
+}
+
+// Descriptors takes the first n of those that came; they are the caller's then. It
+// is nil if there are fewer.
+func (c *Conn) Descriptors(n int) []int {
+	if n < 0 || n > len(c.received) {
+		return nil
+	}
+	taken := append([]int{}, c.received[:n]...)
+	c.received = append([]int{}, c.received[n:]...)
+	return taken
+}
+
+// Next takes a line, without its newline, from what was read. The text holds until
+// the next Read. TooLong tells, once, of a line that is, and is skipped.
+func (c *Conn) Next() (line []byte, tooLong, ok bool) {
+	for {
+		i := bytes.IndexByte(c.buf[c.scanned:], '\n')
+		switch {
+		case i < 0 && len(c.buf) < c.max:
+			c.scanned = len(c.buf)
+			c.shrink()
+			return nil, false, false
+		case i < 0: // no room for the newline
+			first := !c.skipping
+			c.buf, c.scanned, c.skipping = nil, 0, true
+			if first {
+				return nil, true, true
+			}
+			return nil, false, false
+		}
+		end := c.scanned + i
+		line, c.buf, c.scanned = c.buf[:end], c.buf[end+1:], 0
+		switch {
+		case c.skipping: // its end
+			c.skipping = false
+		case end >= c.max:
+			return nil, true, true
+		default:
+			return line, false, true
+		}
+	}
+}
+
+// shrink lets a buffer go that is empty.
+func (c *Conn) shrink() {
+	if len(c.buf) == 0 {
+		c.buf = nil
+	}
+}
+
+// Send sends a line, to which the newline is added, with descriptors, which it
+// closes; or keeps it all for Flush.
+func (c *Conn) Send(line []byte, fds []int) {
+	if c.hungUp {
+		CloseAll(fds)
+		return
+	}
+	if last := len(c.unsent) - 1; last > 0 && len(fds) == 0 && len(c.unsent[last].fds) == 0 {
+		c.unsent[last].text = append(append(c.unsent[last].text, line...), '\n')
+	} else {
+		c.unsent = append(c.unsent, chunk{append(line, '\n'), fds})
+	}
+	c.Flush()
+}
+
+// Flush sends what is kept, as far as there is room.
+func (c *Conn) Flush() {
+	for len(c.unsent) > 0 {
+		first := &c.unsent[0]
+		n, err := c.send(first)
+		switch {
+		case err == unix.EINTR:
+			continue
+		case err == unix.EAGAIN:
+			return
+		case err != nil:
+			c.HangUp()
+			return
+		}
+		if len(first.fds) > 0 {
+			CloseAll(first.fds)
+			first.fds = nil
+		}
+		if first.text = first.text[n:]; len(first.text) == 0 {
+			c.unsent = c.unsent[1:]
+		}
+	}
+	c.unsent = nil
+}
+
+func (c *Conn) send(first *chunk) (int, error) {
+	if len(first.fds) == 0 {
+		return c.out.Write(first.text)
+	}
+	return unix.SendmsgN(c.out.fd, first.text, unix.UnixRights(first.fds...), nil, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
+}
+
+// Blocked says that something is kept: the owner does not read.
+func (c *Conn) Blocked() bool { return len(c.unsent) > 0 }
+
+// Unsent is how many bytes are kept.
+func (c *Conn) Unsent() (n int) {
+	for _, u := range c.unsent {
+		n += len(u.text)
+	}
+	return n
+}
+
+// HangUp gives up sending.
+func (c *Conn) HangUp() {
+	for _, u := range c.unsent {
+		CloseAll(u.fds)
+	}
+	c.unsent, c.hungUp = nil, true
+}
+
+// HungUp says that nobody reads any more.
+func (c *Conn) HungUp() bool { return c.hungUp }
+
+// Close closes the descriptors that came and were not taken.
+func (c *Conn) Close() {
+	CloseAll(c.received)
+	c.received = nil
+}
+
+// CloseAll closes descriptors.
+func CloseAll(fds []int) {
+	for _, fd := range fds {
+		unix.Close(fd)
+	}
+}

@@ -1,0 +1,64 @@
+// Package wire is a connection to an owner that is never waited for but in
+// poll(2): bytes, or lines with descriptors.
+package wire
+
+import (
+	"strconv"
+
+	"golang.org/x/sys/unix"
+)
+
+// An End is our end of a connection, read or written without ever blocking. Its
+// flags are left as they are: the owner, or a terminal's other users, may share
+// them.
+type End struct {
+	fd     int
+	socket bool
+	whole  bool // a socket with messages
+}
+
+// Open prepares a descriptor for reading (unix.O_RDONLY) or writing. A pipe is
+// opened once more, for a file description of our own that does not block; anything
+// else that is no socket (a file, a terminal) is taken as it is.
+func Open(fd, access int) End {
+	e := End{fd: fd}
+	if kind, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TYPE); err == nil {
+		e.socket, e.whole = true, kind != unix.SOCK_STREAM
+		return e
+	}
+	var st unix.Stat_t
+	if unix.Fstat(fd, &st) == nil && st.Mode&unix.S_IFMT == unix.S_IFIFO {
+		own, err := unix.Open("/proc/self/fd/"+strconv.Itoa(fd), access|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+		if err == nil {
+			e.fd = own
+		}
+	}
+	return e
+}
+
+// FD returns the descriptor to be polled.
+func (e End) FD() int { return e.fd }
+
+// Whole says whether what is read comes as whole messages.
+func (e End) Whole() bool { return e.whole }
+
+// IsSocket says whether it is one, so that descriptors can travel (if its domain
+// is AF_UNIX).
+func (e End) IsSocket() bool { return e.socket }
+
+// Read reads what there is; EAGAIN if that is nothing.
+func (e End) Read(b []byte) (int, error) {
+	if e.socket {
+		n, _, err := unix.Recvfrom(e.fd, b, unix.MSG_DONTWAIT)
+		return n, err
+	}
+	return unix.Read(e.fd, b)
+}
+
+// Write writes as much as there is room for; EAGAIN if there is none.
+func (e End) Write(b []byte) (int, error) {
+	if e.socket {
+		return unix.SendmsgN(e.fd, b, nil, nil, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
+	}
+	return unix.Write(e.fd, b)
+}

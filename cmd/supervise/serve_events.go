@@ -1,0 +1,155 @@
+package main
+
+import (
+	"errors"
+	"reflect"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/seed-c1490a04/supervise/cgroup"
+	"github.com/seed-c1490a04/supervise/protocol"
+)
+
+// limitEvents tell when jobs meet their limits.
+type limitEvents struct {
+	v       *server
+	watcher *cgroup.Watcher
+	jobs    map[int]*servedJob // by the watcher's key
+}
+
+// watchLimits has the server hear when the job meets a limit.
+func (v *server) watchLimits(j *servedJob) error {
+	if v.events == nil {
+		w, err := cgroup.NewWatcher()
+		if err != nil {
+			return err
+		}
+		e := &limitEvents{v, w, map[int]*servedJob{}}
+		if err := v.poller.Watch(w.FD(), unix.EPOLLIN, func(uint32) { e.read() }); err != nil {
+			return errors.Join(err, w.Close())
+		}
+		v.events = e
+	}
+	for _, file := range []string{"memory.events", "pids.events"} {
+		key, err := v.events.watcher.WatchFile(j.cgroup, file)
+		if err == nil {
+			v.events.jobs[key] = j
+			j.watches = append(j.watches, key)
+		} else if !errors.Is(err, unix.ENOENT) { // the job lacks the controller, and so the limits
+			return err
+		}
+	}
+	return nil
+}
+
+func (e *limitEvents) read() {
+	for _, key := range e.watcher.Read() {
+		if j := e.jobs[key]; j != nil {
+			j.tellLimits()
+		}
+	}
+}
+
+func (e *limitEvents) close() {
+	e.v.poller.Forget(e.watcher.FD())
+	e.watcher.Close()
+}
+
+// tellLimits tells what has changed: one notification for all that happened since
+// the last.
+func (j *servedJob) tellLimits() {
+	s, err := j.cgroup.Stats()
+	if err != nil {
+		return
+	}
+	last := j.told
+	j.told = protocol.LimitHit{Job: j.number, Time: now()}
+	if s.Memory != nil {
+		j.told.Memory = memoryEvents(s.Memory.Events)
+	}
+	if s.Pids != nil {
+		j.told.PidsMax = s.Pids.MaxEvents
+	}
+	killed := oomKills(j.told.Memory) > oomKills(last.Memory)
+	if j.oomWanted && killed {
+		j.v.notify(protocol.NoteOOM, &j.told)
+	}
+	if j.limitWanted && hasMet(&j.told) && !(reflect.DeepEqual(last.Memory, j.told.Memory) && reflect.DeepEqual(last.PidsMax, j.told.PidsMax)) {
+		j.v.notify(protocol.NoteLimit, &j.told)
+	}
+}
+
+// hasMet says whether there is anything to tell.
+func hasMet(hit *protocol.LimitHit) bool {
+	counts := []*uint64{hit.PidsMax}
+	if m := hit.Memory; m != nil {
+		counts = append(counts, m.Low, m.High, m.Max, m.OOM, m.OOMKill)
+	}
+	for _, c := range counts {
+		if c != nil && *c > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+func oomKills(m *protocol.MemoryEvents) uint64 {
+	if m == nil || m.OOMKill == nil {
+		return 0
+	}
+	return *m.OOMKill
+}
+
+// A pressing is a trigger, as it was asked for.
+type pressing struct {
+	protocol.Pressing
+	trigger cgroup.Trigger
+}
+
+func pressingOf(p protocol.Pressing) (pressing, error) {
+	stall, window := time.Duration(p.StallS*1e9), time.Duration(p.WindowS*1e9)
+	switch {
+	case p.Resource != "cpu" && p.Resource != "memory" && p.Resource != "io":
+		return pressing{}, errors.New("want resource cpu, memory or io")
+	case !(p.WindowS >= 0.5 && p.WindowS <= 10):
+		return pressing{}, errors.New("want window_s from 0.5 to 10")
+	case !(p.StallS > 0 && p.StallS <= p.WindowS):
+		return pressing{}, errors.New("want stall_s above 0, and at most window_s")
+	}
+	return pressing{p, cgroup.Trigger{Resource: p.Resource, Full: p.Full, Stall: stall, Window: window}}, nil
+}
+
+// startTriggers arms what was asked for.
+func (j *servedJob) startTriggers(list []pressing) error {
+	for _, p := range list {
+		fd, err := j.cgroup.Trigger(p.trigger)
+		if err != nil {
+			return err
+		}
+		j.triggers = append(j.triggers, fd)
+		err = j.v.poller.Watch(fd, unix.EPOLLPRI, func(events uint32) { j.pressed(fd, events, p.Pressing) })
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// pressed tells of pressure; late, it is worth nothing.
+func (j *servedJob) pressed(fd int, events uint32, p protocol.Pressing) {
+	switch {
+	case events&unix.EPOLLERR != 0: // the job is on its way out
+		j.v.poller.Watch(fd, 0, nil)
+	case !j.v.blocked():
+		j.v.notify(protocol.NotePressure, &protocol.PressureHit{Job: j.number, Pressing: p, Time: now()})
+	}
+}
+
+func (j *servedJob) stopTriggers() {
+	for _, fd := range j.triggers {
+		j.v.poller.Forget(fd)
+		unix.Close(fd)
+	}
+	j.triggers = nil
+}

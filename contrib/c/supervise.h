@@ -1,0 +1,55 @@
+/* libsupervise: processes by a descriptor, which nothing they start outlives. See supervise_spawnfd(3). */
+#ifndef SUPERVISE_H
+#define SUPERVISE_H
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "supervise_protocol.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* A descriptor of the main process: a copy of one of the caller's, or none. */
+struct supervise_fd {
+	int target;
+	int source; /* the caller's, or SUPERVISE_CLOSED */
+};
+
+#define SUPERVISE_CLOSED (-1)
+
+/* A flag beside O_NONBLOCK and O_CLOEXEC: the descriptor that is returned survives execve(2). */
+#define SUPERVISE_INHERITABLE 1
+
+/* How to start the main process. Every field may be 0. */
+struct supervise_options {
+	size_t size;                    /* sizeof(struct supervise_options); 0: the fields below, and none that come later */
+	unsigned long flags;            /* of the descriptor that is returned, close-on-exec if there is none: see above */
+	char *const *envp;              /* the whole environment; NULL: the caller's */
+	const char *cwd;                /* the working directory; NULL: the caller's */
+	const struct supervise_fd *fds; /* descriptors, all set at once, so that they can be swapped */
+	size_t nfds;                    /* how many */
+	const sigset_t *sigmask;        /* the signal mask; NULL: the calling thread's */
+	const sigset_t *sigdefault;     /* signals that it shall not ignore though the caller does; NULL: only SIGCHLD */
+	const char *supervise;          /* the program; NULL: from SUPERVISE_BIN in the environment, else on PATH */
+	pid_t *pid;                     /* where the main process's id goes */
+	pid_t *supervisor;              /* where supervise's id goes, and the caller has to wait for it; NULL: it is not his child */
+};
+
+/* Starts argv[0] and returns the descriptor whose closing ends it and all it has started. On an error, -1 and errno. */
+int supervise_spawnfd(char *const argv[], const struct supervise_options *options);
+
+/* Reads an event: 1, or 0 at the end, when all are dead. On an error, -1 and errno. */
+int supervise_read_event(int fd, siginfo_t *event);
+
+/* Asks for a signal to be sent to a child of supervise, such as the main process. On an error, -1 and errno. */
+int supervise_send_signal(int fd, pid_t pid, int signal);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,117 @@
+// Package c builds contrib/c, the C library, and runs its tests with the built supervise, in a cgroup and in the fallback; then
+// installs it, and compiles a program with what was installed.
+//
+// It imports nothing of the project. Environment:
+//
+//	SUPERVISE_TEST_BIN  directory with a prebuilt `supervise`
+//	SUPERVISE_TEST_SRC  the module, where the tests do not run in integration/c/
+//	SUPERVISE_CI        set where every feature is promised: a test that would skip fails instead
+package c
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// patience is how long make may take.
+const patience = 5 * time.Minute
+
+// supervise is the program under test.
+var supervise string
+
+func TestMain(m *testing.M) {
+	os.Exit(testMain(m))
+}
+
+func testMain(m *testing.M) int {
+	dir, err := filepath.Abs(os.Getenv("SUPERVISE_TEST_BIN"))
+	if os.Getenv("SUPERVISE_TEST_BIN") == "" {
+		dir, err = os.MkdirTemp("", "supervise-c-")
+		defer os.RemoveAll(dir)
+		if err == nil {
+			err = build(dir)
+		}
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "c:", err)
+		return 1
+	}
+	supervise = filepath.Join(dir, "supervise")
+	return m.Run()
+}
+
+func build(dir string) error {
+	cmd := exec.Command("go", "build", "-buildvcs=false", "-o", dir, "../../cmd/...")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if msg, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("building: %w\n%s", err, msg)
+	}
+	return nil
+}
+
+// need skips the test if a probe failed. Where CI promises all features a skip is a failure.
+func need(t *testing.T, what string, probe error) {
+	t.Helper()
+	switch {
+	case probe == nil:
+	case os.Getenv("SUPERVISE_CI") != "":
+		t.Fatalf("need %s, and CI promises it: %v", what, probe)
+	default:
+		t.Skipf("need %s: %v", what, probe)
+	}
+}
+
+func needPrograms(t *testing.T, names ...string) {
+	t.Helper()
+	for _, name := range names {
+		_, err := exec.LookPath(name)
+		need(t, name, err)
+	}
+}
+
+// sources is a copy of contrib/c, where it may be built.
+func sources(t *testing.T) string {
+	t.Helper()
+	module := cmp.Or(os.Getenv("SUPERVISE_TEST_SRC"), "../..")
+	dir := filepath.Join(t.TempDir(), "c")
+	if err := os.CopyFS(dir, os.DirFS(filepath.Join(module, "contrib", "c"))); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.RemoveAll(filepath.Join(dir, "build")); err != nil { // somebody's own
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// command is a program that runs in dir, and is killed with its process group at the deadline.
+func command(t *testing.T, dir string, argv ...string) *exec.Cmd {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	t.Cleanup(cancel)
+	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "SUPERVISE_BIN="+supervise)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return unix.Kill(-cmd.Process.Pid, unix.SIGKILL) }
+	cmd.WaitDelay = 10 * time.Second
+	return cmd
+}
+
+// run runs a command and returns what it writes; it must succeed.
+func run(t *testing.T, cmd *exec.Cmd) string {
+	t.Helper()
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%q: %v\n%s", cmd.Args, err, out)
+	}
+	return string(out)
+}

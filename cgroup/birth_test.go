@@ -6,6 +6,7 @@ import (
 	"testing"
 )
 
+// TestOnce: a command is run once, however the child is met in its execve.
 func TestOnce(t *testing.T) {
 	j := newJob(t)
 	for range 30 {

@@ -29,6 +29,7 @@ func TestOwnOOM(t *testing.T) {
 	exactly(t, "swap", m.Swap, 0)
 }
 
+// TestInnerOOM: the limit is one that the job set below its node.
 func TestInnerOOM(t *testing.T) {
 	j := limitedJob(t, "memory")
 	w, err := j.WatchOOM()
@@ -47,6 +48,7 @@ func TestInnerOOM(t *testing.T) {
 	}
 }
 
+// TestAncestorOOM: the session is limited, the job is not.
 func TestAncestorOOM(t *testing.T) {
 	j := limitedJob(t, "memory")
 	if err := j.s.write("memory.max", "64M"); err != nil {

@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// stats reads them, all of it without an error.
 func stats(t *testing.T, j *Job) *Stats {
 	t.Helper()
 	s, err := j.Stats()
@@ -16,6 +17,7 @@ func stats(t *testing.T, j *Job) *Stats {
 	return s
 }
 
+// near fails if got is not within 3% of want.
 func near(t *testing.T, what string, got *uint64, want uint64) {
 	t.Helper()
 	if got == nil {
@@ -42,9 +44,9 @@ func TestCPUTime(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := stats(t, j).CPU
-	want := uint64((ru.Utime.Nano() + ru.Stime.Nano()) / 1000) // with the end of the process, which can cost 100 ms in a guest
+	want := uint64((ru.Utime.Nano() + ru.Stime.Nano()) / 1000) // with the end of the process
 	near(t, "the CPU time", c.Usage, want)
-	if want < 1_500_000 || want > 1_800_000 {
+	if want < 1_500_000 {
 		t.Errorf("the process used %d us", want)
 	}
 	if sum := *c.User + *c.System; sum > *c.Usage+1 || sum+1 < *c.Usage {
@@ -80,6 +82,7 @@ func TestMemoryUse(t *testing.T) {
 	exactly(t, "oom_kill", m.Events.OOMKill, 0)
 }
 
+// TestStatsWithoutControllers: what every cgroup has is there, the rest is nil.
 func TestStatsWithoutControllers(t *testing.T) {
 	j := newJob(t)
 	if has, err := j.node.list("cgroup.controllers"); err != nil || len(has) > 0 {
@@ -96,14 +99,13 @@ func TestStatsWithoutControllers(t *testing.T) {
 	if o, err := w.Cause(); err != nil || o != (OOM{}) {
 		t.Errorf("%+v, %v", o, err)
 	}
-	if err := unix.Fsetxattr(j.main.fd, "user.oomd_ooms", []byte("1"), 0); err != nil {
-		t.Skipf("extended attributes: %v", err)
-	}
+	need(t, "extended attributes", unix.Fsetxattr(j.main.fd, "user.oomd_ooms", []byte("1"), 0))
 	if o, err := w.Cause(); err != nil || o.Cause != OOMDaemon || o.Path != j.Path() {
 		t.Errorf("%+v, %v", o, err)
 	}
 }
 
+// TestSampler: numbers grow, and closing leaves no descriptor.
 func TestSampler(t *testing.T) {
 	j := newJob(t)
 	before := openFDs(t)
@@ -127,6 +129,7 @@ func TestSampler(t *testing.T) {
 	}
 }
 
+// TestStatsCost: a run of "true" reads all of it once.
 func TestStatsCost(t *testing.T) {
 	j := newJob(t)
 	least := time.Hour

@@ -39,10 +39,10 @@ var (
 			o.t.Errorf("ended by %v (status %d), want SIGKILL", o.signal, o.code)
 		}
 	}}
-	// The main process cannot end, so the time is over at some point.
-	byTimeout = ending{"timeout", []string{"--timeout=1s", "--grace=100ms"}, func(*proc) {}, func(o outcome, c containment) {
-		o.wantCode(124)
-		o.wantRecord(c, "timeout")
+	// The main process does not end when it is asked to, so its grace is over at some point.
+	byGrace = ending{"grace", []string{"--grace=100ms"}, func(p *proc) { p.signal(syscall.SIGTERM) }, func(o outcome, c containment) {
+		o.wantCode(128 + 9)
+		o.wantRecord(c, "killed").wantSignal(o.t, "SIGKILL")
 	}}
 )
 
@@ -63,7 +63,7 @@ var usual = []ending{byMain, byTerm, byKill}
 var hostiles = []hostile{
 	{mode: "setsid", endings: usual, lurkers: 4},
 	{mode: "daemon", endings: usual, lurkers: 4},
-	{mode: "stubborn", endings: []ending{byMain, byTimeout, byKill}, lurkers: 4},
+	{mode: "stubborn", endings: []ending{byMain, byGrace, byKill}, lurkers: 4},
 	{mode: "subreaper", endings: usual, lurkers: 5},
 	{mode: "stopped", endings: usual, lurkers: 4},
 	{mode: "vfork", endings: usual},
@@ -71,7 +71,7 @@ var hostiles = []hostile{
 	{mode: "busy", endings: usual},
 	{mode: "setuid", args: []string{fmt.Sprint("-uid=", spareUID)}, endings: usual, lurkers: 4, root: true},
 	{mode: "freeze", endings: usual, only: inCgroup, lurkers: 4},
-	{mode: "freeze-self", endings: []ending{byTimeout, byKill}, only: inCgroup},
+	{mode: "freeze-self", endings: []ending{byKill}, only: inCgroup},
 	{mode: "nest", args: []string{"-count=5"}, endings: usual, only: inCgroup, lurkers: 5},
 	// Not byKill: the guardian ends the session, and these have left it.
 	{mode: "move", endings: []ending{byMain, byTerm}, only: inCgroup, prepare: elsewhere},
@@ -152,15 +152,9 @@ func orNull[T any](p *T) string {
 	return fmt.Sprint(*p)
 }
 
-// TestForkBomb measures from the death of the main process, which makes supervise end the bomb, or from that of supervise,
-// until all is gone. The issue's ceilings are for a quiet machine; a test that must not fail on a loaded one asserts five
-// times as much.
+// TestForkBomb ends a bomb by the death of its main process, and by that of supervise. How long it takes is in the log;
+// integration/bench measures it.
 func TestForkBomb(t *testing.T) {
-	const loaded = 5
-	ceilings := map[containment]map[int]time.Duration{
-		inCgroup:    {200: 500 * time.Millisecond, 1000: 500 * time.Millisecond},
-		inSubreaper: {200: time.Second, 1000: 4 * time.Second},
-	}
 	shot := map[string]func(p *proc) int{
 		"main":      func(p *proc) int { return p.printedPid("main") },
 		"supervise": (*proc).pid,
@@ -174,10 +168,7 @@ func TestForkBomb(t *testing.T) {
 			for name, victim := range shot {
 				t.Run(fmt.Sprintf("%d/kill %s", count, name), func(t *testing.T) {
 					took := bombAway(t, c, count, victim)
-					t.Logf("%s, %d processes: gone after %v, ceiling %v", c, count, took.Round(time.Millisecond), ceilings[c][count])
-					if took > loaded*ceilings[c][count] {
-						t.Errorf("gone after %v, more than %d times the ceiling of %v", took, loaded, ceilings[c][count])
-					}
+					t.Logf("%s, %d processes: gone after %v", c, count, took.Round(time.Millisecond))
 				})
 			}
 		}
@@ -191,9 +182,7 @@ func bombAway(t *testing.T, c containment, count int, victim func(p *proc) int) 
 	if os.Geteuid() == 0 {
 		args = append(args, "-uid="+strconv.Itoa(spareUID))
 	}
-	l := b.run(c, nil, adversary("bomb", args...)...)
-	l.deadline = 2 * time.Minute
-	p := b.start(l)
+	p := b.start(b.run(c, nil, adversary("bomb", args...)...))
 	p.expect("ready")
 	pid := victim(p)
 	if pid == p.pid() {
@@ -213,41 +202,20 @@ func bombAway(t *testing.T, c containment, count int, victim func(p *proc) int) 
 	return took
 }
 
-// TestMainElsewhere: a main process that has left the job's cgroup, as `podman run` does, hears of the end like the others,
-// and is killed like them, without waiting for what a cgroup cannot tell.
+// TestMainElsewhere: a main process that has left the job's cgroup, as `podman run` does, hears of the end like the others.
+// How it is killed, timeouts has.
 func TestMainElsewhere(t *testing.T) {
 	needCgroup(t)
-	for name, tt := range map[string]struct {
-		flags []string
-		trap  string
-		code  int
-		cause string
-	}{
-		"asked":     {[]string{"--timeout=100ms", "--grace=20s"}, "exit 9", 124, "timeout"},
-		"told":      {[]string{"--grace=20s"}, "exit 9", 9, "killed"},
-		"killed":    {[]string{"--timeout=100ms", "--grace=100ms"}, "", 124, "timeout"},
-		"not asked": {[]string{"--timeout=100ms", "--grace=0"}, "exit 9", 124, "timeout"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			b := newBox(t)
-			_, dir, _ := strings.Cut(elsewhere(b)[0], "=")
-			const script = `trap "$2" TERM; echo $$ >"$1/cgroup.procs" && echo ready; while :; do sleep 0.01; done`
-			p := b.start(b.run(inCgroup, tt.flags, sh(script, "sh", dir, tt.trap)...))
-			p.expect("ready")
-			if tt.cause == "killed" {
-				p.signal(syscall.SIGTERM)
-			}
-			o := p.wait()
-			o.wantCode(tt.code)
-			r := o.wantRecord(inCgroup, tt.cause)
-			if o.stderr != "" || o.took > 5*time.Second {
-				t.Errorf("stderr %q, after %v", o.stderr, o.took)
-			}
-			if tt.trap != "" && name != "not asked" {
-				r.wantExit(t, 9)
-			} else {
-				r.wantSignal(t, "SIGKILL")
-			}
-		})
+	b := newBox(t)
+	l := b.run(inCgroup, []string{"--grace=50s"}, sh(moved, "sh", "exit 9")...)
+	l.env = []string{strings.Replace(elsewhere(b)[0], "-cgroup", "ELSEWHERE", 1)}
+	p := b.start(l)
+	p.expect("ready")
+	p.signal(syscall.SIGTERM)
+	o := p.wait()
+	o.wantCode(9)
+	o.wantRecord(inCgroup, "killed").wantExit(t, 9)
+	if o.stderr != "" {
+		t.Errorf("stderr %q", o.stderr)
 	}
 }

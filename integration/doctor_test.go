@@ -169,22 +169,30 @@ func TestDoctorInterrupted(t *testing.T) {
 	}
 }
 
-// TestDoctorDeaf: a supervise-scope that says nothing is not waited for once doctor is told to end.
+// TestDoctorDeaf: a supervise-scope that says nothing is not waited for once doctor is told to end. It would be for 6 s.
 func TestDoctorDeaf(t *testing.T) {
-	path, err := exec.LookPath("timeout")
-	need(t, "timeout", err)
 	b := newBox(t)
 	program, err := os.ReadFile(bin.supervise)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, text := range map[string]string{"supervise": string(program), "supervise-scope": "#!/bin/sh\nexec sleep 60\n"} {
+	asked := filepath.Join(b.dir, "asked")
+	for name, text := range map[string]string{"supervise": string(program), "supervise-scope": "#!/bin/sh\n>" + asked + "\nexec sleep 60\n"} {
 		if err := os.WriteFile(filepath.Join(b.dir, name), []byte(text), 0o755); err != nil {
 			t.Fatal(err)
 		}
 	}
-	o := b.start(launch{argv: []string{path, "--signal=TERM", "0.2s", filepath.Join(b.dir, "supervise"), "doctor"}}).wait()
-	if o.wantCode(124); o.took > 4*time.Second {
-		t.Errorf("it took %v", o.took)
+	p := b.start(launch{argv: []string{filepath.Join(b.dir, "supervise"), "doctor"}})
+	eventually(t, "supervise-scope is asked", func() error {
+		_, err := os.Stat(asked)
+		return err
+	})
+	told := time.Now()
+	p.signal(syscall.SIGTERM)
+	if o := p.wait(); o.signal != syscall.SIGTERM {
+		t.Errorf("status %d, signal %v, stdout %q, stderr %q", o.code, o.signal, o.stdout, o.stderr)
+	}
+	if took := p.ended.Sub(told); took > 5*time.Second {
+		t.Errorf("it took %v", took)
 	}
 }

@@ -6,7 +6,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -99,73 +98,4 @@ func TestPath(t *testing.T) {
 	if o.stdout != "hello\n" {
 		t.Errorf("stdout %q", o.stdout)
 	}
-}
-
-func TestTimeout(t *testing.T) {
-	// The shell has its background child ignore INT.
-	const polite = `trap 'echo asked; kill $!; exit 3' %s; echo ready; sleep 1000 & wait`
-	cases := []struct {
-		name   string
-		flags  []string
-		argv   []string
-		signal string // that ended the main process; "": it ended with 3
-		stdout string
-	}{
-		{"killed by TERM", nil, []string{"sleep", "1000"}, "SIGTERM", ""},
-		{"polite", []string{"--grace=50s"}, sh(fmt.Sprintf(polite, "TERM")), "", "ready\nasked\n"},
-		{"other signal", []string{"--grace=50s", "--signal=INT"}, sh(fmt.Sprintf(polite, "INT")), "", "ready\nasked\n"},
-		{"other signal by its long name", []string{"--grace=50s", "--signal=SIGUSR1"}, sh(fmt.Sprintf(polite, "USR1")), "", "ready\nasked\n"},
-		{"stubborn", []string{"--grace=200ms"}, adversary("stubborn"), "SIGKILL", "\nready\n"},
-		{"stopped", []string{"--grace=50s"}, sh("kill -STOP $$"), "SIGTERM", ""},
-		{"KILL at once", []string{"--grace=50s", "--signal=KILL"}, adversary("stubborn"), "SIGKILL", "\nready\n"},
-	}
-	forEachContainment(t, func(t *testing.T, c containment) {
-		for _, tc := range cases {
-			t.Run(tc.name, func(t *testing.T) {
-				b := newBox(t)
-				l := b.run(c, append([]string{"--timeout", "1s"}, tc.flags...), tc.argv...)
-				l.deadline = 30 * time.Second
-				o := b.start(l).wait()
-				o.wantCode(124)
-				if o.stdout != tc.stdout {
-					t.Errorf("stdout %q, want %q", o.stdout, tc.stdout)
-				}
-				r := o.wantRecord(c, "timeout")
-				if tc.signal != "" {
-					r.wantSignal(t, tc.signal)
-				} else {
-					r.wantExit(t, 3)
-				}
-				if o.took < time.Second {
-					t.Errorf("took %v", o.took)
-				}
-			})
-		}
-	})
-}
-
-// TestTimeoutAsksAll: the signal at the timeout goes to the whole job, not only to the main process.
-func TestTimeoutAsksAll(t *testing.T) {
-	const script = `sh -c "trap 'echo child asked; exit' TERM; while :; do sleep 1000 & wait \$!; done" & trap 'wait; echo main asked; exit' TERM; wait`
-	forEachContainment(t, func(t *testing.T, c containment) {
-		b := newBox(t)
-		o := b.start(b.run(c, []string{"--timeout=1s", "--grace=30s"}, sh(script)...)).wait()
-		o.wantCode(124)
-		if o.stdout != "child asked\nmain asked\n" {
-			t.Errorf("stdout %q", o.stdout)
-		}
-	})
-}
-
-// TestTimeoutNotReached: a timeout that is not reached is not seen.
-func TestTimeoutNotReached(t *testing.T) {
-	forEachContainment(t, func(t *testing.T, c containment) {
-		b := newBox(t)
-		o := b.start(b.run(c, []string{"--timeout=1h"}, "true")).wait()
-		o.wantCode(0)
-		o.wantRecord(c, "exited")
-		if o.took > 20*time.Second {
-			t.Errorf("took %v", o.took)
-		}
-	})
 }

@@ -12,9 +12,9 @@ import (
 
 const (
 	// startDeadline is how long a process may take before it and everything it started is killed and the test fails.
-	startDeadline = 30 * time.Second
+	startDeadline = 2 * time.Minute
 	// killPatience is how long the end of something that was SIGKILLed may take.
-	killPatience = 20 * time.Second
+	killPatience = time.Minute
 )
 
 // containment is the value of --contain, and the name of the subtest.

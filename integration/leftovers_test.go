@@ -1,14 +1,15 @@
 package integration
 
 import (
+	"fmt"
 	"os"
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 )
 
-// lingering starts a job whose main process has ended, with status 7, and whose one child ends when release is called.
+// lingering starts a job whose main process has ended, with status 7, and whose one child ends when release is called, with a
+// dot.
 func (b *box) lingering(c containment, flags ...string) (p *proc, release func()) {
 	b.t.Helper()
 	r, w, err := os.Pipe()
@@ -50,27 +51,13 @@ func TestLeftoversWait(t *testing.T) {
 	forEachContainment(t, func(t *testing.T, c containment) {
 		b := newBox(t)
 		p, release := b.lingering(c, "--leftovers=wait")
-		if !p.running() {
-			t.Error("supervise has not waited for the leftover")
-		}
 		release()
 		o := p.wait()
 		o.wantCode(7)
-		o.wantRecord(c, "exited").wantExit(t, 7)
-	})
-}
-
-// TestLeftoversWaitEndless: a timeout bounds the waiting for leftovers too. It does not change what became of the command.
-func TestLeftoversWaitEndless(t *testing.T) {
-	forEachContainment(t, func(t *testing.T, c containment) {
-		b := newBox(t)
-		p, _ := b.lingering(c, "--leftovers=wait", "--timeout=2s")
-		o := p.wait()
-		o.wantCode(7)
-		o.wantRecord(c, "exited").wantExit(t, 7)
-		if o.took < 2*time.Second {
-			t.Errorf("took %v", o.took)
+		if !strings.HasSuffix(o.stdout, "\nready\n.") {
+			t.Errorf("supervise has not waited for the leftover: stdout %q", o.stdout)
 		}
+		o.wantRecord(c, "exited").wantExit(t, 7)
 	})
 }
 
@@ -128,22 +115,40 @@ func TestLeftoversThatEnd(t *testing.T) {
 // TestLeftoversOutside: a process that left the job's cgroup is a leftover like any.
 func TestLeftoversOutside(t *testing.T) {
 	needCgroup(t)
-	const script = `(echo 0 >"$0/cgroup.procs" && exec sleep "$1") & while ! grep -q elsewhere /proc/$!/cgroup; do :; done;` + untilExec + `exit 5`
-	tests := []struct {
-		mode, seconds string
-		code          int
-	}{{"kill", "1000", 5}, {"fail", "1000", 125}, {"wait", "0.5", 5}}
-	for _, tt := range tests {
-		t.Run(tt.mode, func(t *testing.T) {
+	const script = `(echo 0 >"$0/cgroup.procs" && exec cat <&4) & while ! grep -q elsewhere /proc/$!/cgroup; do :; done;` + untilExec +
+		`echo main $$; exit 5`
+	for mode, code := range map[string]int{"kill": 5, "fail": 125, "wait": 5} {
+		t.Run(mode, func(t *testing.T) {
 			b := newBox(t)
-			dir := strings.TrimPrefix(elsewhere(b)[0], "-cgroup=")
-			o := b.start(b.run(inCgroup, []string{"--leftovers", tt.mode}, append(sh(script), dir, tt.seconds)...)).wait()
-			o.wantCode(tt.code)
-			if r := o.wantRecord(inCgroup, "exited"); len(r.Leftovers) != 1 || !r.hasLeftover("sleep") {
-				t.Errorf("record: leftovers %+v, want the one sleep", r.Leftovers)
+			r, w, err := os.Pipe()
+			if err != nil {
+				t.Fatal(err)
 			}
-			if tt.mode == "wait" && o.took < 400*time.Millisecond {
-				t.Errorf("took %v: it was not waited for", o.took)
+			defer w.Close()
+			dir := strings.TrimPrefix(elsewhere(b)[0], "-cgroup=")
+			l := b.run(inCgroup, []string{"--leftovers", mode}, append(sh(script), dir)...)
+			l.extra = []*os.File{r}
+			p := b.start(l)
+			r.Close()
+			if mode == "wait" {
+				p.stdout.waitUntil(func(text string) bool { return strings.HasSuffix(text, "\n") })
+				main := p.printedPid("main")
+				eventually(t, "supervise sees the end of the main process", func() error {
+					if s := state(main); s != "" || !asleep(p.pid()) {
+						return fmt.Errorf("its state is %q", s)
+					}
+					return nil
+				})
+				w.WriteString("it was waited for")
+				w.Close()
+			}
+			o := p.wait()
+			o.wantCode(code)
+			if r := o.wantRecord(inCgroup, "exited"); len(r.Leftovers) != 1 || !r.hasLeftover("cat") {
+				t.Errorf("record: leftovers %+v, want the one cat", r.Leftovers)
+			}
+			if waited := strings.HasSuffix(o.stdout, "it was waited for"); waited != (mode == "wait") {
+				t.Errorf("stdout %q", o.stdout)
 			}
 		})
 	}

@@ -17,7 +17,7 @@ import (
 
 const (
 	short   = 300 * time.Millisecond // a time limit that runs out
-	patient = 20 * time.Second       // one that does not
+	patient = time.Minute            // one that does not
 )
 
 // place asks for a place for the test's process, and sees to it that neither
@@ -393,6 +393,7 @@ func TestAttach(t *testing.T) {
 }
 
 func TestProbe(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	h := testHost(t)
 	props := map[string]any{"Delegate": true, "DelegateControllers": []string{"pids"}}
 	(&fake{props: props}).listen(t, h, h.own()+"/systemd/private")

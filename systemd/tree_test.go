@@ -36,7 +36,11 @@ func plant(t *testing.T, h *Host, cgroup string) *grove {
 		writeCgroup(t, h.Proc, g.pid, cgroup)
 		return g
 	}
-	t.Skip("no cgroup2 file system in which we may make cgroups: that needs root, or a bed")
+	const none = "no cgroup2 file system in which we may make cgroups"
+	if os.Geteuid() == 0 && os.Getenv("SUPERVISE_CI") != "" {
+		t.Fatal(none)
+	}
+	t.Skip(none + ": that needs root")
 	return nil
 }
 
@@ -56,9 +60,12 @@ func (g *grove) sleeper(t *testing.T, cgroup string) int {
 	return cmd.Process.Pid
 }
 
-// fell removes the cgroups from the leaves down, after the processes have gone.
+// fell removes the cgroups from the leaves down, after the processes have gone: the
+// kernel may hold a directory a moment longer than the last of them.
 func (g *grove) fell(t *testing.T) {
-	for end := time.Now().Add(patient); ; time.Sleep(time.Millisecond) {
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for end := time.Now().Add(patient); ; <-tick.C {
 		exec.Command("find", g.dir, "-depth", "-type", "d", "-exec", "rmdir", "{}", "+").Run()
 		if _, err := os.Stat(g.dir); os.IsNotExist(err) {
 			return
@@ -171,6 +178,7 @@ func replaceUID(props map[string]any, id *strings.Replacer) {
 
 // The system's manager sleeps, the user's does not: there is time left for it.
 func TestOwnUnitUnanswered(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	h := testHost(t)
 	g := plant(t, h, "/system.slice/ci.service")
 	(&fake{mute: "auth"}).listen(t, h, h.Run+"/dbus/system_bus_socket")

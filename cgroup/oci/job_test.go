@@ -10,7 +10,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -32,7 +31,7 @@ var inBed = os.Getenv("SUPERVISE_BED") == "vm"
 func newJob(t *testing.T) *cgroup.Job {
 	t.Helper()
 	s, err := cgroup.Open(cgroup.Search{Exclusive: inBed})
-	if err != nil && !inBed {
+	if err != nil && !inBed && os.Getenv("SUPERVISE_CI") == "" {
 		t.Skipf("no cgroup for jobs: %v", err)
 	}
 	if err != nil {
@@ -54,19 +53,17 @@ func newJob(t *testing.T) *cgroup.Job {
 	return j
 }
 
-// empty reaps the job.
+// empty reaps the job, which was killed: as we are a subreaper, all of it is ours.
 func empty(j *cgroup.Job) error {
-	for end := time.Now().Add(30 * time.Second); ; time.Sleep(time.Millisecond) {
-		for pid := 1; pid > 0; {
-			pid, _ = unix.Wait4(-1, nil, unix.WNOHANG, nil)
-		}
-		if is, err := j.Empty(); is || err != nil {
-			return err
-		}
-		if time.Now().After(end) {
-			return errors.New("the job does not end")
+	for {
+		if _, err := unix.Wait4(-1, nil, 0, nil); err == unix.ECHILD {
+			break
 		}
 	}
+	if is, err := j.Empty(); !is || err != nil {
+		return errors.Join(errors.New("the job does not end"), err)
+	}
+	return nil
 }
 
 // start runs a script in the job until it says that it is ready.

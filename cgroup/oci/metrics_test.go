@@ -222,11 +222,16 @@ func limit(t *testing.T, j *cgroup.Job) {
 	}
 }
 
+// patience is for what is a matter of moments on a machine that is not busy.
+const patience = time.Minute
+
 // settled reads in the three ways while nothing changes: the kernel adds up what it
-// counts per CPU some time after a job has come to rest.
+// counts per CPU some time after a job has come to rest, and tells nobody.
 func settled(t *testing.T, j *cgroup.Job) (our, their, files numbers) {
 	t.Helper()
-	for range 200 {
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for end := time.Now().Add(patience); time.Now().Before(end); <-tick.C {
 		files = plain(t, j)
 		s, err := j.Stats()
 		if err != nil {
@@ -239,7 +244,6 @@ func settled(t *testing.T, j *cgroup.Job) (our, their, files numbers) {
 		if maps.Equal(files, plain(t, j)) {
 			return ours(s), theirs(m), files
 		}
-		time.Sleep(50 * time.Millisecond)
 	}
 	t.Fatal("the numbers do not come to rest")
 	return

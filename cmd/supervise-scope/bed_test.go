@@ -38,11 +38,11 @@ const patience = 30 * time.Second
 // needManager skips where there is no user manager, unless one was promised.
 func needManager(t *testing.T) {
 	t.Helper()
+	if os.Geteuid() == 0 {
+		t.Skip("only for an ordinary user: root asks the system's manager, as integration/systemd does")
+	}
 	socket := fmt.Sprintf("/run/user/%d/systemd/private", os.Geteuid())
 	_, err := os.Stat(socket)
-	if os.Geteuid() == 0 {
-		err = fmt.Errorf("not as root")
-	}
 	if err == nil {
 		return
 	}

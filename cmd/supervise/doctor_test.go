@@ -145,6 +145,7 @@ func TestFixes(t *testing.T) {
 		{"another container", lone, changes{readOnly, in("rkt")}, "container-read-only"},
 		{"podman --user", lone, changes{refused, in(podman)}, "container-user"},
 		{"runAsUser", lone, changes{refused, in(kubernetes)}, "container-user"},
+		{"protected service of a container with systemd", service, changes{readOnly, in(nspawn), systemd(true), as(0)}, "read-only"},
 		{"user of a container with systemd", session, changes{refused, in(nspawn), systemd(false)}, "enable-linger delegate-to-users"},
 		{"unshare -r", lone, changes{refused, as(0), func(d *diagnosis) { d.Place.UserNamespace = true }}, "user-namespace"},
 		{"read-only", lone, changes{readOnly}, "read-only"},

@@ -36,9 +36,10 @@ func (f facts) shared() bool { return f.Road != nil && *f.Road == string(cgroup.
 func (f facts) unmounted() bool    { return f.Mount == nil }
 func (f facts) foreignMount() bool { return f.Mount != nil && !f.Mount.Shown }
 
-// closedContainer: root may not write; or nobody may.
+// closedContainer: root may not write; or nobody may, not even a systemd inside, which
+// would not run.
 func (f facts) closedContainer() bool {
-	return f.container() != "" && f.closed() && (f.Mount.ReadOnly || f.Place.UID == 0)
+	return f.container() != "" && f.closed() && !f.readOnly() && (f.Mount.ReadOnly || f.Place.UID == 0)
 }
 
 func (f facts) containerUser() bool {
@@ -50,7 +51,10 @@ func (f facts) inUserNamespace() bool {
 	return f.container() == "" && f.closed() && !f.Mount.ReadOnly && f.Place.UserNamespace
 }
 
-func (f facts) readOnly() bool { return f.container() == "" && f.closed() && f.Mount.ReadOnly }
+// readOnly: for us, and not for the whole container.
+func (f facts) readOnly() bool {
+	return f.closed() && f.Mount.ReadOnly && (f.container() == "" || f.Place.Systemd)
+}
 
 // wantsScope says that only systemd can give us a cgroup that is ours alone.
 func (f facts) wantsScope() bool {

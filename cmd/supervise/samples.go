@@ -35,6 +35,9 @@ type samples struct {
 // maxPhases and maxMark bound what marks may cost.
 const maxPhases, maxMark = 1000, 1000
 
+// markRead is how much is read of marks at once.
+const markRead = 4096
+
 // startSamples begins to sample the job of a hold; nil if nobody wants it, or there is
 // no cgroup to sample.
 func (h *hold) startSamples(o *runOptions) error {
@@ -158,7 +161,7 @@ func (s *samples) write(p *protocol.Sample) {
 
 // readMarks takes lines from the descriptor of the marks; false at its end.
 func (s *samples) readMarks() bool {
-	var buf [4096]byte
+	var buf [markRead]byte
 	n, err := unix.Read(s.marks, buf[:])
 	if err == unix.EINTR || err == unix.EAGAIN {
 		return true
@@ -194,8 +197,20 @@ func (s *samples) endPhase() {
 	s.begun, s.most = now, now.Memory.CurrentBytes
 }
 
+// lastMarks takes the marks that are there: the job's own are, when it has ended, but
+// we may have seen that first. Who else writes cannot keep us: no pipe holds more.
+func (s *samples) lastMarks() {
+	for range 1 << 20 / markRead {
+		n, _ := unix.Poll([]unix.PollFd{{Fd: int32(s.marks), Events: unix.POLLIN}}, 0)
+		if n <= 0 || !s.readMarks() {
+			return
+		}
+	}
+}
+
 // close ends the last phase, and the reading.
 func (s *samples) close() {
+	s.lastMarks()
 	if len(s.phases) > 0 {
 		s.endPhase()
 	}

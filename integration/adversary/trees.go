@@ -109,7 +109,7 @@ func lurkAsOther() {
 	lurkInSession()
 }
 
-// linger leaves a child that ends when descriptor 4 does, for --leftovers=wait.
+// linger leaves a child that ends when descriptor 4 does, and writes a dot before, for --leftovers=wait.
 func linger(o options) error {
 	return spawnAll(o.count, untilFd4, o.count)
 }
@@ -119,6 +119,7 @@ func untilFd4() {
 	var b [1]byte
 	writeDot(tellFd)
 	readByte(4, &b)
+	writeDot(1)
 	rawExit()
 }
 

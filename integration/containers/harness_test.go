@@ -20,9 +20,9 @@ import (
 
 const (
 	// deadline is how long a container may take.
-	deadline = 90 * time.Second
+	deadline = 3 * time.Minute
 	// patience is how long the end of what was killed may take.
-	patience = 20 * time.Second
+	patience = time.Minute
 )
 
 // inBed says whether the tests run where everything is promised.

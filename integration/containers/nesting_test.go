@@ -8,7 +8,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 )
 
 // A nest is a supervise with a container in its job, and in that another supervise with a cgroup.
@@ -100,7 +99,7 @@ func TestNestingInDelegated(t *testing.T) {
 // With one it goes to every process of the job, and conmon, where podman leaves it in the job's cgroup, does not live to
 // tell podman of the container's status.
 func TestNestingTerm(t *testing.T) {
-	for cause, flags := range map[string][]string{"exited": nil, "killed": {"--grace=20s"}} {
+	for cause, flags := range map[string][]string{"exited": nil, "killed": {"--grace=60s"}} {
 		forEachManager(t, func(n *nest, m mode) {
 			p := start(n.t, n.argv(flags, m, tidy)...)
 			p.expect("ready")
@@ -129,13 +128,12 @@ func TestNestingOwnerGone(t *testing.T) {
 		ours.Close()
 		p.expect("ready")
 		theirs.Close()
-		begun := time.Now()
 		r := p.wait()
 		wantGone(n.t, n.marker, true)
 		wantNoMonitor(n.t, n.name)
 		r.wantCode(137)
-		if took := time.Since(begun); took > patience || r.stderr != "" {
-			n.t.Errorf("took %v, stderr %q", took, r.stderr)
+		if r.stderr != "" {
+			n.t.Errorf("stderr %q", r.stderr)
 		}
 		n.wantOuter("owner-gone")
 	})

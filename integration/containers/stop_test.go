@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 )
 
 // tidy is a job that ends politely when it is asked to (with --systemd=always by SIGRTMIN+3, 37), with its own status, and
@@ -21,16 +20,13 @@ func TestStop(t *testing.T) {
 		marker, name := newMarker(), newName()
 		p := start(t, podman(t, m, s, marker, superviseIn(nil, []string{"sh", "-c", fmt.Sprintf(tidy, marker)}), "--name="+name)...)
 		p.expect("ready")
-		const limit = 30
-		begun := time.Now()
-		run(t, "podman", "stop", fmt.Sprint("--time=", limit), name).wantCode(0)
-		took := time.Since(begun)
+		run(t, "podman", "stop", "--time=60", name).wantCode(0)
 		r := p.wait()
 		wantGone(t, marker, true)
-		r.wantCode(9)
+		r.wantCode(9) // and not 137, of podman's patience
 		wantEnded(t, r.needRecord(), 9)
-		if !strings.Contains(r.stdout, "asked\n") || took > limit*time.Second/2 {
-			t.Errorf("stop took %v; stdout %q, stderr %q", took, r.stdout, r.stderr)
+		if !strings.Contains(r.stdout, "asked\n") {
+			t.Errorf("stdout %q, stderr %q", r.stdout, r.stderr)
 		}
 	})
 }
@@ -53,7 +49,7 @@ const shoot = `marker=$1; shift
 "$@" >/tmp/out.$marker & while ! grep -q ready /tmp/out.$marker; do busybox usleep 10000; done
 kill -9 $!
 busybox usleep 1000
-for try in $(busybox seq 500); do
+for try in $(busybox seq 5000); do
 	left=
 	for p in /proc/[0-9]*; do case "$(busybox tr '\0' ' ' <$p/cmdline)" in "sleep $marker ") left="$left $p";; esac; done 2>/dev/null
 	case "$(cat /proc/self/cgroup)" in *0::/) left="$left$(busybox find /sys/fs/cgroup -maxdepth 1 -name 'jobs-*')";; esac

@@ -22,7 +22,7 @@ import (
 )
 
 // patience is how long anything may take; beds share a machine with much else.
-const patience = 60 * time.Second
+const patience = 2 * time.Minute
 
 var bin string // directory of the programs
 
@@ -86,7 +86,7 @@ func command(t *testing.T, argv ...string) *exec.Cmd {
 	c := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	c.Cancel = func() error { return syscall.Kill(-c.Process.Pid, syscall.SIGKILL) }
-	c.WaitDelay = time.Second
+	c.WaitDelay = 10 * time.Second
 	return c
 }
 

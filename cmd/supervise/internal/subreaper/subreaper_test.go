@@ -109,7 +109,7 @@ func helper(t *testing.T, name string) string {
 		t.Errorf("helper %s: %v", name, err)
 	}
 	held.Close()
-	alive.SetReadDeadline(time.Now().Add(10 * time.Second))
+	alive.SetReadDeadline(time.Now().Add(time.Minute))
 	if _, err := alive.Read(make([]byte, 1)); err != io.EOF {
 		t.Errorf("helper %s has left processes: %v", name, err)
 	}

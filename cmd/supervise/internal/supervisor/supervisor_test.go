@@ -118,6 +118,13 @@ func run(t *testing.T, s *Supervisor, spec Spec) Result {
 	return s.Run()[0]
 }
 
+// Endings that depend on what happens before the time is up: that is waited for
+// before the loop begins, which looks at the clock.
+const (
+	deaf      = "timeout, deaf"                 // the job has closed its output
+	waitedFor = "timeout of what is waited for" // the main process has ended
+)
+
 func TestEndings(t *testing.T) {
 	tests := []struct {
 		name   string
@@ -134,9 +141,9 @@ func TestEndings(t *testing.T) {
 		{"leftovers, failing", "sleep 100 & exit 0", func(s *Spec) { s.Leftovers = Fail }, protocol.CauseExited, 0, 1, 1},
 		{"leftovers, waited for", "exec 3>&-; (sleep 0.1; exit 0) & exit 0", func(s *Spec) { s.Leftovers = Wait }, protocol.CauseExited, 0, -1, 0},
 		{"timeout", "exec sleep 100", func(s *Spec) { s.Timeout, s.Grace = 10*time.Millisecond, time.Minute }, protocol.CauseTimeout, 15, 0, 0},
-		{"timeout, deaf", "trap '' TERM; sleep 100 & wait", func(s *Spec) { s.Timeout, s.Grace = 100*time.Millisecond, 10*time.Millisecond }, protocol.CauseTimeout, 9, 0, 1},
+		{deaf, "trap '' TERM; exec >&-; sleep 100 & wait", func(s *Spec) { s.Timeout, s.Grace = 10*time.Millisecond, 10*time.Millisecond }, protocol.CauseTimeout, 9, 0, 1},
 		{"timeout, no grace", "exec sleep 100", func(s *Spec) { s.Timeout = 10 * time.Millisecond }, protocol.CauseTimeout, 9, 0, 1},
-		{"timeout of what is waited for", "sleep 100 & exit 0", func(s *Spec) { s.Leftovers, s.Timeout = Wait, 200*time.Millisecond }, protocol.CauseExited, 0, 1, 1},
+		{waitedFor, "sleep 100 & exit 0", func(s *Spec) { s.Leftovers, s.Timeout = Wait, 200*time.Millisecond }, protocol.CauseExited, 0, 1, 1},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -145,7 +152,24 @@ func TestEndings(t *testing.T) {
 			if tt.set != nil {
 				tt.set(&spec)
 			}
-			r := run(t, s, spec)
+			told, tell, err := os.Pipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer told.Close()
+			spec.Attr.Files[1] = tell.Fd()
+			_, err = s.Start(spec)
+			tell.Close()
+			if err != nil {
+				t.Fatal(err)
+			}
+			switch tt.name {
+			case deaf:
+				io.ReadAll(told)
+			case waitedFor:
+				waitid(unix.P_PID, g.leader, unix.WEXITED|unix.WNOWAIT, nil)
+			}
+			r := s.Run()[0]
 			if r.Cause != tt.cause || r.Exit.Status() != tt.status || r.PID != r.Exit.PID() {
 				t.Errorf("cause %s, exit %d of %d; job %d", r.Cause, r.Exit.Status(), r.Exit.PID(), r.PID)
 			}

@@ -26,11 +26,8 @@ func (v *server) watchLimits(j *servedJob) error {
 		if err != nil {
 			return err
 		}
-		e := &limitEvents{v, w, map[int]*servedJob{}}
-		if err := v.poller.Watch(w.FD(), unix.EPOLLIN, func(uint32) { e.read() }); err != nil {
-			return errors.Join(err, w.Close())
-		}
-		v.events = e
+		v.events = &limitEvents{v, w, map[int]*servedJob{}}
+		v.events.listen()
 	}
 	for _, file := range []string{"memory.events", "pids.events"} {
 		key, err := v.events.watcher.WatchFile(j.cgroup, file)
@@ -44,7 +41,19 @@ func (v *server) watchLimits(j *servedJob) error {
 	return nil
 }
 
+func (e *limitEvents) listen() {
+	err := e.v.poller.Watch(e.watcher.FD(), unix.EPOLLIN, func(uint32) { e.read() })
+	e.v.failed = errors.Join(e.v.failed, err)
+}
+
+// read is for later while the owner does not read: what is told then is one
+// notification for all that happened.
 func (e *limitEvents) read() {
+	if e.v.blocked() {
+		e.v.poller.Watch(e.watcher.FD(), 0, nil)
+		e.v.waiting = append(e.v.waiting, e.listen)
+		return
+	}
 	for _, key := range e.watcher.Read() {
 		if j := e.jobs[key]; j != nil {
 			j.tellLimits()

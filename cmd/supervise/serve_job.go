@@ -190,13 +190,12 @@ func (v *server) served(of *supervisor.Job) *servedJob {
 func (j *servedJob) tellStatus(e *protocol.Event, usage *unix.Rusage, main bool) {
 	switch {
 	case e.Code().Ended():
-		x := &protocol.ProcessExited{Job: j.number, PID: e.PID(), Main: main, Exit: *exitOf(e), Time: now()}
-		if usage != nil {
-			x.Usage = &protocol.Usage{
+		j.v.notify(protocol.NoteExited, &protocol.ProcessExited{
+			Job: j.number, PID: e.PID(), Main: main, Exit: *exitOf(e), Time: now(),
+			Usage: protocol.Usage{
 				UserS: float64(usage.Utime.Nano()) / 1e9, SystemS: float64(usage.Stime.Nano()) / 1e9, Main: mainUsage(usage),
-			}
-		}
-		j.v.notify(protocol.NoteExited, x)
+			},
+		})
 	case !main: // a descendant is told of once
 	case e.Code() == protocol.Stopped:
 		j.v.notify(protocol.NoteStopped, &protocol.JobStopped{

@@ -29,7 +29,7 @@ func (s *Supervisor) wait() (h happened) {
 	if s.Owner != nil && s.Owner.listens() {
 		add(s.Owner.In, unix.POLLIN, &h.requests)
 	}
-	if s.undelivered() {
+	if s.Owner != nil && s.Owner.undelivered() {
 		add(s.Owner.Out, unix.POLLOUT, &h.writable)
 	}
 	if s.watcher != nil {

@@ -317,7 +317,7 @@ func (s *Supervisor) status(e *protocol.Event, of attribution) {
 		return
 	}
 	if s.Owner != nil {
-		s.Owner.tell(e)
+		s.Owner.tell(e, &s.usage)
 	}
 	j := s.jobs[e.PID()]
 	if s.Told != nil {

@@ -158,7 +158,7 @@ func TestEndings(t *testing.T) {
 			}
 			defer told.Close()
 			spec.Attr.Files[1] = tell.Fd()
-			err = s.Start(spec)
+			_, err = s.Start(spec)
 			tell.Close()
 			if err != nil {
 				t.Fatal(err)

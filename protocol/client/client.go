@@ -1,0 +1,115 @@
+// Package client runs commands under supervise as os/exec runs them without: nothing
+// that a command starts can outlive it.
+//
+//	cmd := client.CommandContext(ctx, "make", "-j8")
+//	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+//	cmd.Timeout = time.Hour
+//	err := cmd.Run() // no compiler is left, however it ends
+//
+// Such a command has a supervisor of its own, one process more. Who runs many jobs
+// starts one supervisor for all of them:
+//
+//	conn, err := client.Start(ctx, client.Options{})
+//	defer conn.Close() // ends all jobs
+//	cmd := conn.Command("make", "-j8")
+//
+// The supervisor's only link to its owner is a socket, of which this process alone
+// holds the other end: when the process ends, for whatever reason, all jobs end.
+// ../SERVE.md has what is said on it.
+//
+// # Goroutines
+//
+// A connection has three: the loop, which owns all that is known of calls and jobs, a
+// reader and a writer, which only block and send; and a fourth that waits for a
+// supervisor which this process has started. They end with the connection, and Close
+// waits for them. A job has none, but one for each Stdin, Stdout or Stderr that is
+// neither an *os.File nor a *Capture: it copies to or from a pipe, and Cmd.Wait waits
+// for it. So 10,000 jobs cost no goroutine, unless they are to be copied for.
+//
+// # Flow
+//
+// Only Options.Events makes the client hold what nobody has asked for yet, and no more
+// of it than that: see Conn.Events for what happens when nobody reads them.
+package client
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"time"
+
+	"github.com/seed-c1490a04/supervise/protocol"
+)
+
+// Options say how a connection is to be. The zero value will do.
+type Options struct {
+	// Path is the program; if empty it is what SUPERVISE_BIN names, and else the
+	// supervise that is found in PATH.
+	Path string
+	Args []string // flags of "supervise serve"
+	Env  []string // of the supervisor, and of jobs that have none of their own; nil: ours
+	Dir  string   // where the supervisor runs; empty: where we do
+
+	// Stderr gets the supervisor's complaints. If nil they become part of the error
+	// when it dies.
+	Stderr *os.File
+
+	// Events is how many notifications Conn.Events holds; 0: there are none.
+	Events int
+	// Patience is how long unread events may hold up a Wait; 10 s if 0. See Conn.Events.
+	Patience time.Duration
+}
+
+// Start starts a supervisor and connects to it. The context is for that alone: when it
+// is done later, nothing happens.
+func Start(ctx context.Context, o Options) (*Conn, error) {
+	p, sock, err := startProcess(o)
+	if err != nil {
+		return nil, err
+	}
+	return open(ctx, sock, p, o)
+}
+
+// Dial connects to a supervisor that listens, such as systemd's supervise.socket of
+// contrib/systemd. Of the options Events and Patience count.
+func Dial(ctx context.Context, network, address string, o Options) (*Conn, error) {
+	var d net.Dialer
+	sock, err := d.DialContext(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	return open(ctx, sock, nil, o)
+}
+
+// NewConn talks to the supervisor at the other end of a connection, which it owns from
+// now on. Descriptors, and so the Stdin, Stdout and Stderr of commands, need a
+// *net.UnixConn.
+func NewConn(ctx context.Context, sock net.Conn, o Options) (*Conn, error) {
+	return open(ctx, sock, nil, o)
+}
+
+// NewFileConn is NewConn for a file that is a socket. It closes the file.
+func NewFileConn(ctx context.Context, f *os.File, o Options) (*Conn, error) {
+	sock, err := net.FileConn(f)
+	f.Close()
+	if err != nil {
+		return nil, err
+	}
+	return open(ctx, sock, nil, o)
+}
+
+// open says hello. It owns the socket and the process.
+func open(ctx context.Context, sock net.Conn, p *process, o Options) (*Conn, error) {
+	c := newConn(sock, p, o)
+	params := protocol.HelloParams{Versions: []int{protocol.ServeVersion}}
+	err := c.Call(ctx, protocol.MethodHello, params, &c.hello)
+	if err == nil && c.hello.Version != protocol.ServeVersion {
+		err = fmt.Errorf("supervise: it speaks version %d of the protocol", c.hello.Version)
+	}
+	if err != nil {
+		c.abort()
+		return nil, err
+	}
+	return c, nil
+}

@@ -1,0 +1,96 @@
+package client
+
+import "time"
+
+// An Event is a notification.
+type Event struct {
+	Method string // such as protocol.NoteExited
+	Job    int    // its number, see Cmd.Job
+
+	// Params are what protocol says of the method, such as *protocol.ProcessExited; a
+	// json.RawMessage for a method that it does not know; nil for EventsStopped.
+	Params any
+}
+
+// EventsStopped is the method of a last event that the supervisor did not send: nobody
+// has read the events, and they stood in the way of a Wait.
+const EventsStopped = "events-stopped"
+
+// Events tells of all jobs of the connection, in order, if Options.Events asked for it;
+// else it is nil. It is closed after the last event, when the connection has ended.
+//
+// Events are not dropped, so they should be read. While there are more than Options.Events
+// nothing else is read, and when the socket is full, too, the supervisor stops to tell: it
+// loses nothing of importance by that, and nobody's memory grows.
+//
+// Calls (Start, Kill, Stat and so on) work meanwhile, as the events before their answers
+// are kept; so who reads the events may make them.
+//
+// A Wait is held up until the events before its job's end are read. If none is read for
+// Options.Patience while a Wait is held up, then there will be no more of them:
+// EventsStopped is the last, and the Wait goes on. Who reads events has no need to Wait:
+// protocol.NoteEnded has the record, and after it Wait returns at once, or when the last
+// of the output is copied.
+func (c *Conn) Events() <-chan Event { return c.events }
+
+// emit hands an event over, or keeps it.
+func (l *loop) emit(e Event) {
+	if l.stopped {
+		return
+	}
+	if len(l.spill) == 0 {
+		select {
+		case l.events <- e:
+			return
+		default:
+		}
+	}
+	if l.closes != nil { // nobody waits for events any more once Close was called
+		l.spill = append(l.spill, e)
+	}
+}
+
+// held: nothing is read until an event was. While something is being written the
+// supervisor may need us to read first.
+func (l *loop) held() bool {
+	return len(l.spill) > 0 && l.soon == 0 && !l.writing && !l.stopped && l.closes != nil
+}
+
+// deliverable is nil without events to deliver.
+func (l *loop) deliverable() chan<- Event {
+	if len(l.spill) == 0 {
+		return nil
+	}
+	return l.events
+}
+
+func (l *loop) head() Event {
+	if len(l.spill) == 0 {
+		return Event{}
+	}
+	return l.spill[0]
+}
+
+// alarm rings when somebody has waited too long for who reads the events.
+func (l *loop) alarm() <-chan time.Time {
+	if !l.held() || l.waiting == 0 || l.failed {
+		l.calm()
+		return nil
+	}
+	if l.timer == nil {
+		l.timer = time.NewTimer(l.patience)
+	}
+	return l.timer.C
+}
+
+func (l *loop) calm() {
+	if l.timer != nil {
+		l.timer.Stop()
+		l.timer = nil
+	}
+}
+
+func (l *loop) stopEvents() {
+	l.spill = append(l.spill, Event{Method: EventsStopped})
+	l.stopped = true
+}

@@ -1,0 +1,82 @@
+package client
+
+import (
+	"context"
+	"io"
+	"net"
+	"sync"
+	"testing"
+	"time"
+)
+
+// FuzzServer: whatever a supervisor says after hello, a job ends with an error or a
+// record, the connection ends, and nothing panics or hangs.
+func FuzzServer(f *testing.F) {
+	f.Fuzz(func(t *testing.T, said []byte) {
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		defer cancel()
+		c, err := NewConn(ctx, newSayer(said), Options{Events: 1, Patience: time.Millisecond})
+		if err != nil {
+			t.Fatal(err)
+		}
+		cmd := c.CommandContext(ctx, "true")
+		cmd.Stdout = &Capture{}
+		if err := cmd.Run(); err == nil && cmd.Record() == nil {
+			t.Error("there is neither an error nor a record")
+		}
+		if ctx.Err() != nil {
+			t.Error("it hangs")
+		}
+		c.Close()
+	})
+}
+
+// A sayer is a connection that answers the first request with hello, and the second with
+// all it has to say.
+type sayer struct {
+	net.Conn // nil: nothing else of it is used
+	mu       sync.Mutex
+	changed  *sync.Cond
+	said     [][]byte // for each request
+	asked    int
+	closed   bool
+}
+
+func newSayer(said []byte) *sayer {
+	s := &sayer{said: [][]byte{[]byte(helloAnswer[2:] + "\n"), said}}
+	s.changed = sync.NewCond(&s.mu)
+	return s
+}
+
+func (s *sayer) Read(b []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for !s.closed && s.asked == 0 {
+		s.changed.Wait()
+	}
+	if s.closed || len(s.said) == 0 || len(s.said[0]) == 0 {
+		return 0, io.EOF
+	}
+	n := copy(b, s.said[0])
+	if s.said[0] = s.said[0][n:]; len(s.said[0]) == 0 && len(s.said) == 2 {
+		s.said = s.said[1:]
+		s.asked--
+	}
+	return n, nil
+}
+
+func (s *sayer) Write(b []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.asked++
+	s.changed.Broadcast()
+	return len(b), nil
+}
+
+func (s *sayer) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed = true
+	s.changed.Broadcast()
+	return nil
+}

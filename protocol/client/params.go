@@ -1,0 +1,102 @@
+package client
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+	"unicode/utf8"
+
+	"github.com/seed-c1490a04/supervise/protocol"
+	"golang.org/x/sys/unix"
+)
+
+// params puts a command into the words of the protocol.
+func (c *Cmd) params() (*protocol.SpawnParams, error) {
+	if len(c.Args) == 0 {
+		return nil, errors.New("supervise: no command")
+	}
+	env, err := environment(c.Env)
+	if err != nil {
+		return nil, err
+	}
+	p := &protocol.SpawnParams{
+		Argv: c.Args, Cwd: c.Dir, Env: env,
+		Name: c.Name, Tags: c.Tags,
+		Limits: limits(c.Limits), BestEffort: c.BestEffort, Delegate: c.Delegate,
+		Timeout: c.Timeout.Seconds(), CPUTimeout: c.CPUTimeout.Seconds(), Grace: grace(c.Grace),
+		Signal: signalName(c.StopSignal), Leftovers: c.Leftovers,
+		Notify: c.Notify, Pressure: c.Pressure, Sample: c.Sample.Seconds(),
+	}
+	if c.Path != c.Args[0] {
+		p.Path = c.Path
+	}
+	return p, textual(p)
+}
+
+// environment makes a map of a list. nil stays nil, which is the supervisor's.
+func environment(list []string) (map[string]string, error) {
+	if list == nil {
+		return nil, nil
+	}
+	env := make(map[string]string, len(list))
+	for _, pair := range list {
+		key, value, ok := strings.Cut(pair, "=")
+		if !ok {
+			return nil, fmt.Errorf("supervise: in the environment %q has no =", pair)
+		}
+		env[key] = value
+	}
+	return env, nil
+}
+
+// textual refuses what JSON cannot say: encoding/json would change it without a word.
+func textual(p *protocol.SpawnParams) error {
+	texts := append([]string{p.Path, p.Cwd, p.Name}, p.Argv...)
+	for key, value := range p.Env {
+		texts = append(texts, key, value)
+	}
+	for key, value := range p.Tags {
+		texts = append(texts, key, value)
+	}
+	for _, s := range texts {
+		if !utf8.ValidString(s) {
+			return fmt.Errorf("supervise: %q is not UTF-8, the protocol cannot carry it", s)
+		}
+	}
+	return nil
+}
+
+func limits(m map[string]string) map[string]protocol.LimitValue {
+	values := make(map[string]protocol.LimitValue, len(m))
+	for name, v := range m {
+		values[name] = protocol.LimitValue(v)
+	}
+	return values
+}
+
+// grace is nil for the protocol's own default.
+func grace(d time.Duration) *float64 {
+	if d == 0 {
+		return nil
+	}
+	return new(max(0, d.Seconds()))
+}
+
+// signalName is empty for nil, a number for a signal without a name.
+func signalName(s os.Signal) string {
+	if s == nil {
+		return ""
+	}
+	n, ok := s.(syscall.Signal)
+	if !ok {
+		return s.String()
+	}
+	if name := unix.SignalName(n); name != "" {
+		return name
+	}
+	return strconv.Itoa(int(n))
+}

@@ -257,6 +257,18 @@ func (s *server) end() {
 	}
 }
 
+// shutdown ends all jobs, and the server.
+func (s *server) shutdown() {
+	s.t.Helper()
+	s.call("shutdown", nil)
+	if m := s.next(); m != nil {
+		s.t.Errorf("after shutdown the server says %s", text(m))
+	}
+	if code := s.wait(); code != 0 {
+		s.t.Errorf("the server's exit status is %d", code)
+	}
+}
+
 // text is something as JSON.
 func text(v any) string {
 	b, err := json.Marshal(v)

@@ -170,7 +170,7 @@ func (s *server) receive() error {
 			err = io.EOF
 		}
 	}
-	s.buf = append(s.buf, text[:n]...)
+	s.buf = append(s.buf, text[:max(n, 0)]...)
 	if n > 0 {
 		return nil
 	}

@@ -36,14 +36,22 @@ func (j *Job) Start(path string, argv []string, attr *syscall.ProcAttr) (pid int
 	if attr.Sys != nil {
 		sys = *attr.Sys
 	}
-	sys.UseCgroupFD, sys.CgroupFD = true, j.main.fd
+	leaf, err := j.leaf()
+	if err != nil {
+		return 0, &JoinError{j.main.path, err}
+	}
+	sys.UseCgroupFD, sys.CgroupFD = true, leaf.fd
 	born := *attr
 	born.Sys = &sys
 	pid, err = syscall.ForkExec(path, argv, &born)
 	switch {
-	case err == nil && killedAtBirth(pid):
+	case err == nil && !j.s.born && killedAtBirth(pid):
 		unix.Wait4(pid, nil, 0, nil)
-	case err == nil || !birthRefused(err):
+	case err == nil:
+		j.s.born = unix.Getpid() != 1 // then whoever kills our own cgroup from now on kills us
+		j.main.close()
+		return pid, nil
+	case !birthRefused(err):
 		return pid, err
 	}
 	return j.startJoining(path, argv, attr)
@@ -122,6 +130,7 @@ func (j *Job) startJoining(path string, argv []string, attr *syscall.ProcAttr) (
 	}
 	report, err := io.ReadAll(r)
 	if err == nil && len(report) == 0 {
+		j.main.close()
 		return pid, nil
 	}
 	unix.Kill(pid, unix.SIGKILL) // should it not be ending by itself

@@ -294,7 +294,7 @@ func TestClose(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	need(t, "cgroup.freeze", j.main.write("cgroup.freeze", "1"))
+	need(t, "cgroup.freeze", j.node.write("main/cgroup.freeze", "1"))
 	for _, sub := range []string{"/a/b", "/a", "/d", ""} {
 		if err := os.Chmod(path+sub, 0); err != nil {
 			t.Fatal(err)
@@ -306,7 +306,7 @@ func TestClose(t *testing.T) {
 func TestKillFrozen(t *testing.T) {
 	j := newJob(t)
 	start(t, j, "echo ready; exec sleep 100")
-	if err := j.main.write("cgroup.freeze", "1"); err != nil {
+	if err := j.node.write("main/cgroup.freeze", "1"); err != nil {
 		t.Fatal(err)
 	}
 	kill(t, j)
@@ -423,7 +423,6 @@ func TestStale(t *testing.T) {
 		t.Fatal(err)
 	}
 	pid := start(t, j, "echo ready; exec sleep 100")
-	j.main.close()
 	j.node.close()
 	dead.close() // the lock goes with the descriptor
 	dead.root.close()
@@ -461,7 +460,6 @@ func TestInherit(t *testing.T) {
 		t.Fatal(err)
 	}
 	pid := start(t, j, "echo ready; exec sleep 100")
-	j.main.close()
 	j.node.close()
 	h, err := Inherit(s.FD(), s.RootFD())
 	if err != nil {

@@ -50,7 +50,13 @@ func (d *dir) verify() error {
 	return nil
 }
 
-func (d *dir) close() { unix.Close(d.fd) }
+// close closes the descriptor; a second time it does nothing.
+func (d *dir) close() {
+	if d.fd >= 0 {
+		unix.Close(d.fd)
+		d.fd = -1
+	}
+}
 
 // fail names operation and path, as fs.PathError does.
 func (d *dir) fail(op, name string, err error) error {
@@ -183,9 +189,15 @@ func (d *dir) write(name, value string) error {
 
 // keyed returns one value of a flat-keyed file such as cgroup.events or cpu.stat.
 func (d *dir) keyed(name, key string) (uint64, error) {
-	b, err := d.read(name)
+	fd, err := d.open(name, unix.O_RDONLY)
 	if err != nil {
 		return 0, err
+	}
+	defer unix.Close(fd)
+	buf := make([]byte, 512)
+	b, err := readInto(fd, &buf)
+	if err != nil {
+		return 0, d.fail("read", name, err)
 	}
 	v, ok := lookup(b, key)
 	if !ok {

@@ -6,8 +6,6 @@ import (
 	"io/fs"
 	"strconv"
 	"strings"
-
-	"golang.org/x/sys/unix"
 )
 
 const mainLeaf = "main"
@@ -17,20 +15,19 @@ const mainLeaf = "main"
 // to one goroutine.
 type Job struct {
 	node *dir
-	main *dir
+	main *dir // closed between Start and leaf: a job that sleeps holds one descriptor
 	name string
 	s    *Session
-
-	events int // cgroup.events, open from the first look on; 0: not yet
 }
 
 // NewJob makes a job's cgroup. Name becomes the directory's name, with the
 // characters that would be awkward there replaced, and a number added if it is
-// taken.
+// taken: that of the jobs made, for 10,000 of one name not to try 10,000 numbers.
 func (s *Session) NewJob(name string) (*Job, error) {
 	dirName := fileName(name)
 	node, err := s.mkdir(dirName)
-	for i := 2; errors.Is(err, fs.ErrExist) && i < 1e6; i++ {
+	s.made++
+	for i := s.made; errors.Is(err, fs.ErrExist) && i < s.made+1e6; i++ {
 		dirName = fileName(name) + "-" + strconv.Itoa(i)
 		node, err = s.mkdir(dirName)
 	}
@@ -78,26 +75,23 @@ func (j *Job) Delegate() error {
 // Path returns the path of the job node in the file system.
 func (j *Job) Path() string { return j.node.path }
 
+// leaf returns the directory of the leaf, open.
+func (j *Job) leaf() (*dir, error) {
+	if j.main.fd >= 0 {
+		return j.main, nil
+	}
+	d, err := j.node.child(mainLeaf)
+	if err == nil {
+		j.main = d
+	}
+	return j.main, err
+}
+
 // Empty reports whether no live process is left; zombies do not count
 // (cgroup.events, "populated").
 func (j *Job) Empty() (bool, error) {
-	const name = "cgroup.events"
-	if j.events == 0 {
-		fd, err := j.node.open(name, unix.O_RDONLY)
-		if err != nil {
-			return false, err
-		}
-		j.events = fd
-	}
-	b, err := readAll(j.events)
-	if err != nil {
-		return false, j.node.fail("read", name, err)
-	}
-	populated, ok := lookup(b, "populated")
-	if !ok {
-		return false, fmt.Errorf("%s has no \"populated\": %w", j.node.join(name), errors.ErrUnsupported)
-	}
-	return populated == 0, nil
+	populated, err := j.node.keyed("cgroup.events", "populated")
+	return err == nil && populated == 0, err
 }
 
 // CPU returns what the job has used so far, in microseconds of user and system
@@ -122,9 +116,6 @@ func (j *Job) Procs() ([]int, error) { return j.node.procs() }
 // the job made.
 func (j *Job) Close() error {
 	j.main.close()
-	if j.events > 0 {
-		unix.Close(j.events)
-	}
 	err := j.node.removeTree(mainLeaf)
 	err = errors.Join(err, j.s.removeTree(j.name))
 	j.node.close()

@@ -1,9 +1,6 @@
 package cgroup
 
 import (
-	"errors"
-	"io/fs"
-	"path"
 	"strconv"
 
 	"golang.org/x/sys/unix"
@@ -37,13 +34,11 @@ func (o OOM) String() string {
 	return string(o.Cause)
 }
 
-// An OOMWatch remembers what had happened, in the job and in the cgroups above it,
-// before the processes whose end is to be explained.
+// An OOMWatch remembers what had happened in the cgroups above a job before its
+// start. In the job's own, which is new, nothing had.
 type OOMWatch struct {
 	job   *Job
-	own   oomCounts
-	above []oomCounts // from the session up to the top of the mount
-	top   bool        // the last of which is the root of the whole hierarchy
+	above []oomCounts
 }
 
 // oomCounts are counters of one cgroup.
@@ -58,31 +53,29 @@ type oomCounts struct {
 // WatchOOM looks at the counters, before the job's start. Without the memory
 // controller there is little to read, and no cause but systemd-oomd will be found.
 func (j *Job) WatchOOM() (*OOMWatch, error) {
-	w := &OOMWatch{job: j}
-	var err error
-	if w.own, err = j.oomCounts(); err != nil {
-		return nil, err
+	if j.s.above.dirs == nil {
+		j.s.above.open(j.s.path)
 	}
-	w.above, w.top, err = j.lookAbove()
-	return w, err
+	above, err := j.s.above.recent(j.node.has("memory.events"))
+	return &OOMWatch{job: j, above: above}, err
 }
 
 // Cause compares the counters with what they are now, while the job's directory
 // still exists. Of several causes it returns the nearest.
 func (w *OOMWatch) Cause() (OOM, error) {
 	own, err := w.job.oomCounts()
-	kills := own.kills - w.own.kills
+	kills := own.kills
 	switch {
 	case err != nil:
 		return OOM{}, err
-	case own.oomd > w.own.oomd:
+	case own.oomd > 0:
 		return OOM{OOMDaemon, own.path, kills}, nil
-	case kills > 0 && own.local > w.own.local:
+	case kills > 0 && own.local > 0:
 		return OOM{OOMOwnLimit, own.path, kills}, nil
-	case kills > 0 && own.tree > w.own.tree:
+	case kills > 0 && own.tree > 0:
 		return OOM{OOMOwnLimit, "", kills}, nil
 	}
-	above, _, err := w.job.lookAbove()
+	above, err := w.job.s.above.read(kills > 0)
 	for i := range min(len(above), len(w.above)) {
 		now, before := above[i], w.above[i]
 		switch {
@@ -100,7 +93,7 @@ func (w *OOMWatch) unseen(kills uint64) OOMCause {
 	switch {
 	case kills == 0:
 		return OOMNone
-	case w.top:
+	case w.job.s.above.top:
 		return OOMMachine
 	}
 	return OOMOutside
@@ -108,14 +101,21 @@ func (w *OOMWatch) unseen(kills uint64) OOMCause {
 
 // oomCounts reads the counters of the job node; the daemon may have chosen the leaf.
 func (j *Job) oomCounts() (oomCounts, error) {
-	r := reader{d: j.node, buf: make([]byte, 512)}
-	c := r.oomCounts()
-	c.oomd += j.main.oomdKills()
+	r := reader{d: j.node, buf: make([]byte, 512), lacks: &j.s.lacks}
+	c := r.oomCounts(true)
+	leaf, err := j.leaf()
+	if err != nil {
+		return c, err
+	}
+	c.oomd += leaf.oomdKills()
 	return c, r.err
 }
 
-func (r *reader) oomCounts() oomCounts {
+func (r *reader) oomCounts(hasMemory bool) oomCounts {
 	c := oomCounts{path: r.d.path, oomd: r.d.oomdKills()}
+	if !hasMemory {
+		return c
+	}
 	b := r.read("memory.events")
 	if b == nil {
 		return c
@@ -124,30 +124,6 @@ func (r *reader) oomCounts() oomCounts {
 	c.tree, _ = lookup(b, "oom")
 	c.local, _ = lookup(r.read("memory.events.local"), "oom")
 	return c
-}
-
-// lookAbove reads the counters of the cgroups above the job. What we may not read
-// counts as nothing.
-func (j *Job) lookAbove() (list []oomCounts, top bool, err error) {
-	hasMemory := j.node.has("memory.events")
-	buf := make([]byte, 512)
-	for p := path.Dir(j.node.path); ; p = path.Dir(p) {
-		d, err := openDir(p)
-		if err != nil || p == "/" {
-			return list, top, nil // above the mount
-		}
-		r := reader{d: d, buf: buf}
-		if hasMemory {
-			list = append(list, r.oomCounts())
-			top = !d.has("cgroup.events") // which the root of the hierarchy alone does not have
-		} else {
-			list = append(list, oomCounts{path: p, oomd: d.oomdKills()})
-		}
-		d.close()
-		if r.err != nil && !errors.Is(r.err, fs.ErrPermission) {
-			return list, false, r.err
-		}
-	}
 }
 
 // oomdAttrs are the attributes in which systemd-oomd counts its kills of a cgroup,

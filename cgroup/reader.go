@@ -2,6 +2,7 @@ package cgroup
 
 import (
 	"errors"
+	"slices"
 
 	"golang.org/x/sys/unix"
 )
@@ -12,13 +13,21 @@ type reader struct {
 	d   *dir
 	buf []byte
 	err error // of all that went wrong
+
+	lacks *[]string // files that are known not to be there; nil: nobody remembers
 }
 
 // read returns the text of a file; nil if the kernel does not have it, or has it
 // switched off (pressure with psi=0 is EOPNOTSUPP).
 func (r *reader) read(name string) []byte {
+	if r.lacks != nil && slices.Contains(*r.lacks, name) {
+		return nil
+	}
 	fd, err := r.d.open(name, unix.O_RDONLY)
 	if err != nil {
+		if r.lacks != nil && errors.Is(err, unix.ENOENT) {
+			*r.lacks = append(*r.lacks, name)
+		}
 		r.fail(err)
 		return nil
 	}

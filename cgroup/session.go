@@ -19,6 +19,11 @@ type Session struct {
 	*dir
 	root *root
 	name string
+
+	above above    // the cgroups above the jobs
+	lacks []string // files that the kernel, or the controllers, do not give to jobs
+	made  int      // jobs
+	born  bool     // a job was, and did not die of it: see killedAtBirth
 }
 
 // Open finds a root and makes a locked session in it. Call Claim as soon as no
@@ -226,6 +231,7 @@ func (s *Session) Close() error {
 
 func (s *Session) release() {
 	s.root.restore()
+	s.above.close()
 	s.close()
 	s.root.close()
 }

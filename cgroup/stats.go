@@ -102,12 +102,12 @@ type Pressure struct {
 // Stats reads everything, as long as the directory exists: before Close. On an error
 // it returns what could be read.
 func (j *Job) Stats() (*Stats, error) {
-	r := reader{d: j.node, buf: make([]byte, 4096)}
+	r := reader{d: j.node, buf: make([]byte, 4096), lacks: &j.s.lacks}
 	s := &Stats{
 		CPU:            parseCPUStat(r.read("cpu.stat")),
 		Memory:         r.memory(),
 		IO:             parseIOStat(r.read("io.stat"), isStacked),
-		Pids:           r.pids(j.main),
+		Pids:           r.pids(j),
 		CPUPressure:    parsePressure(r.read("cpu.pressure")),
 		MemoryPressure: parsePressure(r.read("memory.pressure")),
 		IOPressure:     parsePressure(r.read("io.pressure")),
@@ -135,7 +135,7 @@ func (r *reader) memory() *MemoryUsage {
 // pids reads the files of the pids controller, if there is one. Linux 6.12 counts at
 // the limit and upwards; before (there is no pids.events.local) a failed fork counts
 // in the cgroup that it is in alone, which is nearly always the main leaf.
-func (r *reader) pids(main *dir) *PidsUsage {
+func (r *reader) pids(j *Job) *PidsUsage {
 	current := parseNumber(r.read("pids.current"))
 	if current == nil {
 		return nil
@@ -143,6 +143,11 @@ func (r *reader) pids(main *dir) *PidsUsage {
 	u := &PidsUsage{Current: current, Peak: parseNumber(r.read("pids.peak"))}
 	u.MaxEvents = number(r.read("pids.events"), "max")
 	if u.MaxEvents != nil && !r.d.has("pids.events.local") {
+		main, err := j.leaf()
+		if err != nil {
+			r.fail(err)
+			return u
+		}
 		leaf := reader{d: main, buf: r.buf}
 		if n := number(leaf.read("pids.events"), "max"); n != nil {
 			*u.MaxEvents += *n

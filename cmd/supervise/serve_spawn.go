@@ -228,7 +228,7 @@ func limitsFrom(given map[string]protocol.LimitValue) (limits cgroup.Limits, err
 	}
 	slices.Sort(names)
 	for _, name := range names {
-		l, err := cgroup.ParseLimit(name, string(given[name]))
+		l, err := parseLimit(name, string(given[name]))
 		if err != nil {
 			return nil, failure(protocol.CodeInvalidParams, "limits."+name, "limits: %v", err)
 		}

@@ -28,6 +28,9 @@ func helperMain(args []string) {
 		"bare-children": bareChildrenHelper,
 		"seed":          seedHelper,
 		"inside":        insideHelper,
+		"bare-crowd":    bareCrowdHelper,
+		"bare-spawns":   bareSpawnsHelper,
+		"clock":         clockHelper,
 	}
 	f := helpers[args[0]]
 	if f == nil {
@@ -138,7 +141,8 @@ func makeCgroup() (*os.File, error) {
 	return os.Open(dir)
 }
 
-func killAndReap(dir string) error {
+// killAndReap ends all in a cgroup and removes it, with the leaves, and what is between, first.
+func killAndReap(dir string, leaves ...string) error {
 	if err := os.WriteFile(filepath.Join(dir, "cgroup.kill"), []byte("1"), 0); err != nil {
 		return err
 	}
@@ -153,6 +157,11 @@ func killAndReap(dir string) error {
 	}
 	if populated(dir) {
 		return fmt.Errorf("%s is still populated: %s", dir, strings.Join(pidsBelow(dir), " "))
+	}
+	for _, leaf := range leaves {
+		if err := errors.Join(syscall.Rmdir(leaf), syscall.Rmdir(filepath.Dir(leaf))); err != nil {
+			return err
+		}
 	}
 	return os.Remove(dir)
 }

@@ -15,6 +15,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -27,6 +28,7 @@ type settings struct {
 	n      int           // rounds of the cheap measures
 	rounds int           // rounds of the expensive ones
 	procs  int           // sleeping processes to end
+	jobs   int           // sleeping jobs of one server
 	idle   time.Duration // window in which an idle supervisor must not wake
 	only   string        // measures to take, comma separated; empty: all
 	json   string        // file for the results as JSON; "-": stdout instead of the table
@@ -51,8 +53,9 @@ func main() {
 	flag.IntVar(&s.n, "n", 200, "rounds of starting a program")
 	flag.IntVar(&s.rounds, "rounds", 7, "rounds of ending a tree of processes")
 	flag.IntVar(&s.procs, "procs", 1000, "sleeping processes to end")
+	flag.IntVar(&s.jobs, "jobs", 10000, "sleeping jobs of one server")
 	flag.DurationVar(&s.idle, "idle", 20*time.Second, "how long to watch an idle supervisor")
-	flag.StringVar(&s.only, "only", "", "take only these measures: start,memory,idle,end,bomb,scope")
+	flag.StringVar(&s.only, "only", "", "take only these measures: start,memory,idle,end,bomb,scope,spawn,latency,crowd; serve: the last three")
 	flag.StringVar(&s.json, "json", "", "write the results as JSON to this `file` too (-: only that, to stdout)")
 	flag.StringVar(&s.bin, "bin", "", "measure this supervise instead of building one")
 	flag.Parse()
@@ -143,7 +146,7 @@ func (b *bench) wanted(name string) bool {
 		return true
 	}
 	for _, w := range strings.Split(b.only, ",") {
-		if w == name {
+		if w == name || w == "serve" && slices.Contains([]string{"spawn", "latency", "crowd"}, name) {
 			return true
 		}
 	}
@@ -161,6 +164,9 @@ func (b *bench) measure() error {
 		{"end", b.end},
 		{"bomb", b.bomb},
 		{"scope", b.scope},
+		{"spawn", b.throughput},
+		{"latency", b.latency},
+		{"crowd", b.crowd},
 	} {
 		if !b.wanted(m.name) {
 			continue

@@ -1,0 +1,67 @@
+package cgroup
+
+import (
+	"errors"
+	"io/fs"
+	"path"
+	"time"
+)
+
+// An above is the cgroups above the jobs of a session, from that up to the top of
+// the mount, and the OOM counters that they had when somebody looked last.
+type above struct {
+	dirs []*dir // nil: not opened yet
+	top  bool   // the last is the root of the whole hierarchy
+
+	counts []oomCounts
+	memory bool // with those of the memory controller
+	at     time.Time
+}
+
+// aboveFresh is for how long the counters are taken for what they are: jobs that
+// are started one after the other share a look at them.
+const aboveFresh = 10 * time.Millisecond
+
+// open opens the directories, as far as we may.
+func (a *above) open(session string) {
+	for p := session; p != "/"; p = path.Dir(p) {
+		d, err := openDir(p)
+		if err != nil { // above the mount
+			break
+		}
+		a.dirs = append(a.dirs, d)
+		a.top = !d.has("cgroup.events") // which the root of the hierarchy alone does not have
+	}
+}
+
+func (a *above) close() {
+	closeAll(a.dirs)
+	a.dirs = nil
+}
+
+// recent returns what the counters are, or were a moment ago.
+func (a *above) recent(memory bool) ([]oomCounts, error) {
+	if now := time.Now(); now.Sub(a.at) > aboveFresh || a.memory != memory {
+		counts, err := a.read(memory)
+		if err != nil {
+			return nil, err
+		}
+		a.counts, a.memory, a.at = counts, memory, now
+	}
+	return a.counts, nil
+}
+
+// read reads the counters, those of memory only if asked to. What we may not read
+// counts as nothing.
+func (a *above) read(memory bool) ([]oomCounts, error) {
+	counts := make([]oomCounts, 0, len(a.dirs))
+	buf := make([]byte, 512)
+	for _, d := range a.dirs {
+		r := reader{d: d, buf: buf}
+		counts = append(counts, r.oomCounts(memory))
+		if r.err != nil && !errors.Is(r.err, fs.ErrPermission) {
+			return nil, r.err
+		}
+	}
+	return counts, nil
+}

@@ -198,8 +198,10 @@ func (v *server) poll() bool {
 // answers are not taken and so nothing is read: what was said before the end is then
 // answered later.
 func (v *server) read() bool {
-	end := v.blocked()
-	if !end {
+	var end bool
+	if v.blocked() {
+		end = v.conn.Mute()
+	} else {
 		end = v.conn.Read()
 		v.requests()
 	}

@@ -17,6 +17,7 @@ func (s *server) sendWith(method string, params any, fds ...int) float64 {
 	s.t.Helper()
 	s.ids++
 	line := request(s.ids, method, params)
+	s.lines(line)
 	if _, _, err := s.conn.WriteMsgUnix([]byte(line), unix.UnixRights(fds...), nil); err != nil {
 		s.t.Fatal(err)
 	}

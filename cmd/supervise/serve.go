@@ -34,6 +34,7 @@ type server struct {
 	poller   *wire.Poller
 	events   *limitEvents // nil: nobody asked for any
 	null     int          // /dev/null
+	legacy   map[int]bool // descriptors from 3 on that came with us
 	version  string
 	reported []string // controllers of the jobs
 
@@ -122,6 +123,9 @@ func (v *server) open() error {
 
 // connect takes descriptors 0 and 1, or a socket that is both.
 func (v *server) connect() (err error) {
+	if v.legacy, err = keepToOurselves(); err != nil {
+		return err
+	}
 	v.out = 1
 	if _, err := unix.GetsockoptInt(0, unix.SOL_SOCKET, unix.SO_TYPE); err == nil {
 		if _, err := unix.GetsockoptInt(1, unix.SOL_SOCKET, unix.SO_TYPE); err != nil {
@@ -194,8 +198,10 @@ func (v *server) poll() bool {
 // answers are not taken and so nothing is read: what was said before the end is then
 // answered later.
 func (v *server) read() bool {
-	end := v.blocked()
-	if !end {
+	var end bool
+	if v.blocked() {
+		end = v.conn.Mute()
+	} else {
 		end = v.conn.Read()
 		v.requests()
 	}

@@ -305,7 +305,10 @@ func (j *Job) because(cause protocol.Cause) {
 // kill ends every process, now.
 func (j *Job) kill() {
 	j.state = Killing // before anything that ends meanwhile is told of
-	err := j.Containment.Kill()
+	var err error
+	if !j.s.killed {
+		err = j.Containment.Kill()
+	}
 	if j.main != 0 && j.exit == nil && !j.Nested {
 		unix.Kill(j.main, unix.SIGKILL) // it may be outside: see signal
 	}

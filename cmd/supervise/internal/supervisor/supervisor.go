@@ -97,7 +97,8 @@ type Supervisor struct {
 	IsManager func(pid int) bool
 	// Whole says that a request for pid -1 is for every process of every job.
 	Whole bool
-	// Idle is called once, when nothing has happened for idleAfter.
+	// Idle is called when nothing has happened for idleAfter: once, and once more after
+	// every idleStarts jobs.
 	Idle func()
 
 	Serving
@@ -105,6 +106,7 @@ type Supervisor struct {
 	chores    map[int]func(over bool)
 	jobs      map[int]*Job // by pid of the main process; 0: the job without one
 	alive     int          // how many of them have not ended
+	starts    int          // of jobs
 	touched   []*Job       // to be settled
 	alarms    alarms
 	childless bool // waitid said ECHILD
@@ -114,6 +116,7 @@ type Supervisor struct {
 	watcher   Watcher
 	watched   map[int]*Job // by the watcher's key
 	idled     bool
+	killed    bool // KillAll was called just now
 }
 
 // Serving is for whoever starts jobs while others run, from the goroutine of Run;
@@ -123,6 +126,8 @@ type Serving struct {
 	More func() bool
 	// Blocked says that what was told is not taken: see Backpressure.
 	Blocked func() bool
+	// Flush sends what was told. Events are not to wait for what follows from them.
+	Flush func()
 	// Told hears of every status of a child: of a job's main process, or of another
 	// that Attribute found to be the job's, or, with a nil job, did not.
 	Told func(j *Job, e *protocol.Event, usage *unix.Rusage)
@@ -130,6 +135,8 @@ type Serving struct {
 	Attribute func(pid int) *Job
 	// Signaled handles signals to us.
 	Signaled func(Signal)
+	// KillAll kills what is in any containment, in one go.
+	KillAll func() error
 }
 
 // Start runs a job's main process. Call it from the goroutine that calls Run.
@@ -149,6 +156,9 @@ func (s *Supervisor) Start(spec Spec) (*Job, error) {
 	}
 	s.jobs[j.main], s.childless = j, false
 	s.alive++
+	if s.starts++; s.starts%idleStarts == 0 {
+		s.idled = false
+	}
 	j.deadline(spec.Timeout)
 	j.meterCPU()
 	j.sample()
@@ -243,6 +253,7 @@ func (s *Supervisor) anyRuns() bool {
 // busy says whether there is anything left to wait for. A process that cannot
 // be ended is not waited for.
 func (s *Supervisor) busy() bool {
+	s.flush()
 	if s.alive > 0 || s.undelivered() || s.More != nil && s.More() {
 		return true
 	}
@@ -261,7 +272,14 @@ func (s *Supervisor) undelivered() bool {
 // reap takes statuses and does what follows.
 func (s *Supervisor) reap() {
 	s.collect()
+	s.flush()
 	s.settle()
+}
+
+func (s *Supervisor) flush() {
+	if s.Flush != nil {
+		s.Flush()
+	}
 }
 
 // collect takes statuses from the kernel for as long as they can be delivered.
@@ -422,9 +440,11 @@ func (s *Supervisor) request(r protocol.Request) {
 
 // End kills all jobs.
 func (s *Supervisor) End(cause protocol.Cause, err error) {
+	s.killed = s.KillAll != nil && s.KillAll() == nil
 	for _, j := range s.jobs {
 		j.End(cause, err)
 	}
+	s.killed = false
 }
 
 func (s *Supervisor) results() []Result {

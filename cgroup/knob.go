@@ -63,7 +63,7 @@ func LimitNames() (flags, properties []string) {
 // a percentage of one. A device is MAJ:MIN, or the path of a block device or of a
 // file on one.
 //
-// The error is one line that says what was wanted. An io weight has no effect where
+// The error is one line that says what was wanted, or an *UnknownLimitError. An io weight has no effect where
 // the kernel has no cost model set up (io.cost.qos), which it does not tell.
 func ParseLimit(name, value string) (Limits, error) {
 	if name == setFlag {
@@ -79,16 +79,13 @@ func ParseLimit(name, value string) (Limits, error) {
 		}
 		return k.limits(one, value)
 	}
-	return nil, unknownName(name)
+	return nil, &UnknownLimitError{name}
 }
 
-func unknownName(name string) error {
-	flags, properties := LimitNames()
-	if near := nearest(name, append(flags, properties...)); near != "" {
-		return fmt.Errorf("there is no limit %q; did you mean %s?", name, near)
-	}
-	return fmt.Errorf("there is no limit %q", name)
-}
+// An UnknownLimitError says that ParseLimit does not know a name.
+type UnknownLimitError struct{ Name string }
+
+func (e *UnknownLimitError) Error() string { return fmt.Sprintf("there is no limit %q", e.Name) }
 
 // limits fills in the value and who takes it.
 func (k knob) limits(one Limit, value string) (Limits, error) {
@@ -128,39 +125,4 @@ func parseSet(v string) (Limits, error) {
 		return nil, fmt.Errorf("%s: want a value", name)
 	}
 	return Limits{{Name: name, Controller: controllerOf(file), File: file, Value: value}}, nil
-}
-
-// nearest returns the known word that is the fewest letters away, "" if none is near.
-func nearest(word string, known []string) string {
-	best, least := "", len(word)/2+1
-	if len(word) > 50 {
-		return "" // no misspelling, and the time grows with its length
-	}
-	for _, k := range known {
-		if d := distance(strings.ToLower(word), strings.ToLower(k)); d < least {
-			best, least = k, d
-		}
-	}
-	return best
-}
-
-// distance is Levenshtein's: how many letters to insert, delete or replace.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		diagonal := row[0]
-		row[0] = i
-		for j := 1; j <= len(b); j++ {
-			replace := diagonal
-			if a[i-1] != b[j-1] {
-				replace++
-			}
-			diagonal = row[j]
-			row[j] = min(replace, row[j]+1, row[j-1]+1)
-		}
-	}
-	return row[len(b)]
 }

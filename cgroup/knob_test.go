@@ -126,8 +126,7 @@ func TestLimitRefusals(t *testing.T) {
 		{"set", "..=1", "FILE=VALUE"},
 		{"set", "memory.low=", "want a value"},
 		{"set", "cgroup.procs=1", "the file of a controller"},
-		{"memory-maks", "1G", "did you mean memory-max?"},
-		{"memorymax", "1G", "did you mean MemoryMax?"},
+		{"memory-maks", "1G", "there is no limit \"memory-maks\""},
 		{"", "1G", "no limit"},
 		{"unheard-of", "1G", "no limit"},
 	} {

@@ -93,13 +93,16 @@ func children(pid int) []int {
 }
 
 // descendants are all processes below us, parents first. As we are a subreaper none can leave.
-func descendants() []int {
+func descendants() []int { return firstDescendants(1 << 22) }
+
+// firstDescendants are so many of them at most: who describes a storm before it is ended cannot wait for all of it.
+func firstDescendants(most int) []int {
 	var found []int
 	seen := map[int]bool{}
 	var walk func(pid int)
 	walk = func(pid int) {
 		for _, child := range children(pid) {
-			if !seen[child] {
+			if len(found) < most && !seen[child] {
 				seen[child] = true
 				found = append(found, child)
 				walk(child)

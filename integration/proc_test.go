@@ -128,7 +128,7 @@ func (b *box) watch(p *proc, deadline time.Duration) {
 	b.timers.Add(1)
 	p.timer = time.AfterFunc(deadline, func() {
 		defer b.timers.Done()
-		b.t.Errorf("%q ran for more than %v: killed. Processes: %s", p.argv, deadline, describe(descendants()))
+		b.t.Errorf("%q ran for more than %v: killed. Processes: %s", p.argv, deadline, describe(firstDescendants(20)))
 		p.killed.Store(true)
 		b.abort()
 	})

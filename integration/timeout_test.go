@@ -69,7 +69,8 @@ func TestTimeout(t *testing.T) {
 		procs := map[string]*proc{}
 		for _, tt := range timeouts {
 			if tt.only == "" || tt.only == c {
-				l := b.run(c, append([]string{"--timeout", timeLimit.String()}, tt.flags...), tt.argv...)
+				flags := []string{"--timeout", timeLimit.String(), "--systemd-timeout=1m"} // a manager has much to do at once
+				l := b.run(c, append(flags, tt.flags...), tt.argv...)
 				if i := slices.Index(l.argv, "adversary"); i > 0 {
 					l.argv[i] = bin.adversary
 				}

@@ -378,8 +378,8 @@ type ProcessExited struct {
 	PID  int  `json:"pid"`
 	Main bool `json:"main"` // it was the main process
 	Exit
-	Usage *Usage `json:"usage"` // null: not known, without a cgroup
-	Time  Time   `json:"time"`
+	Usage Usage `json:"usage"`
+	Time  Time  `json:"time"`
 }
 
 // Usage is the rusage of one process, and of the children that it waited for

@@ -45,6 +45,7 @@ type runOptions struct {
 	bestEffort  bool // go on where a limit cannot be had
 	noGuard     bool
 	owner       int    // descriptor, -1: none
+	linked      string // the job ends when this file has no link left; "": none
 	events      int    // descriptor of the binary protocol, -1: none
 	program     string // to execute instead of argv[0], "": that
 	guarded     bool   // by another supervise, whose word the next is, and who is the owner
@@ -94,6 +95,7 @@ var runFlags = []runFlag{
 	{"record", false, func(o *runOptions, v string) error { o.record = v; return notEmpty(v) }},
 	{"summary", true, func(o *runOptions, v string) error { o.summary = true; return nil }},
 	{"owner", false, setOwner},
+	{"while-linked", false, func(o *runOptions, v string) error { o.linked = v; return notEmpty(v) }},
 	{"no-guard", true, func(o *runOptions, v string) error { o.noGuard = true; return nil }},
 	{"events", false, func(o *runOptions, v string) (err error) { o.events, err = parseFD(v); return err }}, // for serve: see nested
 	{"program", false, func(o *runOptions, v string) error { o.program = v; return nil }},
@@ -235,9 +237,20 @@ func (o *runOptions) findFlag(name, arg string) (*runFlag, error) {
 
 // addLimit takes a limit by either of its names.
 func (o *runOptions) addLimit(name, value string) error {
-	l, err := cgroup.ParseLimit(name, value)
+	l, err := parseLimit(name, value)
 	o.limits = append(o.limits, l...)
 	return err
+}
+
+// parseLimit is cgroup.ParseLimit, and suggests a name that is known.
+func parseLimit(name, value string) (cgroup.Limits, error) {
+	l, err := cgroup.ParseLimit(name, value)
+	var unknown *cgroup.UnknownLimitError
+	if errors.As(err, &unknown) {
+		flags, properties := cgroup.LimitNames()
+		err = fmt.Errorf("%w%s", err, didYouMean(name, append(flags, properties...)))
+	}
+	return l, err
 }
 
 // setProperty takes a limit by systemd's name, as for systemd-run: MemoryMax=1G.
@@ -257,8 +270,11 @@ func setProperty(o *runOptions, v string) error {
 // didYouMean names the nearest of the known words, if one is near.
 func didYouMean(word string, known []string) string {
 	best, least := "", len(word)/2+1
+	if len(word) > 50 {
+		return "" // no misspelling, and the time grows with its length
+	}
 	for _, k := range known {
-		if d := distance(word, k); d < least {
+		if d := distance(strings.ToLower(word), strings.ToLower(k)); d < least {
 			best, least = k, d
 		}
 	}

@@ -51,6 +51,7 @@ status. When it ends, or supervise does, whatever it has started is killed.
   --record FILE        write a JSON record at the end; also fd:N, or - for stdout
   --summary            print the record for people on stderr
   --owner fd:N         end the job when the other end of descriptor N closes
+  --while-linked FILE  end the job when FILE has no link left: rm FILE ends it
   --no-guard           do without the guardian: then kill -9 on supervise leaks
 
 exit status: the command's; 128+n if signal n ended it, 124 if a time was up,

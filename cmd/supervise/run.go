@@ -39,6 +39,12 @@ func run(args []string) int {
 	}
 	quiet = o.events >= 0 // stderr is the job's alone
 	r := &runner{o: o, out: out, began: time.Now()}
+	if o.linked != "" {
+		if r.link, err = watchLinks(o.linked); err != nil {
+			complain(fmt.Errorf("run: --while-linked %s: %w", o.linked, err))
+			return exitFailure
+		}
+	}
 	status := r.run()
 	if o.guarded {
 		unix.SendmsgN(o.owner, []byte{0}, nil, nil, unix.MSG_NOSIGNAL) // all was done that had to be
@@ -54,7 +60,8 @@ type runner struct {
 	caught   *signals.Caught
 	hold     *hold
 	terminal *terminal
-	guarding bool // the job is another supervise, which does what the options say
+	link     *link // nil: none
+	guarding bool  // the job is another supervise, which does what the options say
 
 	ownerGone func() // nil: the job ends
 }
@@ -115,6 +122,9 @@ func (r *runner) supervise(file string, argv []string, spec supervisor.Spec) (*s
 	if r.o.marks >= 0 && !r.guarding {
 		s.Inputs = []supervisor.Input{{FD: r.o.marks, Read: r.hold.marksReader(r.o.marks)}}
 	}
+	if r.link != nil && !r.guarding {
+		s.Inputs = append(s.Inputs, r.link.input(func() { s.End(protocol.CauseOwnerGone, nil) }))
+	}
 	if r.hold.helper > 0 {
 		s.Chore(r.hold.helper, func(bool) { r.hold.helper = 0 })
 	}
@@ -125,7 +135,7 @@ func (r *runner) supervise(file string, argv []string, spec supervisor.Spec) (*s
 		s.Owner = &supervisor.Owner{In: r.o.owner, Out: -1, Mute: true, Gone: r.ownerGone}
 	}
 	if r.o.events >= 0 {
-		s.Owner, s.Whole = &supervisor.Owner{In: r.o.events, Out: r.o.events}, true
+		s.Owner, s.Whole = &supervisor.Owner{In: r.o.events, Out: r.o.events, Usage: true}, true
 	}
 	if err := r.start(s, spec); err != nil {
 		return nil, errors.Join(err, r.hold.Close())
@@ -149,25 +159,21 @@ func (r *runner) start(s *supervisor.Supervisor, spec supervisor.Spec) error {
 		}
 	}
 	spec.Containment = r.hold
-	if r.o.events >= 0 {
-		j, err := s.Start(spec)
-		if err == nil {
-			tellStarted(r.o.events, j.PID(), nil)
-		}
-		return err
-	}
-	_, err := s.Start(spec)
+	j, err := s.Start(spec)
 	var join *cgroup.JoinError
 	if errors.As(err, &join) && r.mayFallBack() {
 		if err := r.hold.giveUp(join); err != nil {
 			return err
 		}
-		_, err = s.Start(spec)
+		j, err = s.Start(spec)
 	}
 	if err == unix.ENOEXEC {
 		spec.Argv = append([]string{"sh", spec.Path}, spec.Argv[1:]...)
 		spec.Path = "/bin/sh"
-		_, err = s.Start(spec)
+		j, err = s.Start(spec)
+	}
+	if err == nil && r.o.events >= 0 {
+		tellStarted(r.o.events, j.PID(), nil)
 	}
 	return err
 }

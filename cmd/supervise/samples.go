@@ -159,8 +159,11 @@ func (s *samples) write(p *protocol.Sample) {
 	}
 }
 
-// readMarks takes lines from the descriptor of the marks; false at its end.
+// readMarks takes lines from the descriptor of the marks; false at its end, and the job's.
 func (s *samples) readMarks() bool {
+	if s.marks < 0 {
+		return false
+	}
 	var buf [markRead]byte
 	n, err := unix.Read(s.marks, buf[:])
 	if err == unix.EINTR || err == unix.EAGAIN {
@@ -198,14 +201,16 @@ func (s *samples) endPhase() {
 }
 
 // lastMarks takes the marks that are there: the job's own are, when it has ended, but
-// we may have seen that first. Who else writes cannot keep us: no pipe holds more.
+// we may have seen that first. Who else writes cannot keep us: no pipe holds more. The
+// loop, which may know of them too, finds nothing to wait for.
 func (s *samples) lastMarks() {
 	for range 1 << 20 / markRead {
 		n, _ := unix.Poll([]unix.PollFd{{Fd: int32(s.marks), Events: unix.POLLIN}}, 0)
 		if n <= 0 || !s.readMarks() {
-			return
+			break
 		}
 	}
+	s.marks = -1
 }
 
 // close ends the last phase, and the reading.

@@ -106,7 +106,6 @@ func (j *servedJob) prepare(p *plan) (err error) {
 		if err := j.startSamples(); err != nil {
 			return err
 		}
-		j.samples.tell = j.tellSample
 	}
 	if err := j.startTriggers(p.pressing); err != nil {
 		return err
@@ -149,6 +148,9 @@ func (j *servedJob) begun() {
 	j.v.notify(protocol.NoteStarted, &protocol.JobStarted{
 		Job: j.number, PID: j.pid, Name: j.name, Time: protocol.Time{Time: j.job.Started()},
 	})
+	if j.samples != nil {
+		j.samples.tell = j.tellSample
+	}
 	for _, o := range j.outputs {
 		o.listen(j)
 	}
@@ -190,13 +192,12 @@ func (v *server) served(of *supervisor.Job) *servedJob {
 func (j *servedJob) tellStatus(e *protocol.Event, usage *unix.Rusage, main bool) {
 	switch {
 	case e.Code().Ended():
-		x := &protocol.ProcessExited{Job: j.number, PID: e.PID(), Main: main, Exit: *exitOf(e), Time: now()}
-		if usage != nil {
-			x.Usage = &protocol.Usage{
+		j.v.notify(protocol.NoteExited, &protocol.ProcessExited{
+			Job: j.number, PID: e.PID(), Main: main, Exit: *exitOf(e), Time: now(),
+			Usage: protocol.Usage{
 				UserS: float64(usage.Utime.Nano()) / 1e9, SystemS: float64(usage.Stime.Nano()) / 1e9, Main: mainUsage(usage),
-			}
-		}
-		j.v.notify(protocol.NoteExited, x)
+			},
+		})
 	case !main: // a descendant is told of once
 	case e.Code() == protocol.Stopped:
 		j.v.notify(protocol.NoteStopped, &protocol.JobStopped{
@@ -390,7 +391,7 @@ func (j *servedJob) ended(result *supervisor.Result) {
 	}
 	v.waits -= len(j.waits)
 	delete(v.jobs, j.number)
-	if v.over {
+	if v.over || v.closing {
 		v.answerShutters()
 	}
 }

@@ -21,7 +21,7 @@ import (
 // the binary protocol over a SOCK_SEQPACKET socket:
 //
 //	first message:  int32 pid of the main process, int32 errno if it could not be started
-//	the others:     protocol.Event
+//	the others:     protocol.Event, and the rusage of a process that has ended
 //	from us:        protocol.Request; pid -1 is every process; the end of it ends the job
 //
 // The record comes by a pipe.
@@ -150,20 +150,20 @@ func (n *nested) listen() {
 
 // read takes an event and tells it; more says that there may be another.
 func (n *nested) read() (more bool) {
-	var b [protocol.EventSize]byte
+	var b [protocol.EventSize + supervisor.UsageSize]byte
 	size, _, err := unix.Recvfrom(n.events, b[:], unix.MSG_DONTWAIT)
 	if err == unix.EAGAIN || err == unix.EINTR {
 		return err == unix.EINTR
 	}
-	e, bad := protocol.ParseEvent(b[:max(size, 0)])
-	if err != nil || size == 0 || bad != nil {
+	e, bad := protocol.ParseEvent(b[:min(max(size, 0), protocol.EventSize)])
+	if err != nil || size < len(b) || bad != nil {
 		n.j.v.poller.Watch(n.events, 0, nil)
 		return false
 	}
 	main := e.PID() == n.j.pid
 	n.over = n.over || main && e.Code().Ended()
 	if main || n.j.descendants {
-		n.j.tellStatus(e, nil, main)
+		n.j.tellStatus(e, supervisor.ParseUsage(b[protocol.EventSize:]), main)
 	}
 	return true
 }

@@ -1,7 +1,7 @@
 // Package limits drives the built supervise binary where all controllers are: in integration/vm, as root. Each test gives it a
 // job of known work, and looks at the record; elsewhere they are skipped.
 //
-// It imports nothing of the project. Environment: SUPERVISE_BED is `vm` in the guest, and then a skip is a failure;
+// It imports nothing of the project but protocol and its client. Environment: SUPERVISE_BED is `vm` in the guest, and then a skip is a failure;
 // SUPERVISE_TEST_BIN is the directory of the programs.
 package limits
 

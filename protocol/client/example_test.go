@@ -38,7 +38,7 @@ func ExampleCommand_daemon() {
 
 // The context ends all of the tree.
 func ExampleCommandContext() {
-	ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
 	err := client.CommandContext(ctx, "sh", "-c", "sleep 1000 & sleep 1000").Run()
 	fmt.Println(err)
@@ -62,7 +62,7 @@ func ExampleCmd_Record() {
 func ExampleCmd_Run_timeout() {
 	cmd := client.Command("sh", "-c", "trap 'echo saved; exit 0' INT; while :; do sleep 0.01; done")
 	cmd.Stdout = os.Stdout
-	cmd.Timeout, cmd.StopSignal = 200*time.Millisecond, syscall.SIGINT
+	cmd.Timeout, cmd.StopSignal = 2*time.Second, syscall.SIGINT
 	fmt.Println(cmd.Run())
 	// Output:
 	// saved

@@ -84,7 +84,7 @@ func warmUp() {
 
 // settled asks until there is nothing, or too long; what has been told to end ends.
 func settled(left func() string) string {
-	for end := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
 		if l := left(); l == "" || time.Now().After(end) {
 			return l
 		}

@@ -11,30 +11,68 @@ whatever way that daemonizes, and kills it when the last copy of the supervisor'
 a `with`, when the Process is collected as garbage, or because this program has ended, even by SIGKILL.
 
 `Process` is to be used by hand or in a loop of select or poll, `AsyncProcess` with asyncio; `dfork` is what they are made of.
+
+For limits, and to hear what a command has used, there is `run`, which is used as subprocess.run is; and `Supervisor`, or
+`AsyncSupervisor` with asyncio, which runs any number of jobs at a time. They are clients of `supervise serve`.
+
+    done = supervise_api.run(["make", "-j8"], memory_max="2G", timeout=600, capture_output=True)
+    print(done.returncode, done.record.cpu.total_s)
 """
 
 import shutil
 from typing import Optional
 
 from .aio import AsyncProcess
+from .aiosupervisor import AsyncJob, AsyncSupervisor
+from .completed import CalledProcessError, Completed, TimeoutExpired
 from .descriptors import fileno, is_valid_fd, update_fds
+from .errors import CommandNotFound, InvalidRequest, JobGone, LimitRefused, NotExecutable, RequestError, Unsupported
 from .event import ChildCode, ChildEvent
+from .events import Event
 from .process import Process, SupervisorLost, ignore_sigchld
+from .record import Record
+from .running import run
 from .spawn import dfork
+from .spawning import Pressing
+from .stdio import DEVNULL, PIPE, STDOUT, Capture, File
+from .supervisor import Job, Supervisor
 
 #: The program `supervise`. None if it was not on PATH at the import: it is then looked for again at each start.
 supervise_utility_location: Optional[str] = shutil.which("supervise")
 
 __all__ = [
+    "AsyncJob",
     "AsyncProcess",
+    "AsyncSupervisor",
+    "CalledProcessError",
+    "Capture",
     "ChildCode",
     "ChildEvent",
+    "CommandNotFound",
+    "Completed",
+    "DEVNULL",
+    "Event",
+    "File",
+    "InvalidRequest",
+    "Job",
+    "JobGone",
+    "LimitRefused",
+    "NotExecutable",
+    "PIPE",
+    "Pressing",
     "Process",
+    "Record",
+    "RequestError",
+    "STDOUT",
+    "Supervisor",
     "SupervisorLost",
+    "TimeoutExpired",
+    "Unsupported",
     "dfork",
     "fileno",
     "ignore_sigchld",
     "is_valid_fd",
+    "run",
     "supervise_utility_location",
     "update_fds",
 ]

@@ -110,7 +110,7 @@ def start(
     environ = _environ(env)
     with Copies(fds) as copies:
         executable = _look_up(argv[0], environ.get(b"PATH", os.fsencode(os.defpath)), where)
-        plan = _Plan(executable, argv, environ, where, _supervise(), _handled(), _mask())
+        plan = _Plan(executable, argv, environ, where, supervise_location(), _handled(), _mask())
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         try:
             with theirs:
@@ -161,7 +161,8 @@ def _look_up(name: bytes, path: bytes, cwd: Optional[bytes]) -> bytes:
     raise OSError(errno.ENOENT, "Executable not found in PATH", os.fsdecode(name))
 
 
-def _supervise() -> str:
+def supervise_location() -> str:
+    """Return the path of the program; OSError."""
     import supervise_api  # it imports us, and its user may have set the location
 
     location = supervise_api.supervise_utility_location or shutil.which("supervise")

@@ -28,6 +28,7 @@ package supervisor
 
 import (
 	"cmp"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -214,14 +215,24 @@ func (s *Supervisor) Chore(pid int, done func(over bool)) {
 }
 
 // readInputs has the inputs that are ready read, and forgets those at their end.
+// Meanwhile some may be added, and dropped.
 func (s *Supervisor) readInputs(ready []bool) {
-	var open []Input
-	for i, in := range s.Inputs {
-		if !ready[i] || in.Read() {
-			open = append(open, in)
+	for i, is := range ready {
+		if is && s.Inputs[i].FD >= 0 && !s.Inputs[i].Read() {
+			s.Inputs[i].FD = -1
 		}
 	}
-	s.Inputs = open
+	s.Inputs = slices.DeleteFunc(s.Inputs, func(in Input) bool { return in.FD < 0 })
+}
+
+// Drop forgets the input from a descriptor, which is to be called before it is
+// closed.
+func (s *Supervisor) Drop(fd int) {
+	for i := range s.Inputs {
+		if s.Inputs[i].FD == fd {
+			s.Inputs[i].FD = -1 // readInputs removes it
+		}
+	}
 }
 
 // ownerGone ends all jobs, whose owner has gone; err is what it did wrong.
@@ -341,7 +352,7 @@ func (s *Supervisor) status(e *protocol.Event, of *Job) {
 		return
 	}
 	if s.Owner != nil {
-		s.Owner.tell(e)
+		s.Owner.tell(e, &s.usage)
 	}
 	j := s.jobs[e.PID()]
 	if s.Told != nil {

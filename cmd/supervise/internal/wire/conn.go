@@ -237,6 +237,16 @@ func (c *Conn) HangUp() {
 // HungUp says that nobody reads any more.
 func (c *Conn) HungUp() bool { return c.hungUp }
 
+// Deaf says that nobody will ever read, be it that nothing was sent since; then it is
+// as if sending had failed.
+func (c *Conn) Deaf() bool {
+	fds := []unix.PollFd{{Fd: int32(c.out.fd)}}
+	if n, err := unix.Poll(fds, 0); err == nil && n > 0 && fds[0].Revents&(unix.POLLERR|unix.POLLHUP) != 0 {
+		c.HangUp()
+	}
+	return c.hungUp
+}
+
 // Close closes the descriptors that came and were not taken.
 func (c *Conn) Close() {
 	CloseAll(c.received)

@@ -1,0 +1,150 @@
+package supervisor
+
+import (
+	"os"
+	"slices"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/seed-c1490a04/supervise/protocol"
+)
+
+// serving starts jobs that are told of when they end.
+type serving struct {
+	t     *testing.T
+	s     *Supervisor
+	ended map[string]Result
+	told  []int // pids whose end was told, in order
+	live  int
+}
+
+func newServing(t *testing.T) *serving {
+	s := &Supervisor{Signals: arriving{caught}, Sweep: func() error { return nil }}
+	t.Cleanup(func() {
+		if _, err := unix.Wait4(-1, nil, unix.WNOHANG, nil); err != unix.ECHILD {
+			t.Errorf("a child is left: %v", err)
+		}
+	})
+	v := &serving{t: t, s: s, ended: map[string]Result{}}
+	s.Serving = Serving{
+		More: func() bool { return v.live > 0 },
+		Told: func(_ *Job, e *protocol.Event, _ *unix.Rusage) {
+			if e.Code().Ended() {
+				v.told = append(v.told, e.PID())
+			}
+		},
+	}
+	return v
+}
+
+func (v *serving) start(script string, set func(*Spec)) *Job {
+	v.t.Helper()
+	spec := shell(&group{t: v.t}, script)
+	spec.Ended = func(_ *Job, r Result) { v.ended[script] = r; v.live-- }
+	if set != nil {
+		set(&spec)
+	}
+	v.live++
+	j, err := v.s.Start(spec)
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	return j
+}
+
+// TestServing: jobs that end each in its way, and are forgotten.
+func TestServing(t *testing.T) {
+	v := newServing(t)
+	v.start("exit 3", nil)
+	v.start("sleep 100", func(s *Spec) { s.Timeout, s.Grace = 20*time.Millisecond, time.Minute })
+	v.start("sleep 101", func(s *Spec) { s.Timeout = time.Hour }).End(protocol.CauseKilled, nil)
+	v.start("sleep 102 & exit 4", nil)
+	if results := v.s.Run(); len(results) != 0 {
+		t.Errorf("results %v of jobs that were told of", results)
+	}
+	want := map[string]protocol.Cause{
+		"exit 3": protocol.CauseExited, "sleep 100": protocol.CauseTimeout, "sleep 101": protocol.CauseKilled, "sleep 102 & exit 4": protocol.CauseExited,
+	}
+	for script, cause := range want {
+		r, ok := v.ended[script]
+		if !ok || r.Cause != cause || !slices.Contains(v.told, r.PID) {
+			t.Errorf("%s: %+v (told %t), want %s", script, r, ok, cause)
+		}
+	}
+	if len(v.s.jobs)+len(v.s.alarms)+len(v.s.watched)+v.s.alive != 0 {
+		t.Errorf("not forgotten: %v %v %v %d", v.s.jobs, v.s.alarms, v.s.watched, v.s.alive)
+	}
+}
+
+// TestBlocked: while nobody takes what is told, statuses stay with the kernel, and
+// deadlines pass as always.
+func TestBlocked(t *testing.T) {
+	v := newServing(t)
+	blocked := true
+	v.s.Blocked = func() bool { return blocked }
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	first := v.start("exit 0", nil)
+	v.start("exec sleep 100 >&3", func(s *Spec) { // the end of it closes the pipe
+		s.Timeout = 20 * time.Millisecond
+		s.Attr.Files = append(s.Attr.Files, w.Fd())
+	})
+	w.Close()
+	v.s.Inputs = []Input{{FD: int(r.Fd()), Read: func() bool {
+		if len(v.told) > 0 || first.HasExited() {
+			t.Error("told while nobody took it")
+		}
+		blocked = false
+		return false
+	}}}
+	v.s.Run()
+	if len(v.told) != 2 || len(v.ended) != 2 {
+		t.Errorf("told of %v, ended %v", v.told, v.ended)
+	}
+}
+
+// TestAttribute: an orphan counts for its job.
+func TestAttribute(t *testing.T) {
+	v := newServing(t)
+	var j *Job
+	v.s.Attribute = func(int) *Job { return j }
+	j = v.start("(sleep 0.01; exit 5) & exit 0", func(s *Spec) { s.Leftovers = Wait })
+	v.start("exit 1", nil)
+	v.s.Run()
+	if got := v.ended["(sleep 0.01; exit 5) & exit 0"].Reaped; got < 2 {
+		t.Errorf("reaped %d of the job, want its orphan as well", got)
+	}
+	if got := v.ended["exit 1"].Reaped; got != 1 {
+		t.Errorf("reaped %d of the other, want 1", got)
+	}
+}
+
+func TestRelease(t *testing.T) {
+	v := newServing(t)
+	j := v.start("exec sleep 100", func(s *Spec) { s.Timeout = time.Hour })
+	v.start("exit 0", nil)
+	j.Release()
+	v.live--
+	v.s.Run()
+	if _, told := v.ended["exec sleep 100"]; told || len(v.s.alarms) != 0 {
+		t.Error("a job that was let go is told of, or waited for")
+	}
+	unix.Kill(j.PID(), unix.SIGKILL)
+	unix.Wait4(j.PID(), nil, 0, nil)
+}
+
+func TestUsage(t *testing.T) {
+	want := unix.Rusage{Utime: unix.Timeval{Sec: 1, Usec: 2}, Stime: unix.Timeval{Usec: 3}, Maxrss: 4, Minflt: 5, Majflt: 6, Nvcsw: 7, Nivcsw: 8}
+	b := AppendUsage(nil, &want)
+	if got := ParseUsage(b); got == nil || *got != want {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+	if ParseUsage(b[1:]) != nil {
+		t.Error("takes anything")
+	}
+}

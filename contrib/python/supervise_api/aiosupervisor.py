@@ -1,0 +1,294 @@
+"""A supervisor for any number of jobs, used with asyncio."""
+
+import asyncio
+from types import TracebackType
+from typing import Any, AsyncIterator, Callable, Dict, List, Mapping, Optional, Sequence, Type, TypeVar, Union
+
+from .completed import Completed, Run
+from .conversation import VERSION, Conversation, JobState, Latch, Reply
+from .errors import JobGone
+from .events import Event
+from .jobs import BaseJob
+from .process import SupervisorLost
+from .record import Phase, Record, make
+from .serving import Address, BaseSupervisor, Greeting, Server, given
+from .spawning import Argument, Command, LimitValue, Pressing, limits_of, signal_name
+from .state import Enforced, JobInfo, Scope, Stat
+from .stdio import Stdio
+
+_Self = TypeVar("_Self", bound="AsyncSupervisor")
+
+
+class AsyncSupervisor(BaseSupervisor):
+    """A Supervisor whose waiting leaves the event loop to others.
+
+        async with AsyncSupervisor() as supervisor:
+            jobs = [await supervisor.spawn(["./judge", name], limits={"memory-max": "1G"}) for name in names]
+            records = await asyncio.gather(*[job.wait() for job in jobs])
+
+    It is of the loop in which `async with` was entered, or open called. It has one task, which reads what the supervisor tells
+    whether or not somebody waits; the task ends, and is waited for, in close. What nobody has asked for yet is bounded: 1,000
+    events a job, and captured output by its limit. To start the supervisor takes some milliseconds, which are not waited for
+    asynchronously. For arguments and errors, here and in AsyncJob, see Supervisor and Job.
+    """
+
+    def __init__(self, flags: Sequence[str] = (), *, address: Optional[Address] = None) -> None:
+        """Prepare to start `supervise serve`, or to connect to one."""
+        self._flags, self._address = flags, address
+        self._reader: Optional["asyncio.Task[None]"] = None
+        self._writing = False
+
+    async def open(self: _Self) -> _Self:
+        """Start the supervisor, or connect to it, and say hello."""
+        if self._reader is not None:
+            raise ValueError("the supervisor was opened before")
+        self._loop = asyncio.get_running_loop()
+        self._server = Server(self._flags, self._address)
+        self._talk = Conversation(self._server.socket)
+        self._reader = self._loop.create_task(self._read())
+        try:
+            self._greeting = Greeting(await self._call("hello", {"versions": [VERSION]}))
+        except BaseException:
+            self._server.hang_up()
+            await self.close()
+            raise
+        return self
+
+    async def spawn(
+        self,
+        argv: Sequence[Argument],
+        *,
+        env: Optional[Mapping[str, str]] = None,
+        env_update: Optional[Mapping[str, Optional[str]]] = None,
+        cwd: Optional[Argument] = None,
+        stdin: Stdio = None,
+        stdout: Stdio = None,
+        stderr: Stdio = None,
+        limits: Optional[Mapping[str, LimitValue]] = None,
+        timeout: Optional[float] = None,
+        cpu_timeout: Optional[float] = None,
+        grace: Optional[float] = None,
+        signal: Union[None, int, str] = None,
+        name: Optional[str] = None,
+        tags: Optional[Mapping[str, str]] = None,
+        leftovers: Optional[str] = None,
+        notify: Sequence[str] = (),
+        pressure: Sequence[Pressing] = (),
+        sample: Optional[float] = None,
+        delegate: bool = False,
+        best_effort: bool = False,
+        on_event: Optional[Callable[[Event], object]] = None,
+    ) -> "AsyncJob":
+        """Start a job, as Supervisor.spawn does. on_event is called from the loop; what it raises goes to the loop's handler.
+
+        When this is cancelled the job is ended, should it have started.
+        """
+        return await self._spawn(
+            Command(
+                argv, env, env_update, cwd, stdin, stdout, stderr, limits, timeout, cpu_timeout, grace, signal, name, tags, leftovers,
+                notify, pressure, sample, delegate, best_effort,
+            ),
+            on_event,
+        )  # fmt: skip
+
+    async def run(self, argv: Sequence[Argument], **options: Any) -> Completed:
+        """Run a command as supervise_api.run does, with this supervisor. When this is cancelled the job ends first."""
+        plan = Run(argv, **options)
+        with plan:
+            job = await self._spawn(plan.command, None)
+        try:
+            record = await job.wait()
+        except BaseException:
+            await job.kill()
+            await job.wait()
+            raise
+        return plan.completed(job, record)
+
+    async def list(self) -> List[JobInfo]:
+        """Return the jobs that have not ended, oldest first."""
+        return [make(JobInfo, one) for one in (await self._call("list", {}))["jobs"]]
+
+    async def shutdown(self, grace: Optional[float] = None, signal: Union[None, int, str] = None) -> None:
+        """End all jobs, by a signal (None: SIGTERM) and so many seconds before the kill if grace is given, and close."""
+        await self._call("shutdown", given(grace=grace, signal=signal_name(signal)))
+        await self.close()
+
+    async def close(self) -> None:
+        """End all jobs at once, and wait until everything is dead. Their records are still heard of."""
+        if self._reader is None:
+            return
+        self._talk.farewell = SupervisorLost("the connection to the supervisor was closed")
+        self._server.end_input()
+        try:
+            await asyncio.shield(self._reader)
+        except BaseException:  # cancelled
+            self._server.hang_up()
+            await self._reader
+            raise
+        finally:
+            self._server.wait()
+
+    async def _spawn(self, command: Command, on_event: Optional[Callable[[Event], object]]) -> "AsyncJob":
+        fds: List[int] = []
+        params = command.request(fds, self._server.environ)
+        reply = self._talk.request("spawn", params, fds)
+        reply.on_event = on_event
+        await self._answer(reply)
+        assert reply.job is not None
+        return AsyncJob(self, reply.job)
+
+    async def _call(self, method: str, params: Mapping[str, Any]) -> Any:
+        """Make a request, and return its result; RequestError, SupervisorLost."""
+        return await self._answer(self._talk.request(method, params))
+
+    async def _answer(self, reply: Reply) -> Any:
+        self._send()
+        try:
+            await wait_for(reply)
+        except BaseException:
+            self._talk.abandon(reply)
+            self._send()
+            raise
+        return reply.result()
+
+    async def _read(self) -> None:
+        """Be the task that reads. The end of input ends it, and that is what cancelling it leads to."""
+        try:
+            while self._talk.over is None:
+                await self._readable()
+                self._talk.receive()
+                self._call_back()
+        finally:
+            self._stop_writing()
+            if self._talk.over is None:
+                self._talk.lose(self._talk.farewell)
+
+    async def _readable(self) -> None:
+        latch, sock = Latch(), self._talk.socket
+        self._loop.add_reader(sock, latch.set)
+        try:
+            await wait_for(latch)
+        finally:
+            self._loop.remove_reader(sock)
+
+    def _call_back(self) -> None:
+        for callback, event in iter(self._talk.next_call, None):
+            try:
+                callback(event)
+            except Exception as e:
+                self._loop.call_exception_handler({"message": "an on_event of supervise_api has failed", "exception": e})
+
+    def _send(self) -> None:
+        """Send what was asked for; if there is no room, go on when there is."""
+        self._talk.send()
+        if self._talk.unsent and not self._writing:
+            self._writing = True
+            self._loop.add_writer(self._talk.socket, self._send)
+        elif not self._talk.unsent:
+            self._stop_writing()
+
+    def _stop_writing(self) -> None:
+        if self._writing:
+            self._writing = False
+            self._loop.remove_writer(self._talk.socket)
+
+    async def __aenter__(self: _Self) -> _Self:
+        return await self.open()
+
+    async def __aexit__(
+        self, kind: Optional[Type[BaseException]], value: Optional[BaseException], traceback: Optional[TracebackType]
+    ) -> None:
+        await self.close()
+
+
+class AsyncJob(BaseJob):
+    """A job of an AsyncSupervisor. Its pipes are ordinary files: reading them blocks the loop, connect_read_pipe does not."""
+
+    def __init__(self, supervisor: AsyncSupervisor, state: JobState) -> None:
+        """Not to be called: see AsyncSupervisor.spawn."""
+        super().__init__(state)
+        self._supervisor = supervisor
+
+    async def wait(self, timeout: Optional[float] = None) -> Record:
+        """Wait until the job has ended, all of it, and return its record. asyncio.TimeoutError; SupervisorLost."""
+        await asyncio.wait_for(wait_for(self._state.ended), timeout)
+        return self._state.final()
+
+    async def events(self) -> AsyncIterator[Event]:
+        """Iterate over the events that nobody has taken yet, until the job has ended; SupervisorLost. One task at a time."""
+        events = self._state.events
+        while True:
+            event = events.take()
+            if event is not None:
+                yield event
+            elif events.closed:
+                self._state.final()  # or there was no "ended"
+                return
+            else:
+                await self._news()
+
+    async def _news(self) -> None:
+        latch, events = Latch(), self._state.events
+        events.wake = latch.set
+        await wait_for(latch)
+
+    async def signal(self, signal: Union[int, str], all: bool = False) -> None:
+        """Send a signal to the main process, or to every process of the job. What has ended is left alone."""
+        await self._if_there("signal", {"signal": signal_name(signal), "all": all})
+
+    async def kill(self, grace: Optional[float] = None, signal: Union[None, int, str] = None) -> None:
+        """End the job: with grace by a signal to all (None: SIGTERM), and after so many seconds the kill. See wait."""
+        await self._if_there("kill", given(grace=grace, signal=signal_name(signal)))
+
+    async def freeze(self) -> None:
+        """Stop every process, until thaw."""
+        await self._call("freeze")
+
+    async def thaw(self) -> None:
+        """Let a frozen job go on."""
+        await self._call("thaw")
+
+    async def limit(self, limits: Optional[Mapping[str, LimitValue]] = None, best_effort: bool = False, **more: LimitValue) -> Enforced:
+        """Change limits: limit({"memory-max": "1G"}), or limit(memory_max="1G")."""
+        given_limits = limits_of({**(limits or {}), **more})
+        return make(Enforced, await self._call("limit", {"limits": given_limits, "best_effort": best_effort}))
+
+    async def stat(self) -> Stat:
+        """Return what the job does and uses now."""
+        return make(Stat, await self._call("stat"))
+
+    async def mark(self, name: str) -> Phase:
+        """Begin a phase, of which the record will tell what it used; return the one that ends by it."""
+        return make(Phase, (await self._call("mark", {"name": name}))["phase"])
+
+    async def detach(self) -> Scope:
+        """Hand the job to a systemd scope of its own, where it may outlive us; nothing is heard of it any more."""
+        return make(Scope, await self._call("detach"))
+
+    async def _call(self, method: str, params: Mapping[str, Any] = {}) -> Any:
+        return await self._supervisor._call(method, {"job": self.number, **params})
+
+    async def _if_there(self, method: str, params: Dict[str, Any]) -> None:
+        if self._state.last is not None:
+            return
+        try:
+            await self._call(method, params)
+        except JobGone:
+            pass
+
+
+async def wait_for(latch: Latch) -> None:
+    """Wait until something has happened."""
+    if latch.done:
+        return
+    future: "asyncio.Future[None]" = asyncio.get_running_loop().create_future()
+
+    def wake() -> None:
+        if not future.done():
+            future.set_result(None)
+
+    latch.then(wake)
+    try:
+        await future
+    finally:
+        latch.forget(wake)

@@ -1,0 +1,336 @@
+"""The conversation with `supervise serve`, by the protocol of protocol/SERVE.md: who waits how is other modules' business.
+
+    requests ──> unsent ──> send ──> socket ──> receive ──> lines ──> replies, events of jobs
+
+Nothing here blocks, and nothing here is guarded against other threads.
+"""
+
+import array
+import base64
+import json
+import os
+import socket
+import weakref
+from collections import deque
+from typing import Any, Callable, Deque, Dict, List, Mapping, Optional, Sequence, Tuple
+
+from .errors import RequestError, request_error
+from .events import Event, Events
+from .process import SupervisorLost
+from .record import Record, make
+
+#: The highest version of the protocol that is spoken here.
+VERSION = 1
+
+#: Bytes that a request may have, its newline included.
+MAX_REQUEST = 1 << 20
+
+_RECEIVE = 1 << 16
+_MAX_FDS = 253  # SCM_MAX_FD
+
+
+class Latch:
+    """Something that happens once."""
+
+    def __init__(self) -> None:
+        self.done = False
+        self._calls: List[Callable[[], None]] = []
+
+    def set(self) -> None:
+        """It has happened."""
+        self.done = True
+        calls, self._calls = self._calls, []
+        for call in calls:
+            call()
+
+    def then(self, call: Callable[[], None]) -> None:
+        """Have something called when it happens."""
+        if self.done:
+            call()
+        else:
+            self._calls.append(call)
+
+    def forget(self, call: Callable[[], None]) -> None:
+        """Have it not called after all."""
+        if call in self._calls:
+            self._calls.remove(call)
+
+
+class Reply(Latch):
+    """What becomes of a request: a result or an error."""
+
+    def __init__(self, method: str, params: Mapping[str, Any]) -> None:
+        super().__init__()
+        self.method = method
+        self.params = params
+        self.abandoned = False  # nobody waits for it any more
+        self.on_event: Optional[Callable[[Event], object]] = None  # of the job that is spawned
+        self.job: Optional["JobState"] = None
+        self._value: Any = None
+        self._error: Optional[Exception] = None
+
+    def succeed(self, value: Any) -> None:
+        self._value = value
+        self.set()
+
+    def fail(self, error: Exception) -> None:
+        self._error = error
+        self.set()
+
+    def result(self) -> Any:
+        """Return the result, or raise the error."""
+        if self._error is not None:
+            raise self._error
+        return self._value
+
+
+class JobState:
+    """What is known of a job."""
+
+    def __init__(self, result: Mapping[str, Any], params: Mapping[str, Any], pipes: Dict[int, int]) -> None:
+        self.spawned = result
+        self.params = params
+        self.number: int = result["job"]
+        self.pipes = pipes  # our ends, by the job's descriptor; to be closed by who takes them
+        self.events = Events()
+        self.ended = Latch()
+        self.output: Dict[int, bytearray] = {}  # what was captured, by descriptor
+        self.exit: Optional[Mapping[str, Any]] = None  # of the main process
+        self.last: Optional[Mapping[str, Any]] = None  # the parameters of ended
+        self.lost: Optional[Exception] = None  # nothing more will be heard, and why
+        self._record: Optional[Record] = None
+
+    def record(self) -> Optional[Record]:
+        """Return the record, if it came."""
+        if self._record is None and self.last is not None:
+            self._record = make(Record, self.last["record"])
+        return self._record
+
+    def final(self) -> Record:
+        """Return the record, or raise why there will be none."""
+        record = self.record()
+        if record is None:
+            raise self.lost or SupervisorLost("the job has not ended")
+        return record
+
+    def lose(self, error: Exception) -> None:
+        """There will be no record."""
+        self.lost = error
+        self._over()
+
+    def tell(self, method: str, params: Dict[str, Any]) -> None:
+        """Take a notification."""
+        if method == "output":
+            data = base64.b64decode(params["data"])
+            self.output.setdefault(params["fd"], bytearray()).extend(data)
+            return
+        if method == "exited" and params.get("main"):
+            self.exit = params
+        if method == "ended":
+            self.last = params
+        self.events.put(Event(method, params))
+        if method == "ended":
+            self._over()
+
+    def _over(self) -> None:
+        self.events.close()
+        self.ended.set()
+
+
+class Conversation:
+    """All that is known of a supervisor and its jobs, on one socket."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        """Take over a stream socket of AF_UNIX, non-blocking."""
+        self.socket = sock
+        self.jobs: Dict[int, JobState] = {}  # those that have not ended
+        self.unsent: Deque[Tuple[bytes, List[int]]] = deque()  # each with its descriptors, ours to close
+        self.over: Optional[Exception] = None  # nothing more will be heard, and why
+        self.farewell = SupervisorLost("the supervisor is gone")  # what the end of input is taken for
+        self.fresh: Dict[int, JobState] = {}  # with events for a callback
+        self._last = 0  # number of a request
+        self._replies: Dict[int, Reply] = {}
+        self._begun: List[bytes] = []  # of a line
+        self._received: Deque[int] = deque()  # descriptors that came
+        _conversations.add(self)
+
+    def request(self, method: str, params: Mapping[str, Any], fds: Sequence[int] = ()) -> Reply:
+        """Ask for something. The descriptors are copied.
+
+        The error of a conversation that is over is the reply's; ValueError, TypeError: the parameters are no JSON, or too long.
+        """
+        reply = Reply(method, params)
+        if self.over is not None:
+            reply.fail(self.over)
+            return reply
+        self._queue({"id": self._last + 1, "method": method, "params": params}, fds)
+        self._last += 1
+        self._replies[self._last] = reply
+        return reply
+
+    def tell(self, method: str, params: Mapping[str, Any]) -> None:
+        """Ask for something that is not answered."""
+        if self.over is None:
+            self._queue({"method": method, "params": params}, ())
+
+    def _queue(self, message: Dict[str, Any], fds: Sequence[int]) -> None:
+        line = json.dumps({"jsonrpc": "2.0", **message}, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+        if len(line) > MAX_REQUEST:
+            raise ValueError("the request has {} bytes, more than {}".format(len(line), MAX_REQUEST))
+        if len(fds) > _MAX_FDS:
+            raise ValueError("more than {} descriptors".format(_MAX_FDS))
+        copies: List[int] = []
+        try:
+            for fd in fds:
+                copies.append(os.dup(fd))
+        except OSError:
+            _close_all(copies)
+            raise
+        self.unsent.append((line, copies))
+
+    def send(self) -> None:
+        """Send what there is room for. That nobody reads is seen by who receives."""
+        while self.unsent and self.over is None:
+            line, fds = self.unsent[0]
+            try:
+                sent = self.socket.sendmsg([line], _rights(fds), socket.MSG_NOSIGNAL)
+            except BlockingIOError:
+                return
+            except OSError:
+                self._drop_unsent()
+                return
+            _close_all(fds)
+            self.unsent.popleft()
+            if sent < len(line):
+                self.unsent.appendleft((line[sent:], []))
+
+    def receive(self) -> None:
+        """Take some of what came."""
+        if self.over is not None:
+            return
+        try:
+            data, control, _, _ = self.socket.recvmsg(_RECEIVE, socket.CMSG_SPACE(_MAX_FDS * 4), socket.MSG_CMSG_CLOEXEC)
+        except BlockingIOError:
+            return
+        except OSError:
+            data, control = b"", []
+        for level, kind, fds in control:
+            if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+                self._received.extend(array.array("i", fds[: len(fds) - len(fds) % 4]))
+        if not data:
+            self.lose(self.farewell)
+            return
+        self._lines(data)
+
+    def _lines(self, data: bytes) -> None:
+        first, *rest = data.split(b"\n")
+        self._begun.append(first)
+        while rest:
+            line, self._begun = b"".join(self._begun), [rest.pop(0)]
+            try:
+                self._line(json.loads(line))
+            except (ValueError, LookupError, TypeError, AttributeError) as e:
+                self.lose(SupervisorLost("the supervisor does not speak the protocol: {!r}".format(e)))
+                return
+
+    def _line(self, message: Dict[str, Any]) -> None:
+        if "method" not in message:
+            self._answer(message)
+            return
+        params = message["params"]
+        job = self.jobs.get(params.get("job"))
+        if job is None:
+            return
+        job.tell(message["method"], params)
+        if job.events.callback is not None:
+            self.fresh[job.number] = job
+        if job.last is not None:
+            del self.jobs[job.number]
+
+    def next_call(self) -> Optional[Tuple[Callable[[Event], object], Event]]:
+        """Take the next event that a callback is for, and the callback."""
+        while self.fresh:
+            number, job = next(iter(self.fresh.items()))
+            event = job.events.take()
+            if event is not None and job.events.callback is not None:
+                return job.events.callback, event
+            del self.fresh[number]
+        return None
+
+    def _answer(self, message: Dict[str, Any]) -> None:
+        reply = self._replies.pop(message["id"], None)
+        if reply is None:
+            return
+        if message.get("error"):
+            reply.fail(request_error(reply.method, message["error"]))
+            return
+        result = message["result"]
+        if reply.method == "spawn":
+            self._begin(reply, result)
+        elif reply.method == "detach":
+            self._detached(reply.params["job"])
+        reply.succeed(result)
+
+    def _begin(self, reply: Reply, result: Mapping[str, Any]) -> None:
+        pipes = {number: self._received.popleft() for number in result.get("pipes") or []}
+        reply.job = JobState(result, reply.params, pipes)
+        reply.job.events.callback = reply.on_event
+        self.jobs[reply.job.number] = reply.job
+        if reply.abandoned:
+            self._discard(reply.job)
+
+    def abandon(self, reply: Reply) -> None:
+        """Nobody waits for a reply any more. A job that nobody heard of is ended."""
+        reply.abandoned = True
+        if reply.job is not None:
+            self._discard(reply.job)
+
+    def _discard(self, job: JobState) -> None:
+        _close_all(list(job.pipes.values()))
+        self.tell("kill", {"job": job.number})
+
+    def _detached(self, number: int) -> None:
+        job = self.jobs.pop(number, None)
+        if job is not None:
+            job.lose(SupervisorLost("the job was detached: nothing will be heard of its end"))
+
+    def lose(self, why: Exception) -> None:
+        """Nothing more will be heard. Who waits is told why."""
+        self.over = self.over or why
+        replies, self._replies = self._replies, {}
+        jobs, self.jobs = self.jobs, {}
+        for reply in replies.values():
+            reply.fail(self.over)
+        for job in jobs.values():
+            job.lose(self.over)
+        self._drop_unsent()
+        _close_all(list(self._received))
+        self._received.clear()
+        self.socket.close()
+
+    def _drop_unsent(self) -> None:
+        for _, fds in self.unsent:
+            _close_all(fds)
+        self.unsent.clear()
+
+
+# A child of a fork that lives on without exec must not keep the supervisor waiting for the end of its input.
+_conversations: "weakref.WeakSet[Conversation]" = weakref.WeakSet()
+
+
+def _hang_up_in_child() -> None:
+    for conversation in list(_conversations):
+        conversation.over = conversation.over or SupervisorLost("the supervisor is the parent's, and this is a fork")
+        conversation.socket.close()
+
+
+os.register_at_fork(after_in_child=_hang_up_in_child)
+
+
+def _rights(fds: List[int]) -> List[Tuple[int, int, "array.array[int]"]]:
+    return [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
+
+
+def _close_all(fds: Sequence[int]) -> None:
+    for fd in fds:
+        os.close(fd)

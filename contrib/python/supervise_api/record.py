@@ -1,0 +1,250 @@
+"""The record of a job: how it ended and what it used."""
+
+import signal
+import typing
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Any, Callable, Dict, List, Mapping, Optional, Type, TypeVar, Union
+
+# What is not known is None, never zero. The units are in the names: seconds end in _s, bytes in _bytes.
+
+
+@dataclass(frozen=True)
+class Exit:
+    """How a process ended: by code or by signal, the other is None."""
+
+    code: Optional[int]  #: 0 to 255
+    signal: Optional[str]  #: such as SIGKILL or SIGRTMIN+1
+    core: bool  #: a core was dumped
+
+    @property
+    def returncode(self) -> int:
+        """The code, or the signal's number as a negative one, as in subprocess."""
+        return -_signal_number(self.signal) if self.code is None and self.signal else int(self.code or 0)
+
+
+@dataclass(frozen=True)
+class CPU:
+    """Processor time of the whole job."""
+
+    user_s: Optional[float]
+    system_s: Optional[float]
+    total_s: Optional[float]
+    periods: Optional[int]  #: of cpu.max in which the job ran
+    throttled_periods: Optional[int]  #: in which it used up its quota
+    throttled_s: Optional[float]
+
+
+@dataclass(frozen=True)
+class MemoryEvents:
+    """How often the limits of memory were met (memory.events)."""
+
+    low: Optional[int]
+    high: Optional[int]
+    max: Optional[int]
+    oom: Optional[int]
+    oom_kill: Optional[int]
+    oom_group_kill: Optional[int]
+
+
+@dataclass(frozen=True)
+class MemorySplit:
+    """What memory was used for."""
+
+    anon_bytes: Optional[int]
+    file_bytes: Optional[int]
+    kernel_bytes: Optional[int]
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What the whole job held, page cache included."""
+
+    peak_bytes: Optional[int]
+    swap_peak_bytes: Optional[int]
+    events: Optional[MemoryEvents]  #: here or in sub-cgroups of the job
+    events_local: Optional[MemoryEvents]  #: at the job's own limits
+    at_peak: Optional[MemorySplit]  #: of the sample that held most
+
+
+@dataclass(frozen=True)
+class DeviceIO:
+    """Input and output of one block device."""
+
+    device: str  #: MAJOR:MINOR
+    read_bytes: int
+    write_bytes: int
+    read_ops: int
+    write_ops: int
+
+
+@dataclass(frozen=True)
+class IO:
+    """Input and output of the whole job, from and to block devices."""
+
+    read_bytes: Optional[int]
+    write_bytes: Optional[int]
+    read_ops: Optional[int]
+    write_ops: Optional[int]
+    devices: Optional[List[DeviceIO]]
+
+
+@dataclass(frozen=True)
+class Pids:
+    """Processes and threads."""
+
+    peak: Optional[int]
+    max_hits: Optional[int]  #: forks that the limit refused
+
+
+@dataclass(frozen=True)
+class Stall:
+    """How long some, or all, processes waited for a resource."""
+
+    some_s: Optional[float]
+    full_s: Optional[float]
+
+
+@dataclass(frozen=True)
+class Pressure:
+    """How long processes of the job waited (PSI)."""
+
+    cpu: Stall
+    memory: Stall
+    io: Stall
+
+
+@dataclass(frozen=True)
+class Main:
+    """The rusage of the main process, and of the children that it waited for (getrusage(2))."""
+
+    max_rss_bytes: Optional[int]
+    minor_faults: Optional[int]
+    major_faults: Optional[int]
+    voluntary_switches: Optional[int]
+    involuntary_switches: Optional[int]
+
+
+@dataclass(frozen=True)
+class OOM:
+    """Who ran out of memory when processes of the job were killed for it."""
+
+    by: str  #: job, ancestor, outside, machine or systemd-oomd
+    cgroup: Optional[str]  #: whose limit it was
+    kills: Optional[int]  #: processes of the job
+
+
+@dataclass(frozen=True)
+class Phase:
+    """What happened between two marks."""
+
+    name: str  #: of the mark that began it; "" for what was before the first
+    started: datetime
+    wall_s: float
+    cpu: CPU
+    io: IO
+    pressure: Pressure
+    max_memory_bytes: Optional[int]
+
+
+@dataclass(frozen=True)
+class Limit:
+    """A limit that was asked for, and is enforced."""
+
+    name: str
+    file: str  #: of the job's cgroup
+    value: str  #: that was written to it
+
+
+@dataclass(frozen=True)
+class Unenforced:
+    """A limit that was asked for with best_effort, and cannot be had."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Leftover:
+    """A process that outlived the main process."""
+
+    pid: int
+    comm: str
+    argv: Optional[List[str]]
+    age_s: Optional[float]
+    rss_bytes: Optional[int]
+
+
+@dataclass(frozen=True)
+class Record:
+    """The final word about a job. protocol/record.schema.json explains each field with unit and source."""
+
+    schema: str
+    version: str  #: of the supervise that wrote it
+    name: Optional[str]
+    argv: List[str]
+    pid: Optional[int]  #: of the main process
+    cgroup: Optional[str]
+    containment: Optional[str]  #: cgroup or subreaper
+    containment_reason: Optional[str]
+    started: datetime  #: UTC, as ended, in microseconds
+    ended: datetime  #: nothing of the job was alive any more
+    wall_s: float
+    exit: Optional[Exit]  #: of the main process; None: not known
+    cause: str  #: exited, signaled, timeout, cpu-timeout, oom, killed, owner-gone or start-failed
+    cpu: CPU
+    memory: Memory
+    io: IO
+    pids: Pids
+    pressure: Pressure
+    main: Main
+    oom: Optional[OOM]  #: None: nothing was killed for want of memory, or not known
+    reaped: int  #: processes whose end was waited for
+    phases: Optional[List[Phase]]  #: None without marks
+    limits: List[Limit]
+    unenforced: List[Unenforced]
+    leftovers: Optional[List[Leftover]]  #: alive when the main process ended, 100 of them at most
+    leftovers_total: Optional[int]
+    error: Optional[str]  #: what went wrong on the supervisor's side
+
+
+_T = TypeVar("_T")
+_Maker = Callable[[Any], Any]
+_makers: Dict[Type[Any], Dict[str, _Maker]] = {}
+
+
+def make(kind: Type[_T], data: Mapping[str, Any]) -> _T:
+    """Make one of the classes above of what came as JSON. What is unknown is ignored, what is missing is None."""
+    makers = _makers.get(kind)
+    if makers is None:
+        makers = _makers[kind] = {name: _maker(hint) for name, hint in typing.get_type_hints(kind).items()}
+    return kind(**{name: maker(data.get(name)) for name, maker in makers.items()})
+
+
+def _maker(hint: Any) -> _Maker:
+    """Return what makes a field of its JSON."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin is Union:
+        inner = _maker(arguments[0])
+        return lambda value: None if value is None else inner(value)
+    if origin is list:
+        element = _maker(arguments[0])
+        return lambda value: [element(one) for one in value or []]
+    if hint is datetime:
+        return _time
+    if isinstance(hint, type) and hasattr(hint, "__dataclass_fields__"):
+        return lambda value: make(hint, value or {})
+    return lambda value: value
+
+
+def _time(text: str) -> datetime:
+    """Read RFC 3339 in UTC, which has nine digits, or none, after the second."""
+    return datetime.fromisoformat(text.rstrip("Z")[:26]).replace(tzinfo=timezone.utc)
+
+
+def _signal_number(name: str) -> int:
+    """Return the number of SIGKILL, SIGRTMIN+1 or SIG33."""
+    base, _, offset = name.partition("+")
+    if base in signal.Signals.__members__:
+        return int(signal.Signals[base]) + int(offset or 0)
+    return int(name[3:])

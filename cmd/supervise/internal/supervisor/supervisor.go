@@ -401,13 +401,24 @@ func (s *Supervisor) hinted(keys []int) {
 	s.settle()
 }
 
-// settle moves on every job that may have become empty. The end of one may collect
-// what another waits for.
+// settle moves on every job that may have become empty. Whoever died before that is
+// told of before the end of the job, and may be what another waits for.
 func (s *Supervisor) settle() {
 	for len(s.touched) > 0 {
-		j := s.touched[len(s.touched)-1]
-		s.touched = s.touched[:len(s.touched)-1]
-		j.settle()
+		batch := s.touched
+		s.touched = nil
+		some := false
+		for _, j := range batch {
+			j.look()
+			some = some || j.empty
+		}
+		if some {
+			s.collect()
+		}
+		for _, j := range batch {
+			j.settle()
+			j.empty = false
+		}
 	}
 }
 

@@ -229,3 +229,46 @@ func TestRestart(t *testing.T) {
 		o.conn.Close()
 	}
 }
+
+// TestFull takes jobs in until there is no descriptor left for another, and then ends each.
+func TestFull(t *testing.T) {
+	o := serve(t, place{cgroup: newGround(t), limits: map[int]uint64{unix.RLIMIT_NOFILE: 128}})
+	jobs := 0
+	for full := false; !full; {
+		o.ask("spawn", `{"argv":["sh","-c","sleep 1000 & exec sleep 1000"],"stdio":["null","capture"]}`)
+		for m := (&message{}); m.ID != o.last; {
+			var err error
+			if m, err = o.read(); err != nil {
+				t.Fatal(err)
+			}
+			switch {
+			case m.Error != nil && m.Error.Code != -32003:
+				t.Fatalf("after %d jobs: %+v", jobs, m.Error)
+			case m.Error != nil:
+				full = true
+			case m.Method == "":
+				jobs++
+			}
+		}
+	}
+	for job := 1; job <= jobs; job++ {
+		o.ask("kill", fmt.Sprintf(`{"job":%d}`, job))
+	}
+	for ended := 0; ended < jobs; {
+		m, err := o.read()
+		if err != nil {
+			t.Fatalf("%d of %d jobs have ended: %v", ended, jobs, err)
+		}
+		if m.Method != "ended" {
+			continue
+		}
+		if ended++; m.Params.Record.Error != nil {
+			t.Errorf("job %d: %s", m.Params.Job, *m.Params.Record.Error)
+		}
+	}
+	t.Logf("%d jobs", jobs)
+	o.model.jobs = nil
+	if err := o.close(); err != nil {
+		t.Error(err)
+	}
+}

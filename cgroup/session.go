@@ -182,8 +182,7 @@ func (s *Session) RootFD() int { return s.root.fd }
 // SIGKILLs every process of every job. The caller owns the descriptor.
 func (s *Session) KillFD() (int, error) { return s.open("cgroup.kill", unix.O_WRONLY) }
 
-// Kill SIGKILLs every process of every job: see [Job.Kill]. No job can be started
-// after it.
+// Kill SIGKILLs every process of every job: see [Job.Kill].
 func (s *Session) Kill() error { return s.kill() }
 
 // Inherit returns the session whose directory and root are open as the two

@@ -49,6 +49,7 @@ type server struct {
 	closing  bool              // the end of the last job is the end
 	gone     bool              // the owner has said all it will, of which not all was read
 	stalled  bool              // requests were read that wait for the owner to read
+	deaf     bool              // only the end of input was waited for
 	over     bool              // no more requests, no more jobs
 	shutters []json.RawMessage // requests that wait for the end of all
 	failed   error             // what went wrong on our side
@@ -155,10 +156,11 @@ func (v *server) blocked() bool { return v.conn.Blocked() }
 // wantsInput: while nothing is read of the owner, its end is seen nevertheless. A
 // hang-up is always told, so that once is enough.
 func (v *server) wantsInput() int16 {
+	v.deaf = v.blocked()
 	switch {
-	case v.over || v.blocked() && v.gone:
+	case v.over || v.deaf && v.gone:
 		return 0
-	case v.blocked():
+	case v.deaf:
 		return unix.POLLRDHUP
 	}
 	return unix.POLLIN
@@ -195,8 +197,12 @@ func (v *server) poll() bool {
 // answers are not taken and so nothing is read: what was said before the end is then
 // answered later.
 func (v *server) read() bool {
-	end := v.blocked()
-	if !end {
+	end := v.deaf
+	switch {
+	case end:
+	case v.blocked(): // since we asked
+		return true
+	default:
 		end = v.conn.Read()
 		v.requests()
 	}

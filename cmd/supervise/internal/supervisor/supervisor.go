@@ -40,6 +40,8 @@ import (
 type Signals interface {
 	FD() int        // readable when there are any
 	Read() []Signal // takes some of them, without waiting
+	ChildFD() int   // readable when there was SIGCHLD
+	ReadChild()     // takes it
 }
 
 // A Signal is one that was sent to this process.
@@ -179,6 +181,9 @@ func (s *Supervisor) Run() []Result {
 			for _, sig := range s.Signals.Read() {
 				s.signal(sig)
 			}
+		}
+		if happened.children {
+			s.Signals.ReadChild()
 			s.reap()
 		}
 		if happened.requests {
@@ -198,12 +203,15 @@ func (s *Supervisor) Run() []Result {
 		}
 		s.readInputs(happened.inputs)
 		s.expire()
-		if s.held && !s.undelivered() {
+		if s.unreaped() {
 			s.reap()
 		}
 	}
 	return s.results()
 }
+
+// unreaped says that there are more statuses to take, and nothing to wait for.
+func (s *Supervisor) unreaped() bool { return s.held && !s.undelivered() }
 
 // Chore says that a child is ours, and not the job's: of its end done is told,
 // and nobody else. Over says that no job runs any more.
@@ -293,9 +301,12 @@ func (s *Supervisor) flush() {
 	}
 }
 
-// collect takes statuses from the kernel for as long as they can be delivered.
+// collect takes statuses from the kernel for as long as they can be delivered. Held
+// says that there are more: where children end as fast as we reap, the loop goes
+// round meanwhile.
 func (s *Supervisor) collect() {
-	for s.held = true; !s.undelivered(); {
+	s.held = true
+	for n := 0; n < maxCollect && !s.undelivered(); n++ {
 		event, of, err := s.next()
 		if err != nil {
 			s.held = false
@@ -330,16 +341,21 @@ func (s *Supervisor) next() (e *protocol.Event, of *Job, err error) {
 }
 
 // CollectDead is collect for ends alone: not to be told of children that we stop
-// ourselves.
-func (s *Supervisor) CollectDead() {
-	for !s.undelivered() {
+// ourselves. It says how many there were.
+func (s *Supervisor) CollectDead() (n int) {
+	for !s.undelivered() && n < 10*maxCollect {
 		event, err := waitid(unix.P_ALL, 0, unix.WEXITED|unix.WNOHANG, &s.usage)
 		if err != nil || event.PID() == 0 {
-			return
+			break
 		}
 		s.status(event, nil)
+		n++
 	}
+	return n
 }
+
+// maxCollect bounds what is done before we look at anything else.
+const maxCollect = 1000
 
 // status handles one change of the status of a child: a main process, or of the job
 // that is given, or nobody knows whose.
@@ -425,9 +441,6 @@ func (s *Supervisor) settle() {
 // signal handles a signal that was sent to us. If signals end all jobs, one that
 // comes when all have ended means not to wait for a silent owner either.
 func (s *Supervisor) signal(sig Signal) {
-	if sig.Signal == unix.SIGCHLD {
-		return // the caller reaps, whatever it was
-	}
 	if s.Signaled != nil {
 		s.Signaled(sig)
 		return

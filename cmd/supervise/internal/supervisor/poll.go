@@ -6,8 +6,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// idleAfter is how long nothing happens before Idle is called.
-const idleAfter = 100 * time.Millisecond
+// idleAfter is how long nothing happens before Idle is called, idleStarts how many jobs
+// leave enough behind to call it again.
+const (
+	idleAfter  = 100 * time.Millisecond
+	idleStarts = 1000
+)
 
 // happened is what a wait was woken by.
 type happened struct {

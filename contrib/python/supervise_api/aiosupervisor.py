@@ -45,6 +45,7 @@ class AsyncSupervisor(BaseSupervisor):
         self._loop = asyncio.get_running_loop()
         self._server = Server(self._flags, self._address)
         self._talk = Conversation(self._server.socket)
+        self._fd = self._talk.socket.fileno()
         self._reader = self._loop.create_task(self._read())
         try:
             self._greeting = Greeting(await self._call("hello", {"versions": [VERSION]}))
@@ -120,10 +121,10 @@ class AsyncSupervisor(BaseSupervisor):
         self._talk.farewell = SupervisorLost("the connection to the supervisor was closed")
         self._server.end_input()
         try:
-            await asyncio.shield(self._reader)
+            await asyncio.wait([self._reader])
         except BaseException:  # cancelled
             self._server.hang_up()
-            await self._reader
+            await asyncio.wait([self._reader])
             raise
         finally:
             self._server.wait()
@@ -164,12 +165,12 @@ class AsyncSupervisor(BaseSupervisor):
                 self._talk.lose(self._talk.farewell)
 
     async def _readable(self) -> None:
-        latch, sock = Latch(), self._talk.socket
-        self._loop.add_reader(sock, latch.set)
+        latch = Latch()
+        self._loop.add_reader(self._fd, latch.set)
         try:
             await wait_for(latch)
         finally:
-            self._loop.remove_reader(sock)
+            self._loop.remove_reader(self._fd)
 
     def _call_back(self) -> None:
         for callback, event in iter(self._talk.next_call, None):
@@ -183,14 +184,14 @@ class AsyncSupervisor(BaseSupervisor):
         self._talk.send()
         if self._talk.unsent and not self._writing:
             self._writing = True
-            self._loop.add_writer(self._talk.socket, self._send)
+            self._loop.add_writer(self._fd, self._send)
         elif not self._talk.unsent:
             self._stop_writing()
 
     def _stop_writing(self) -> None:
         if self._writing:
             self._writing = False
-            self._loop.remove_writer(self._talk.socket)
+            self._loop.remove_writer(self._fd)
 
     async def __aenter__(self: _Self) -> _Self:
         return await self.open()

@@ -159,25 +159,21 @@ func (r *runner) start(s *supervisor.Supervisor, spec supervisor.Spec) error {
 		}
 	}
 	spec.Containment = r.hold
-	if r.o.events >= 0 {
-		j, err := s.Start(spec)
-		if err == nil {
-			tellStarted(r.o.events, j.PID(), nil)
-		}
-		return err
-	}
-	_, err := s.Start(spec)
+	j, err := s.Start(spec)
 	var join *cgroup.JoinError
 	if errors.As(err, &join) && r.mayFallBack() {
 		if err := r.hold.giveUp(join); err != nil {
 			return err
 		}
-		_, err = s.Start(spec)
+		j, err = s.Start(spec)
 	}
 	if err == unix.ENOEXEC {
 		spec.Argv = append([]string{"sh", spec.Path}, spec.Argv[1:]...)
 		spec.Path = "/bin/sh"
-		_, err = s.Start(spec)
+		j, err = s.Start(spec)
+	}
+	if err == nil && r.o.events >= 0 {
+		tellStarted(r.o.events, j.PID(), nil)
 	}
 	return err
 }

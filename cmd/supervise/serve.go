@@ -46,6 +46,9 @@ type server struct {
 	detached []string // cgroups of jobs that were let go
 
 	greeted  bool
+	closing  bool              // the end of the last job is the end
+	gone     bool              // the owner has said all it will, of which not all was read
+	stalled  bool              // requests were read that wait for the owner to read
 	over     bool              // no more requests, no more jobs
 	shutters []json.RawMessage // requests that wait for the end of all
 	failed   error             // what went wrong on our side
@@ -148,23 +151,34 @@ func (v *server) more() bool { return !v.over }
 
 func (v *server) blocked() bool { return v.conn.Blocked() }
 
+// wantsInput: while nothing is read of the owner, its end is seen nevertheless. A
+// hang-up is always told, so that once is enough.
 func (v *server) wantsInput() int16 {
-	if v.over || v.blocked() {
+	switch {
+	case v.over || v.blocked() && v.gone:
 		return 0
+	case v.blocked():
+		return unix.POLLRDHUP
 	}
 	return unix.POLLIN
 }
 
+// wantsOutput: that nobody will ever read is always told.
 func (v *server) wantsOutput() int16 {
-	if v.blocked() {
+	if v.blocked() || v.stalled || len(v.waiting) > 0 || v.conn.HungUp() {
 		return unix.POLLOUT
 	}
-	return 0
+	return unix.POLLERR
 }
 
-// flush goes on sending, and then with what was read already.
+// flush goes on sending, and then with what was read already. An owner that will
+// never read has gone.
 func (v *server) flush() bool {
-	if v.conn.Flush(); !v.blocked() {
+	if v.conn.Flush(); v.conn.Deaf() {
+		v.finish(protocol.CauseOwnerGone)
+		return false
+	}
+	if !v.blocked() {
 		v.resume()
 		v.requests()
 	}
@@ -176,19 +190,31 @@ func (v *server) poll() bool {
 	return true
 }
 
-// read takes requests. The end of input is the end of all jobs.
+// read takes requests. The end of input is the end of all jobs, also while the
+// answers are not taken and so nothing is read: what was said before the end is then
+// answered later.
 func (v *server) read() bool {
-	end := v.conn.Read()
-	v.requests()
-	if end && !v.blocked() { // else there may be more requests, which came before it
+	end := v.blocked()
+	if !end {
+		end = v.conn.Read()
+		v.requests()
+	}
+	switch {
+	case end && !v.blocked():
 		v.finish(protocol.CauseOwnerGone)
+	case end:
+		v.gone = true
+		v.s.End(protocol.CauseOwnerGone, nil)
 	}
 	return !v.over
 }
 
 // requests carries out what was read, for as long as the answers are taken.
 func (v *server) requests() {
-	for !v.over && !v.blocked() {
+	for v.stalled = false; !v.over; {
+		if v.stalled = v.blocked(); v.stalled {
+			return
+		}
 		line, tooLong, ok := v.conn.Next()
 		switch {
 		case !ok:
@@ -208,11 +234,12 @@ func (v *server) finish(cause protocol.Cause) {
 	v.answerShutters()
 }
 
-// answerShutters answers shutdown when there is no job any more.
+// answerShutters answers shutdown when there is no job any more, and that is the end.
 func (v *server) answerShutters() {
 	if len(v.jobs) > 0 {
 		return
 	}
+	v.over = v.over || v.closing
 	for _, id := range v.shutters {
 		v.answer(id, struct{}{}, nil, nil)
 	}

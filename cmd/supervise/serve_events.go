@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/seed-c1490a04/supervise/cgroup"
+	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/supervisor"
 	"github.com/seed-c1490a04/supervise/protocol"
 )
 
@@ -25,11 +26,8 @@ func (v *server) watchLimits(j *servedJob) error {
 		if err != nil {
 			return err
 		}
-		e := &limitEvents{v, w, map[int]*servedJob{}}
-		if err := v.poller.Watch(w.FD(), unix.EPOLLIN, func(uint32) { e.read() }); err != nil {
-			return errors.Join(err, w.Close())
-		}
-		v.events = e
+		v.events = &limitEvents{v, w, map[int]*servedJob{}}
+		v.events.listen()
 	}
 	for _, file := range []string{"memory.events", "pids.events"} {
 		key, err := v.events.watcher.WatchFile(j.cgroup, file)
@@ -43,7 +41,19 @@ func (v *server) watchLimits(j *servedJob) error {
 	return nil
 }
 
+func (e *limitEvents) listen() {
+	err := e.v.poller.Watch(e.watcher.FD(), unix.EPOLLIN, func(uint32) { e.read() })
+	e.v.failed = errors.Join(e.v.failed, err)
+}
+
+// read is for later while the owner does not read: what is told then is one
+// notification for all that happened.
 func (e *limitEvents) read() {
+	if e.v.blocked() {
+		e.v.poller.Watch(e.watcher.FD(), 0, nil)
+		e.v.waiting = append(e.v.waiting, e.listen)
+		return
+	}
 	for _, key := range e.watcher.Read() {
 		if j := e.jobs[key]; j != nil {
 			j.tellLimits()
@@ -120,7 +130,9 @@ func pressingOf(p protocol.Pressing) (pressing, error) {
 	return pressing{p, cgroup.Trigger{Resource: p.Resource, Full: p.Full, Stall: stall, Window: window}}, nil
 }
 
-// startTriggers arms what was asked for.
+// startTriggers arms what was asked for. The kernel tells of a trigger to whoever
+// polls it first (psi_trigger_poll clears the event), and that must be us: behind the
+// poller's epoll it would be the poll(2) for that.
 func (j *servedJob) startTriggers(list []pressing) error {
 	for _, p := range list {
 		fd, err := j.cgroup.Trigger(p.trigger)
@@ -128,27 +140,28 @@ func (j *servedJob) startTriggers(list []pressing) error {
 			return err
 		}
 		j.triggers = append(j.triggers, fd)
-		err = j.v.poller.Watch(fd, unix.EPOLLPRI, func(events uint32) { j.pressed(fd, events, p.Pressing) })
-		if err != nil {
-			return err
-		}
+		j.v.s.Inputs = append(j.v.s.Inputs, supervisor.Input{
+			FD: fd, Read: func() bool { return j.pressed(p.Pressing) }, Events: func() int16 { return unix.POLLPRI },
+		})
 	}
 	return nil
 }
 
-// pressed tells of pressure; late, it is worth nothing.
-func (j *servedJob) pressed(fd int, events uint32, p protocol.Pressing) {
-	switch {
-	case events&unix.EPOLLERR != 0: // the job is on its way out
-		j.v.poller.Watch(fd, 0, nil)
-	case !j.v.blocked():
+// pressed tells of pressure; late, it is worth nothing. It is asked once more when
+// the job is on its way out.
+func (j *servedJob) pressed(p protocol.Pressing) (more bool) {
+	if empty, err := j.cgroup.Empty(); empty || err != nil {
+		return false
+	}
+	if !j.v.blocked() {
 		j.v.notify(protocol.NotePressure, &protocol.PressureHit{Job: j.number, Pressing: p, Time: now()})
 	}
+	return true
 }
 
 func (j *servedJob) stopTriggers() {
 	for _, fd := range j.triggers {
-		j.v.poller.Forget(fd)
+		j.v.s.Drop(fd)
 		unix.Close(fd)
 	}
 	j.triggers = nil

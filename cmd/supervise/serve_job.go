@@ -106,7 +106,6 @@ func (j *servedJob) prepare(p *plan) (err error) {
 		if err := j.startSamples(); err != nil {
 			return err
 		}
-		j.samples.tell = j.tellSample
 	}
 	if err := j.startTriggers(p.pressing); err != nil {
 		return err
@@ -149,6 +148,9 @@ func (j *servedJob) begun() {
 	j.v.notify(protocol.NoteStarted, &protocol.JobStarted{
 		Job: j.number, PID: j.pid, Name: j.name, Time: protocol.Time{Time: j.job.Started()},
 	})
+	if j.samples != nil {
+		j.samples.tell = j.tellSample
+	}
 	for _, o := range j.outputs {
 		o.listen(j)
 	}
@@ -389,7 +391,7 @@ func (j *servedJob) ended(result *supervisor.Result) {
 	}
 	v.waits -= len(j.waits)
 	delete(v.jobs, j.number)
-	if v.over {
+	if v.over || v.closing {
 		v.answerShutters()
 	}
 }

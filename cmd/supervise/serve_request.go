@@ -2,14 +2,18 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
 	"slices"
+	"strconv"
+	"strings"
 	"syscall"
 	"time"
+	"unicode/utf8"
 
 	"golang.org/x/sys/unix"
 
@@ -72,6 +76,9 @@ func (v *server) request(line []byte) {
 
 // parse reads a line that should be a request.
 func (r *request) parse(line []byte) error {
+	if !utf8.Valid(line) {
+		return failure(protocol.CodeParse, "", "the line is no UTF-8")
+	}
 	if err := json.Unmarshal(line, &r.Message); err != nil {
 		r.ID = nil
 		if json.Valid(line) {
@@ -113,18 +120,36 @@ func (r *request) params(p any) error {
 	var wrong *json.UnmarshalTypeError
 	switch {
 	case errors.As(err, &wrong):
-		return failure(protocol.CodeInvalidParams, wrong.Field, "%s is a %s", orParams(wrong.Field), wrong.Value)
+		field := r.wrongField(wrong.Field)
+		return failure(protocol.CodeInvalidParams, field, "%s: not to be a JSON %s", cmp.Or(field, "params"), wrong.Value)
 	case err != nil:
 		return failure(protocol.CodeInvalidParams, "", "the parameters: %v", err)
 	}
 	return nil
 }
 
-func orParams(field string) string {
-	if field == "" {
-		return "params"
+// wrongField finds which parameter is of the wrong type, where encoding/json names
+// it from within one that reads itself, or not at all.
+func (r *request) wrongField(inner string) string {
+	var p struct {
+		Stdio  []json.RawMessage
+		Limits map[string]json.RawMessage
 	}
-	return field
+	if json.Unmarshal(r.Params, &p) != nil {
+		return inner
+	}
+	for i, one := range p.Stdio {
+		var wrong *json.UnmarshalTypeError
+		if err := json.Unmarshal(one, new(protocol.Stdio)); errors.As(err, &wrong) {
+			return strings.TrimSuffix("stdio["+strconv.Itoa(i)+"]."+wrong.Field, ".")
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(p.Limits)) {
+		if json.Unmarshal(p.Limits[name], new(protocol.LimitValue)) != nil {
+			return "limits." + name
+		}
+	}
+	return inner
 }
 
 // job reads parameters and finds the job that they name.
@@ -179,7 +204,7 @@ func (r *request) hello() (any, error) {
 	case r.v.greeted:
 		return nil, failure(protocol.CodeHelloFirst, "method", "hello comes once")
 	case !slices.Contains(p.Versions, protocol.ServeVersion):
-		return nil, failure(protocol.CodeUnsupported, "versions", "this is version %d of the protocol", protocol.ServeVersion)
+		return nil, failure(protocol.CodeHelloFirst, "versions", "this is version %d of the protocol", protocol.ServeVersion)
 	}
 	r.v.greeted = true
 	return r.v.describe(), nil
@@ -351,7 +376,7 @@ func (r *request) shutdown() (any, error) {
 		return nil, err
 	}
 	v := r.v
-	v.over, r.late = true, true
+	v.closing, r.late = true, true
 	if r.ID != nil {
 		v.shutters = append(v.shutters, r.ID)
 	}

@@ -28,6 +28,8 @@ func (r *request) spawn() (any, error) {
 	switch {
 	case err != nil:
 		return nil, err
+	case r.v.closing || r.v.gone:
+		return nil, failure(protocol.CodeShuttingDown, "", "shutting down: no more jobs")
 	case len(r.v.jobs) >= maxJobs:
 		return nil, failure(protocol.CodeTooMany, "", "there are %d jobs already", maxJobs)
 	}
@@ -105,6 +107,12 @@ func (p *plan) checkCommand() error {
 			return failure(protocol.CodeInvalidParams, p.field(i), "%s holds a NUL byte", p.field(i))
 		}
 	}
+	if err := checkNames("env", p.SpawnParams.Env); err != nil {
+		return err
+	}
+	if err := checkNames("env_update", p.EnvUpdate); err != nil {
+		return err
+	}
 	if p.Name != "" && (len(p.Name) > 255 || strings.ContainsAny(p.Name, "/\n\x00")) {
 		return failure(protocol.CodeInvalidParams, "name", "name: want at most 255 bytes without slash and newline")
 	}
@@ -136,6 +144,16 @@ func (p *plan) field(i int) string {
 		return "cwd"
 	}
 	return "env"
+}
+
+// checkNames refuses variables that would be others.
+func checkNames[V any](field string, vars map[string]V) error {
+	for name := range vars {
+		if name == "" || strings.ContainsRune(name, '=') {
+			return failure(protocol.CodeInvalidParams, field, "%s: %q is no name of a variable", field, name)
+		}
+	}
+	return nil
 }
 
 // environment is all of it, or ours, with the updates.

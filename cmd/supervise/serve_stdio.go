@@ -235,7 +235,7 @@ func (o *output) read(j *servedJob) (more bool) {
 	if !o.unlimited {
 		told = min(told, o.left)
 	}
-	if !o.wait && j.v.conn.Unsent() > maxUnsent {
+	if !o.wait && j.v.blocked() && j.v.conn.Unsent() > maxUnsent {
 		told = 0
 	}
 	o.left -= told

@@ -107,21 +107,39 @@ func (t *Tree) hasLiveChild() bool {
 
 // Signal sends sig to every descendant. All are stopped first, so that one which
 // is just being forked cannot be missed, and continued afterwards, but for those
-// that were stopped before.
+// that were stopped before. A signal that stops comes after that, as SIGCONT would
+// take it back; SIGSTOP has come already.
 func (t *Tree) Signal(sig unix.Signal) error {
 	held, wasStopped, err := t.stop()
 	if err == errTooFast {
 		err = nil // those that were caught get it
 	}
+	if sig == unix.SIGSTOP {
+		return err
+	}
+	stops := sig == unix.SIGTSTP || sig == unix.SIGTTIN || sig == unix.SIGTTOU
 	for pid := range held {
-		err = errors.Join(err, sendError(pid, sig, unix.Kill(pid, sig)))
+		if !stops {
+			err = errors.Join(err, sendError(pid, sig, unix.Kill(pid, sig)))
+		}
 	}
 	for pid := range held {
 		if !wasStopped[pid] {
-			unix.Kill(pid, unix.SIGCONT)
+			goOn(pid)
+		}
+		if stops {
+			err = errors.Join(err, sendError(pid, sig, unix.Kill(pid, sig)))
 		}
 	}
 	return err
+}
+
+// goOn continues a process that we have stopped. If it is our child, that is
+// nobody's business: the status is taken here, where it waits from the moment of the
+// signal on.
+func goOn(pid int) {
+	unix.Kill(pid, unix.SIGCONT)
+	unix.Waitid(unix.P_PID, pid, nil, unix.WCONTINUED|unix.WNOHANG, nil)
 }
 
 // killLimit bounds the wait for processes that were sent SIGKILL: one that hangs

@@ -97,8 +97,13 @@ func (t *Tree) look(zombies map[int]process) ([]process, error) {
 	return found, nil
 }
 
-// eachLimit bounds each, should somebody fork faster than we look.
-const eachLimit = 200
+// eachLimit and maxGrown bound each, should somebody fork faster than we look: in
+// looks, and in zombies, which nobody reaps meanwhile and which make each look slower
+// than the last, until no pid is left.
+const (
+	eachLimit = 200
+	maxGrown  = 4000
+)
 
 // errTooFast says that each found no end.
 var errTooFast = errors.New("processes come and go faster than they can be looked at")
@@ -112,7 +117,8 @@ var errTooFast = errors.New("processes come and go faster than they can be looke
 func (t *Tree) each(visit func(p process) (acted bool, err error), enough func() bool) error {
 	last := map[process]bool{}
 	zombies := map[int]process{}
-	for range eachLimit {
+	most := maxGrown
+	for i := range eachLimit {
 		all, err := t.look(zombies)
 		if err != nil {
 			return err
@@ -137,6 +143,12 @@ func (t *Tree) each(visit func(p process) (acted bool, err error), enough func()
 		}
 		if !changed || enough != nil && enough() {
 			return nil
+		}
+		if i == 0 {
+			most += len(zombies)
+		}
+		if len(zombies) > most {
+			break
 		}
 		last = now
 	}

@@ -152,6 +152,9 @@ func (j *Job) settle() {
 		return
 	}
 	empty, err := j.Containment.Empty()
+	if err == nil && !empty && j.state != Running && j.listen() {
+		empty, err = j.Containment.Empty() // of what was before it no hint comes
+	}
 	switch {
 	case err != nil:
 		j.fail(err)
@@ -169,8 +172,10 @@ func (j *Job) settle() {
 // leftovers like any; it says whether they are waited for, or else finish sweeps
 // them up.
 func (j *Job) strayed() (wait bool) {
-	j.s.collect()
-	if j.s.Strays == nil || j.s.childless || j.s.alive > 1 || j.cause != "" {
+	if j.s.Strays == nil || j.s.alive > 1 || j.cause != "" {
+		return false
+	}
+	if j.s.collect(); j.s.childless {
 		return false
 	}
 	pids, err := j.s.Strays()
@@ -264,8 +269,8 @@ func (j *Job) Stop(cause protocol.Cause, sig unix.Signal, grace time.Duration) {
 	}
 	j.signal(sig)
 	j.signal(unix.SIGCONT) // a stopped process could not act on it
-	j.enter(Stopping)
 	j.deadline(grace)
+	j.enter(Stopping)
 }
 
 // signal sends sig to the whole job, and to its main process even if that has left
@@ -304,7 +309,6 @@ func (j *Job) kill() {
 	if j.main != 0 && j.exit == nil && !j.Nested {
 		unix.Kill(j.main, unix.SIGKILL) // it may be outside: see signal
 	}
-	j.enter(Killing)
 	j.deadline(killLimit)
 	if err != nil { // no cgroup.kill, say, or in the fallback processes that do not go
 		j.fail(err)
@@ -325,18 +329,24 @@ func (j *Job) Release() {
 	delete(j.s.watched, j.watch)
 }
 
-// enter changes the state, and asks for hints about the containment, since from
-// now on its end is waited for.
+// enter changes the state to one in which the end of the job is waited for, which
+// may have come.
 func (j *Job) enter(next State) {
 	j.state = next
-	if empty, err := j.Containment.Empty(); empty || err != nil || j.s.Watch == nil {
-		return
+	j.settle()
+}
+
+// listen asks for hints about the containment, once.
+func (j *Job) listen() (listens bool) {
+	if j.watch != 0 || j.s.Watch == nil {
+		return false
 	}
 	w, key, err := j.s.Watch(j.Containment)
 	if err != nil || w == nil {
-		return // SIGCHLD of the last process does nearly always; killLimit in the rest
+		return false // SIGCHLD of the last process does nearly always; killLimit in the rest
 	}
 	j.s.watcher, j.s.watched[key], j.watch = w, j, key
+	return true
 }
 
 // deadline has expire called after d, instead of any deadline before; 0: never.

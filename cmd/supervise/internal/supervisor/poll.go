@@ -36,7 +36,7 @@ func (s *Supervisor) wait() (h happened) {
 		add(s.watcher.FD(), unix.POLLIN, &h.hints)
 	}
 	for i, in := range s.Inputs {
-		if events := in.events(); events != 0 { // else not even a hang-up is of interest
+		if events := in.events(); events != 0 && in.FD >= 0 { // else not even a hang-up is of interest
 			add(in.FD, events, &h.inputs[i])
 		}
 	}

@@ -27,6 +27,8 @@
 package supervisor
 
 import (
+	"cmp"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -203,14 +205,24 @@ func (s *Supervisor) Chore(pid int, done func(over bool)) {
 }
 
 // readInputs has the inputs that are ready read, and forgets those at their end.
+// Meanwhile some may be added, and dropped.
 func (s *Supervisor) readInputs(ready []bool) {
-	var open []Input
-	for i, in := range s.Inputs {
-		if !ready[i] || in.Read() {
-			open = append(open, in)
+	for i, is := range ready {
+		if is && s.Inputs[i].FD >= 0 && !s.Inputs[i].Read() {
+			s.Inputs[i].FD = -1
 		}
 	}
-	s.Inputs = open
+	s.Inputs = slices.DeleteFunc(s.Inputs, func(in Input) bool { return in.FD < 0 })
+}
+
+// Drop forgets the input from a descriptor, which is to be called before it is
+// closed.
+func (s *Supervisor) Drop(fd int) {
+	for i := range s.Inputs {
+		if s.Inputs[i].FD == fd {
+			s.Inputs[i].FD = -1 // readInputs removes it
+		}
+	}
 }
 
 // ownerGone ends all jobs, whose owner has gone; err is what it did wrong.
@@ -266,8 +278,7 @@ func (s *Supervisor) reap() {
 // collect takes statuses from the kernel for as long as they can be delivered.
 func (s *Supervisor) collect() {
 	for s.held = true; !s.undelivered(); {
-		of := s.attribute()
-		event, err := waitChild(&s.usage)
+		event, of, err := s.next()
 		if err != nil {
 			s.held = false
 			if s.childless = err == unix.ECHILD; s.childless {
@@ -279,20 +290,25 @@ func (s *Supervisor) collect() {
 	}
 }
 
-// attribution is whose a child is that has ended, found out while it is a zombie.
-type attribution struct {
-	pid int
-	job *Job
-}
-
-func (s *Supervisor) attribute() (of attribution) {
+// next takes a status. Whose a child is that is no main process is found out before
+// it is taken, while its pid is its own. The kernel looks through all children to find
+// one with news, so it is asked for a second time by pid.
+func (s *Supervisor) next() (e *protocol.Event, of *Job, err error) {
 	if s.Attribute == nil {
-		return of
+		e, err = waitChild(unix.P_ALL, 0, &s.usage)
+		return e, nil, err
 	}
-	if of.pid = deadChild(); of.pid > 0 && s.jobs[of.pid] == nil && s.chores[of.pid] == nil {
-		of.job = s.Attribute(of.pid)
+	for {
+		if e, err = peekChild(); err != nil {
+			return nil, nil, err
+		}
+		if pid := e.PID(); s.jobs[pid] == nil && s.chores[pid] == nil {
+			of = s.Attribute(pid)
+		}
+		if e, err = waitChild(unix.P_PID, e.PID(), &s.usage); err != errNone { // else it was taken back: SIGCONT
+			return e, of, err
+		}
 	}
-	return of
 }
 
 // CollectDead is collect for ends alone: not to be told of children that we stop
@@ -303,12 +319,13 @@ func (s *Supervisor) CollectDead() {
 		if err != nil || event.PID() == 0 {
 			return
 		}
-		s.status(event, attribution{})
+		s.status(event, nil)
 	}
 }
 
-// status handles one change of a child's status.
-func (s *Supervisor) status(e *protocol.Event, of attribution) {
+// status handles one change of the status of a child: a main process, or of the job
+// that is given, or nobody knows whose.
+func (s *Supervisor) status(e *protocol.Event, of *Job) {
 	if done := s.chores[e.PID()]; done != nil {
 		if e.Code().Ended() {
 			delete(s.chores, e.PID())
@@ -321,11 +338,7 @@ func (s *Supervisor) status(e *protocol.Event, of attribution) {
 	}
 	j := s.jobs[e.PID()]
 	if s.Told != nil {
-		told := j
-		if told == nil && of.pid == e.PID() {
-			told = of.job
-		}
-		s.Told(told, e, &s.usage)
+		s.Told(cmp.Or(j, of), e, &s.usage)
 	}
 	switch {
 	case e.Code().Ended():
@@ -337,13 +350,13 @@ func (s *Supervisor) status(e *protocol.Event, of attribution) {
 
 // ended notes the end of a child: the main process of j, or, if that is nil, a
 // descendant. Settle decides what follows, when all there is was reaped.
-func (s *Supervisor) ended(j *Job, of attribution, e *protocol.Event) {
+func (s *Supervisor) ended(j, of *Job, e *protocol.Event) {
 	s.reaped++
 	switch {
 	case j != nil && j.main != 0:
 		j.exit, j.res.Main = e, s.usage
-	case of.pid == e.PID():
-		j = of.job
+	case of != nil:
+		j = of
 	}
 	if j != nil {
 		j.reaped++

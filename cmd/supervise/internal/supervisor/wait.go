@@ -11,30 +11,32 @@ import (
 // errNone says that no child has changed status.
 const errNone = unix.EAGAIN
 
-// waitChild takes one status change of any child from the kernel: the one place
-// that waits. It returns errNone if there is none, ECHILD if there is no child.
+// changes are what is waited for.
+const changes = unix.WEXITED | unix.WSTOPPED | unix.WCONTINUED | unix.WNOHANG
+
+// waitChild takes one status change of any child, or of one, from the kernel: the one
+// place that waits. It returns errNone if there is none, ECHILD if there is no child.
 // Usage is that of a child that has ended, and of the children it waited for.
-func waitChild(usage *unix.Rusage) (*protocol.Event, error) {
-	e, err := waitid(unix.P_ALL, 0, unix.WEXITED|unix.WSTOPPED|unix.WCONTINUED|unix.WNOHANG, usage)
+func waitChild(idType, id int, usage *unix.Rusage) (*protocol.Event, error) {
+	e, err := waitid(idType, id, changes, usage)
 	if err == nil && e.PID() == 0 {
 		return nil, errNone
 	}
 	return e, err
 }
 
-// deadChild returns the pid of a child that has ended, which stays to be waited for;
-// 0: there is none.
-func deadChild() int {
-	e, err := waitid(unix.P_ALL, 0, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, nil)
-	if err != nil {
-		return 0
+// peekChild returns what waitChild would of any child, and leaves it there.
+func peekChild() (*protocol.Event, error) {
+	e, err := waitid(unix.P_ALL, 0, changes|unix.WNOWAIT, nil)
+	if err == nil && e.PID() == 0 {
+		return nil, errNone
 	}
-	return e.PID()
+	return e, err
 }
 
 // isChild says whether pid is a child of ours, living or zombie.
 func isChild(pid int) bool {
-	_, err := waitid(unix.P_PID, pid, unix.WEXITED|unix.WSTOPPED|unix.WCONTINUED|unix.WNOHANG|unix.WNOWAIT, nil)
+	_, err := waitid(unix.P_PID, pid, changes|unix.WNOWAIT, nil)
 	return err == nil
 }
 

@@ -8,8 +8,8 @@ import (
 )
 
 // A Conn is a connection of lines, with descriptors if it is a stream socket of
-// AF_UNIX. It never blocks: what cannot be sent yet is kept, so look at Blocked
-// before more is said.
+// AF_UNIX. It never blocks: what is said is kept until somebody asks whether it is
+// Blocked, which is to be done before more is said.
 type Conn struct {
 	in, out End
 	max     int  // length of a line, its newline included
@@ -21,6 +21,7 @@ type Conn struct {
 	received []int  // descriptors that were not taken, ours to close
 
 	unsent []chunk
+	full   bool // there was no room for it
 	hungUp bool // nobody reads any more
 }
 
@@ -158,19 +159,18 @@ func (c *Conn) shrink() {
 	}
 }
 
-// Send sends a line, to which the newline is added, with descriptors, which it
-// closes; or keeps it all for Flush.
+// Send has a line, to which the newline is added, sent with the next Flush, and with it
+// descriptors, which it closes.
 func (c *Conn) Send(line []byte, fds []int) {
 	if c.hungUp {
 		CloseAll(fds)
 		return
 	}
-	if last := len(c.unsent) - 1; last > 0 && len(fds) == 0 && len(c.unsent[last].fds) == 0 {
+	if last := len(c.unsent) - 1; last >= 0 && len(fds) == 0 && len(c.unsent[last].fds) == 0 {
 		c.unsent[last].text = append(append(c.unsent[last].text, line...), '\n')
 	} else {
 		c.unsent = append(c.unsent, chunk{append(line, '\n'), fds})
 	}
-	c.Flush()
 }
 
 // Flush sends what is kept, as far as there is room.
@@ -182,6 +182,7 @@ func (c *Conn) Flush() {
 		case err == unix.EINTR:
 			continue
 		case err == unix.EAGAIN:
+			c.full = true
 			return
 		case err != nil:
 			c.HangUp()
@@ -195,7 +196,7 @@ func (c *Conn) Flush() {
 			c.unsent = c.unsent[1:]
 		}
 	}
-	c.unsent = nil
+	c.unsent, c.full = nil, false
 }
 
 func (c *Conn) send(first *chunk) (int, error) {
@@ -205,8 +206,14 @@ func (c *Conn) send(first *chunk) (int, error) {
 	return unix.SendmsgN(c.out.fd, first.text, unix.UnixRights(first.fds...), nil, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
 }
 
-// Blocked says that something is kept: the owner does not read.
-func (c *Conn) Blocked() bool { return len(c.unsent) > 0 }
+// Blocked sends what it can, and says whether something is left: the owner does not
+// read. Once it is, it stays so until a Flush finds room.
+func (c *Conn) Blocked() bool {
+	if !c.full {
+		c.Flush()
+	}
+	return c.full
+}
 
 // Unsent is how many bytes are kept.
 func (c *Conn) Unsent() (n int) {
@@ -221,11 +228,21 @@ func (c *Conn) HangUp() {
 	for _, u := range c.unsent {
 		CloseAll(u.fds)
 	}
-	c.unsent, c.hungUp = nil, true
+	c.unsent, c.full, c.hungUp = nil, false, true
 }
 
 // HungUp says that nobody reads any more.
 func (c *Conn) HungUp() bool { return c.hungUp }
+
+// Deaf says that nobody will ever read, be it that nothing was sent since; then it is
+// as if sending had failed.
+func (c *Conn) Deaf() bool {
+	fds := []unix.PollFd{{Fd: int32(c.out.fd)}}
+	if n, err := unix.Poll(fds, 0); err == nil && n > 0 && fds[0].Revents&(unix.POLLERR|unix.POLLHUP) != 0 {
+		c.HangUp()
+	}
+	return c.hungUp
+}
 
 // Close closes the descriptors that came and were not taken.
 func (c *Conn) Close() {

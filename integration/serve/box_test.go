@@ -1,0 +1,259 @@
+package serve
+
+import (
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// A box is what a test runs in: a directory, a cgroup where one is to be had, and what it started.
+type box struct {
+	t       *testing.T
+	dir     string
+	cgroup  string // "": none
+	fds     map[string]string
+	servers []*server
+	// staleOK: cgroups without processes may be left, as supervisor and guardian were killed.
+	staleOK bool
+}
+
+var boxes int
+
+func newBox(t *testing.T) *box {
+	t.Helper()
+	b := &box{t: t, fds: openFds(os.Getpid()), dir: t.TempDir()}
+	if noGroup == nil {
+		boxes++
+		b.cgroup = filepath.Join(group, fmt.Sprintf("t%d", boxes))
+		if err := os.Mkdir(b.cgroup, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Cleanup(b.close)
+	return b
+}
+
+// close checks that nothing is left, and ends what is.
+func (b *box) close() {
+	for _, s := range b.servers {
+		s.close()
+	}
+	if left := awaitNoChild(patience); len(left) > 0 {
+		b.t.Errorf("processes left: %s", describe(left))
+		killDescendants()
+	}
+	b.closeCgroup()
+	for fd, name := range openFds(os.Getpid()) {
+		if b.fds[fd] != name {
+			b.t.Errorf("leaked descriptor %s: %s", fd, name)
+		}
+	}
+}
+
+func (b *box) closeCgroup() {
+	if b.cgroup == "" {
+		return
+	}
+	left := below(b.cgroup)
+	if stale := slices.DeleteFunc(slices.Clone(left), func(dir string) bool { return filepath.Base(dir) == "supervisor" }); len(stale) > 0 && !b.staleOK {
+		b.t.Errorf("cgroups left: %q", stale)
+	}
+	slices.Reverse(left)
+	for _, dir := range append(left, b.cgroup) {
+		if err := os.Remove(dir); err != nil {
+			b.t.Error(err)
+		}
+	}
+}
+
+// place has a command born in the box's cgroup; close is to be called when it was.
+func (b *box) place(cmd *exec.Cmd) (close func()) {
+	if b.cgroup == "" {
+		return func() {}
+	}
+	fd, err := unix.Open(b.cgroup, unix.O_DIRECTORY|unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	cmd.SysProcAttr.UseCgroupFD, cmd.SysProcAttr.CgroupFD = true, fd
+	return func() { unix.Close(fd) }
+}
+
+// group is the cgroup of the whole run; noGroup says why there is none.
+var (
+	group   string
+	noGroup error
+)
+
+// newRunGroup makes a cgroup below the mount for root, else below our own.
+func newRunGroup() (string, error) {
+	mount, err := cgroup2Mount()
+	if err != nil {
+		return "", err
+	}
+	if os.Geteuid() != 0 {
+		own, err := os.ReadFile("/proc/self/cgroup")
+		if err != nil {
+			return "", err
+		}
+		for line := range strings.Lines(string(own)) {
+			if path, ok := strings.CutPrefix(strings.TrimSpace(line), "0::"); ok {
+				mount = filepath.Join(mount, path)
+			}
+		}
+	}
+	dir := filepath.Join(mount, fmt.Sprintf("serve-%d", os.Getpid()))
+	return dir, os.Mkdir(dir, 0o755)
+}
+
+func cgroup2Mount() (string, error) {
+	mounts, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		return "", err
+	}
+	for line := range strings.Lines(string(mounts)) {
+		head, tail, _ := strings.Cut(line, " - ")
+		if fields := strings.Fields(head); strings.HasPrefix(tail, "cgroup2 ") && fields[3] == "/" {
+			return fields[4], nil
+		}
+	}
+	return "", fmt.Errorf("no cgroup2 mount in /proc/self/mountinfo")
+}
+
+// below lists the directories below one, parents first.
+func below(dir string) (list []string) {
+	filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && d.IsDir() && path != dir {
+			list = append(list, path)
+		}
+		return nil
+	})
+	return list
+}
+
+// openFds maps the descriptors of a process to what they are.
+func openFds(pid int) map[string]string {
+	fds := map[string]string{}
+	dir := fmt.Sprintf("/proc/%d/fd/", pid)
+	entries, _ := os.ReadDir(dir)
+	for _, e := range entries {
+		if name, err := os.Readlink(dir + e.Name()); err == nil { // else it was that of the directory
+			fds[e.Name()] = name
+		}
+	}
+	return fds
+}
+
+// children reads the children of all threads of a process.
+func children(pid int) (pids []int) {
+	files, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
+	for _, file := range files {
+		data, _ := os.ReadFile(file)
+		for _, f := range strings.Fields(string(data)) {
+			if n, err := strconv.Atoi(f); err == nil {
+				pids = append(pids, n)
+			}
+		}
+	}
+	return pids
+}
+
+// descendants are all processes below one, parents first.
+func descendants(pid int) []int {
+	seen := map[int]bool{}
+	found := children(pid)
+	for i := 0; i < len(found); i++ {
+		for _, child := range children(found[i]) {
+			if !seen[child] {
+				seen[child] = true
+				found = append(found, child)
+			}
+		}
+	}
+	return found
+}
+
+// awaitNoChild waits until we have no child, reaping those that were re-parented to us, and returns who stays.
+func awaitNoChild(wait time.Duration) []int {
+	for end := time.Now().Add(wait); ; {
+		left := children(os.Getpid())
+		if len(left) == 0 {
+			return nil
+		}
+		for _, pid := range left {
+			if awaitEnd(pid, time.Until(end)); time.Now().After(end) {
+				return descendants(os.Getpid())
+			}
+			unix.Wait4(pid, nil, unix.WNOHANG, nil)
+		}
+	}
+}
+
+// awaitEnd waits until a process has ended, and says whether it has.
+func awaitEnd(pid int, wait time.Duration) bool {
+	fd, err := unix.PidfdOpen(pid, 0)
+	if err != nil {
+		return true
+	}
+	defer unix.Close(fd)
+	return pollFor(fd, unix.POLLIN, wait)
+}
+
+// pollFor waits until there are events at a descriptor, and says whether there are.
+func pollFor(fd int, events int16, wait time.Duration) bool {
+	for end := time.Now().Add(wait); ; {
+		n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: events}}, max(0, int(time.Until(end).Milliseconds())))
+		if err != unix.EINTR {
+			return n == 1
+		}
+	}
+}
+
+// killDescendants is for tests that have failed already.
+func killDescendants() {
+	for range 100 {
+		for _, pid := range descendants(os.Getpid()) {
+			unix.Kill(pid, syscall.SIGKILL)
+		}
+		if len(awaitNoChild(time.Second)) == 0 {
+			return
+		}
+	}
+}
+
+func describe(pids []int) string {
+	var names []string
+	for _, pid := range pids[:min(len(pids), 20)] {
+		cmdline, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+		names = append(names, fmt.Sprintf("%d [%s]", pid, strings.ReplaceAll(string(cmdline), "\x00", " ")))
+	}
+	return fmt.Sprintf("%d: %s", len(pids), strings.Join(names, "; "))
+}
+
+// eventually polls for what gives no event.
+func eventually(t *testing.T, what string, try func() error) {
+	t.Helper()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	var err error
+	for end := time.Now().Add(patience); time.Now().Before(end); <-tick.C {
+		if err = try(); err == nil {
+			return
+		}
+	}
+	t.Fatalf("%s: %v", what, err)
+}
+
+// sorted are the keys of a map in order.
+func sorted[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

@@ -161,9 +161,11 @@ func match(want, have any, bound object) error {
 		return nil
 	case string:
 		switch {
-		case want == "$" && have != nil:
+		case strings.HasPrefix(want, "$") && have == nil:
+			return fmt.Errorf("have nothing for %s", want)
+		case want == "$":
 			return nil
-		case strings.HasPrefix(want, "$") && bound[want] == nil && have != nil:
+		case strings.HasPrefix(want, "$") && bound[want] == nil:
 			bound[want] = have
 			return nil
 		case strings.HasPrefix(want, "$"):

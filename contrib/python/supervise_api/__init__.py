@@ -26,7 +26,16 @@ from .aio import AsyncProcess
 from .aiosupervisor import AsyncJob, AsyncSupervisor
 from .completed import CalledProcessError, Completed, TimeoutExpired
 from .descriptors import fileno, is_valid_fd, update_fds
-from .errors import CommandNotFound, InvalidRequest, JobGone, LimitRefused, NotExecutable, RequestError, Unsupported
+from .errors import (
+    CommandNotFound,
+    InvalidRequest,
+    JobGone,
+    LimitRefused,
+    NotExecutable,
+    RequestError,
+    SystemCallFailed,
+    Unsupported,
+)
 from .event import ChildCode, ChildEvent
 from .events import Event
 from .process import Process, SupervisorLost, ignore_sigchld
@@ -66,6 +75,7 @@ __all__ = [
     "STDOUT",
     "Supervisor",
     "SupervisorLost",
+    "SystemCallFailed",
     "TimeoutExpired",
     "Unsupported",
     "dfork",

@@ -266,6 +266,17 @@ class AsyncJob(BaseJob):
         """Hand the job to a systemd scope of its own, where it may outlive us; nothing is heard of it any more."""
         return make(Scope, await self._call("detach"))
 
+    async def __aenter__(self) -> "AsyncJob":
+        return self
+
+    async def __aexit__(
+        self, kind: Optional[Type[BaseException]], value: Optional[BaseException], traceback: Optional[TracebackType]
+    ) -> None:
+        """End the job, wait until it is dead, and close the pipes."""
+        await self.kill()
+        await self.wait()
+        self.close_pipes()
+
     async def _call(self, method: str, params: Mapping[str, Any] = {}) -> Any:
         return await self._supervisor._call(method, {"job": self.number, **params})
 

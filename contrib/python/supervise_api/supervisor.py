@@ -356,6 +356,17 @@ class Job(BaseJob):
         """Hand the job to a systemd scope of its own, where it may outlive us; nothing is heard of it any more."""
         return make(Scope, self._call("detach"))
 
+    def __enter__(self: "Job") -> "Job":
+        return self
+
+    def __exit__(
+        self, kind: Optional[Type[BaseException]], value: Optional[BaseException], traceback: Optional[TracebackType]
+    ) -> None:
+        """End the job, wait until it is dead, and close the pipes."""
+        self.kill()
+        self.wait()
+        self.close_pipes()
+
     def _call(self, method: str, params: Mapping[str, Any] = {}) -> Any:
         return self._supervisor._call(method, {"job": self.number, **params})
 

@@ -48,6 +48,7 @@ type server struct {
 	greeted  bool
 	closing  bool              // the end of the last job is the end
 	gone     bool              // the owner has said all it will, of which not all was read
+	polled   int16             // what the input was last waited for with
 	stalled  bool              // requests were read that wait for the owner to read
 	over     bool              // no more requests, no more jobs
 	shutters []json.RawMessage // requests that wait for the end of all
@@ -154,13 +155,14 @@ func (v *server) blocked() bool { return v.conn.Blocked() }
 // wantsInput: while nothing is read of the owner, its end is seen nevertheless. A
 // hang-up is always told, so that once is enough.
 func (v *server) wantsInput() int16 {
+	v.polled = unix.POLLIN
 	switch {
 	case v.over || v.blocked() && v.gone:
-		return 0
+		v.polled = 0
 	case v.blocked():
-		return unix.POLLRDHUP
+		v.polled = unix.POLLRDHUP
 	}
-	return unix.POLLIN
+	return v.polled
 }
 
 // wantsOutput: that nobody will ever read is always told.
@@ -194,8 +196,8 @@ func (v *server) poll() bool {
 // answers are not taken and so nothing is read: what was said before the end is then
 // answered later.
 func (v *server) read() bool {
-	end := v.blocked()
-	if !end {
+	end := v.polled == unix.POLLRDHUP
+	if !end && !v.blocked() { // it may be since it was polled, by the end of a job
 		end = v.conn.Read()
 		v.requests()
 	}

@@ -12,7 +12,7 @@ import os
 import socket
 import weakref
 from collections import deque
-from typing import Any, Callable, Deque, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Callable, Deque, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
 
 from .errors import RequestError, request_error
 from .events import Event, Events
@@ -286,7 +286,7 @@ class Conversation:
             self._discard(reply.job)
 
     def _discard(self, job: JobState) -> None:
-        _close_all(list(job.pipes.values()))
+        _close_all(job.pipes.values())
         self.tell("kill", {"job": job.number})
 
     def _detached(self, number: int) -> None:
@@ -303,10 +303,16 @@ class Conversation:
             reply.fail(self.over)
         for job in jobs.values():
             job.lose(self.over)
+        self._close()
+
+    def _close(self) -> None:
         self._drop_unsent()
-        _close_all(list(self._received))
+        _close_all(self._received)
         self._received.clear()
         self.socket.close()
+
+    def __del__(self) -> None:
+        self._close()
 
     def _drop_unsent(self) -> None:
         for _, fds in self.unsent:
@@ -331,6 +337,6 @@ def _rights(fds: List[int]) -> List[Tuple[int, int, "array.array[int]"]]:
     return [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
 
 
-def _close_all(fds: Sequence[int]) -> None:
+def _close_all(fds: Iterable[int]) -> None:
     for fd in fds:
         os.close(fd)

@@ -280,6 +280,9 @@ class Supervisor(BaseSupervisor):
     ) -> None:
         self.close()
 
+    def __del__(self) -> None:
+        self._close_wake()
+
 
 def _call_back(callback: Callable[[Event], object], event: Event) -> None:
     try:

@@ -118,13 +118,16 @@ class AsyncSupervisor(BaseSupervisor):
         """End all jobs at once, and wait until everything is dead. Their records are still heard of."""
         if self._reader is None:
             return
+        reader = self._reader
         self._talk.farewell = SupervisorLost("the connection to the supervisor was closed")
         self._server.end_input()
         try:
-            await asyncio.wait([self._reader])
+            if not reader.done():
+                await asyncio.wait([reader])
         except BaseException:  # cancelled
             self._server.hang_up()
-            await asyncio.wait([self._reader])
+            if not reader.done():
+                await asyncio.wait([reader])
             raise
         finally:
             self._server.wait()

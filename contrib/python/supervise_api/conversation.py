@@ -6,7 +6,6 @@ Nothing here blocks, and nothing here is guarded against other threads.
 """
 
 import array
-import base64
 import json
 import os
 import socket
@@ -15,9 +14,10 @@ from collections import deque
 from typing import Any, Callable, Deque, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
 
 from .errors import RequestError, request_error
-from .events import Event, Events
+from .events import Event
+from .jobstate import JobState
+from .latch import Latch
 from .process import SupervisorLost
-from .record import Record, make
 
 #: The highest version of the protocol that is spoken here.
 VERSION = 1
@@ -29,33 +29,6 @@ _RECEIVE = 1 << 16
 _MAX_FDS = 253  # SCM_MAX_FD
 
 
-class Latch:
-    """Something that happens once."""
-
-    def __init__(self) -> None:
-        self.done = False
-        self._calls: List[Callable[[], None]] = []
-
-    def set(self) -> None:
-        """It has happened."""
-        self.done = True
-        calls, self._calls = self._calls, []
-        for call in calls:
-            call()
-
-    def then(self, call: Callable[[], None]) -> None:
-        """Have something called when it happens."""
-        if self.done:
-            call()
-        else:
-            self._calls.append(call)
-
-    def forget(self, call: Callable[[], None]) -> None:
-        """Have it not called after all."""
-        if call in self._calls:
-            self._calls.remove(call)
-
-
 class Reply(Latch):
     """What becomes of a request: a result or an error."""
 
@@ -65,7 +38,7 @@ class Reply(Latch):
         self.params = params
         self.abandoned = False  # nobody waits for it any more
         self.on_event: Optional[Callable[[Event], object]] = None  # of the job that is spawned
-        self.job: Optional["JobState"] = None
+        self.job: Optional[JobState] = None
         self._value: Any = None
         self._error: Optional[Exception] = None
 
@@ -82,59 +55,6 @@ class Reply(Latch):
         if self._error is not None:
             raise self._error
         return self._value
-
-
-class JobState:
-    """What is known of a job."""
-
-    def __init__(self, result: Mapping[str, Any], params: Mapping[str, Any], pipes: Dict[int, int]) -> None:
-        self.spawned = result
-        self.params = params
-        self.number: int = result["job"]
-        self.pipes = pipes  # our ends, by the job's descriptor; to be closed by who takes them
-        self.events = Events()
-        self.ended = Latch()
-        self.output: Dict[int, bytearray] = {}  # what was captured, by descriptor
-        self.exit: Optional[Mapping[str, Any]] = None  # of the main process
-        self.last: Optional[Mapping[str, Any]] = None  # the parameters of ended
-        self.lost: Optional[Exception] = None  # nothing more will be heard, and why
-        self._record: Optional[Record] = None
-
-    def record(self) -> Optional[Record]:
-        """Return the record, if it came."""
-        if self._record is None and self.last is not None:
-            self._record = make(Record, self.last["record"])
-        return self._record
-
-    def final(self) -> Record:
-        """Return the record, or raise why there will be none."""
-        record = self.record()
-        if record is None:
-            raise self.lost or SupervisorLost("the job has not ended")
-        return record
-
-    def lose(self, error: Exception) -> None:
-        """There will be no record."""
-        self.lost = error
-        self._over()
-
-    def tell(self, method: str, params: Dict[str, Any]) -> None:
-        """Take a notification."""
-        if method == "output":
-            data = base64.b64decode(params["data"])
-            self.output.setdefault(params["fd"], bytearray()).extend(data)
-            return
-        if method == "exited" and params.get("main"):
-            self.exit = params
-        if method == "ended":
-            self.last = params
-        self.events.put(Event(method, params))
-        if method == "ended":
-            self._over()
-
-    def _over(self) -> None:
-        self.events.close()
-        self.ended.set()
 
 
 class Conversation:
@@ -248,13 +168,13 @@ class Conversation:
             del self.jobs[job.number]
 
     def next_call(self) -> Optional[Tuple[Callable[[Event], object], Event]]:
-        """Take the next event that a callback is for, and the callback."""
+        """Take an event that a callback is for, and the callback. Each job has its turn."""
         while self.fresh:
-            number, job = next(iter(self.fresh.items()))
+            job = self.fresh.pop(next(iter(self.fresh)))
             event = job.events.take()
             if event is not None and job.events.callback is not None:
+                self.fresh[job.number] = job
                 return job.events.callback, event
-            del self.fresh[number]
         return None
 
     def _answer(self, message: Dict[str, Any]) -> None:

@@ -82,7 +82,7 @@ class AsyncSupervisor(BaseSupervisor):
     ) -> AsyncJob:
         """Start a job, as Supervisor.spawn does. on_event is called from the loop; what it raises goes to the loop's handler.
 
-        When this is cancelled the job is ended, should it have started.
+        When this is cancelled the job, should it have started, is ended first.
         """
         return await self._spawn(
             Command(
@@ -94,14 +94,15 @@ class AsyncSupervisor(BaseSupervisor):
 
     async def run(self, argv: Sequence[Argument], **options: Any) -> Completed:
         """Run a command as supervise_api.run does, with this supervisor. When this is cancelled the job ends first."""
-        plan = Run(argv, **options)
-        with plan:
-            job = await self._spawn(plan.command, None)
+        plan, job = Run(argv, **options), None
         try:
+            with plan:
+                job = await self._spawn(plan.command, None)
             record = await job.wait()
         except BaseException:
-            await job.kill()
-            await job.wait()
+            if job is not None:
+                await job.kill()
+                await job.wait()
             raise
         return plan.completed(job, record)
 
@@ -134,26 +135,33 @@ class AsyncSupervisor(BaseSupervisor):
 
     async def _spawn(self, command: Command, on_event: Optional[Callable[[Event], object]]) -> AsyncJob:
         fds: List[int] = []
-        params = command.request(fds, self._server.environ)
-        reply = self._talk.request("spawn", params, fds)
-        reply.on_event = on_event
-        await self._answer(reply)
+        reply = Reply("spawn", command.request(fds, self._server.environ), on_event)
+        await self._ask(reply, fds)
         assert reply.job is not None
         return AsyncJob(self, reply.job)
 
     async def _call(self, method: str, params: Mapping[str, Any]) -> Any:
         """Make a request, and return its result; RequestError, SupervisorLost."""
-        return await self._answer(self._talk.request(method, params))
+        return await self._ask(Reply(method, params))
 
-    async def _answer(self, reply: Reply) -> Any:
+    async def _ask(self, reply: Reply, fds: Sequence[int] = ()) -> Any:
+        self._talk.request(reply, fds)
         self._send()
         try:
             await wait_for(reply)
         except BaseException:
-            self._talk.abandon(reply)
-            self._send()
+            await self._abandon(reply)
             raise
         return reply.result()
+
+    async def _abandon(self, reply: Reply) -> None:
+        """Nobody wants the answer any more; a job that was to be spawned is dead when this returns."""
+        self._talk.abandon(reply)
+        self._send()
+        if reply.method == "spawn":
+            await wait_for(reply)
+            if reply.job is not None:
+                await wait_for(reply.job.ended)
 
     async def _read(self) -> None:
         """Be the task that reads. The end of input ends it, and that is what cancelling it leads to."""
@@ -161,6 +169,7 @@ class AsyncSupervisor(BaseSupervisor):
             while self._talk.over is None:
                 await self._readable()
                 self._talk.receive()
+                self._send()
                 self._call_back()
         finally:
             self._stop_writing()

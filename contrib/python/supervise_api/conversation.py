@@ -13,7 +13,7 @@ import weakref
 from collections import deque
 from typing import Any, Callable, Deque, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
 
-from .errors import RequestError, request_error
+from .errors import request_error
 from .events import Event
 from .jobstate import JobState
 from .latch import Latch
@@ -32,12 +32,15 @@ _MAX_FDS = 253  # SCM_MAX_FD
 class Reply(Latch):
     """What becomes of a request: a result or an error."""
 
-    def __init__(self, method: str, params: Mapping[str, Any]) -> None:
+    def __init__(
+        self, method: str, params: Mapping[str, Any], on_event: Optional[Callable[[Event], object]] = None
+    ) -> None:
         super().__init__()
         self.method = method
         self.params = params
+        self.on_event = on_event  # of the job that is spawned
+        self.sent = False  # the request is on its way
         self.abandoned = False  # nobody waits for it any more
-        self.on_event: Optional[Callable[[Event], object]] = None  # of the job that is spawned
         self.job: Optional[JobState] = None
         self._value: Any = None
         self._error: Optional[Exception] = None
@@ -74,19 +77,18 @@ class Conversation:
         self._received: Deque[int] = deque()  # descriptors that came
         _conversations.add(self)
 
-    def request(self, method: str, params: Mapping[str, Any], fds: Sequence[int] = ()) -> Reply:
+    def request(self, reply: Reply, fds: Sequence[int] = ()) -> None:
         """Ask for something. The descriptors are copied.
 
         The error of a conversation that is over is the reply's; ValueError, TypeError: the parameters are no JSON, or too long.
         """
-        reply = Reply(method, params)
         if self.over is not None:
             reply.fail(self.over)
-            return reply
-        self._queue({"id": self._last + 1, "method": method, "params": params}, fds)
+            return
         self._last += 1
+        self._queue({"id": self._last, "method": reply.method, "params": reply.params}, fds)
         self._replies[self._last] = reply
-        return reply
+        reply.sent = True
 
     def tell(self, method: str, params: Mapping[str, Any]) -> None:
         """Ask for something that is not answered."""

@@ -123,14 +123,15 @@ class Supervisor(BaseSupervisor):
 
     def run(self, argv: Sequence[Argument], **options: Any) -> Completed:
         """Run a command as supervise_api.run does, with this supervisor."""
-        plan = Run(argv, **options)
-        with plan:
-            job = self._spawn(plan.command, None)
+        plan, job = Run(argv, **options), None
         try:
+            with plan:
+                job = self._spawn(plan.command, None)
             record = job.wait()
         except BaseException:
-            job.kill()
-            job.wait()
+            if job is not None:
+                job.kill()
+                job.wait()
             raise
         return plan.completed(job, record)
 
@@ -175,31 +176,35 @@ class Supervisor(BaseSupervisor):
 
     def _spawn(self, command: Command, on_event: Optional[Callable[[Event], object]]) -> Job:
         fds: List[int] = []
-        params = command.request(fds, self._server.environ)
-        with self._changed:
-            reply = self._talk.request("spawn", params, fds)
-            reply.on_event = on_event
-            self._send()
-        self._answer(reply)
+        reply = Reply("spawn", command.request(fds, self._server.environ), on_event)
+        self._ask(reply, fds)
         assert reply.job is not None
         return Job(self, reply.job)
 
     def _call(self, method: str, params: Mapping[str, Any]) -> Any:
         """Make a request, and return its result; RequestError, SupervisorLost."""
-        with self._changed:
-            reply = self._talk.request(method, params)
-            self._send()
-        return self._answer(reply)
+        return self._ask(Reply(method, params))
 
-    def _answer(self, reply: Reply) -> Any:
+    def _ask(self, reply: Reply, fds: Sequence[int] = ()) -> Any:
         try:
+            with self._changed:
+                self._talk.request(reply, fds)
+                self._send()
             self._until(lambda: reply.done)
         except BaseException:
-            with self._changed:
-                self._talk.abandon(reply)
-                self._send()
+            if reply.sent:
+                self._abandon(reply)
             raise
         return reply.result()
+
+    def _abandon(self, reply: Reply) -> None:
+        """Nobody wants the answer any more; a job that was to be spawned is dead when this returns."""
+        with self._changed:
+            self._talk.abandon(reply)
+            self._send()
+        if reply.method == "spawn":
+            self._until(lambda: reply.done)
+            self._until(lambda: reply.job is None or reply.job.ended.done)
 
     def _until(self, done: Callable[[], bool], timeout: Optional[float] = None) -> None:
         """Read until something is done; TimeoutError. That the supervisor is lost makes everything done."""

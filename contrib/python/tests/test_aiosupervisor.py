@@ -132,8 +132,7 @@ class TestAsyncSupervisor(ServeCase):
             spawning.cancel()
             with self.assertRaises(asyncio.CancelledError):
                 await spawning
-            while await supervisor.list():
-                await asyncio.sleep(0)
+            self.assertEqual(await supervisor.list(), [])
 
         self.run_async(test)
 

@@ -48,6 +48,19 @@ class TestEnd(ServeCase):
         self.assertEqual(supervisor.fileno(), -1)
         job.kill()
 
+    def test_closed_while_others_wait(self) -> None:
+        """Who waits in other threads gets the records; whoever was reading meanwhile."""
+        supervisor = self.start()
+        jobs = [supervisor.spawn(FOREVER) for _ in range(5)]
+        causes: List[str] = []
+        threads = [threading.Thread(target=lambda job=job: causes.append(job.wait(DEADLINE).cause), daemon=True) for job in jobs]
+        for thread in threads:
+            thread.start()
+        supervisor.close()
+        for thread in threads:
+            thread.join(DEADLINE)
+        self.assertEqual(causes, ["owner-gone"] * 5)
+
     def test_shutdown(self) -> None:
         supervisor = self.start()
         job = supervisor.spawn(["sh", "-c", "trap 'exit 7' TERM; echo; while :; do sleep 0.01; done"], stdout=PIPE)
@@ -143,16 +156,24 @@ class TestEnd(ServeCase):
             self.assertEqual(supervisor.run(["sh", "-c", "exit 3"]).returncode, 3)
 
     def test_interrupted(self) -> None:
-        """Ctrl-C while we wait: run ends its job first."""
+        """Ctrl-C while the job is spawned, or waited for: run ends it first, and the supervisor goes on to work."""
         supervisor = self.start()
-        handler = signal.signal(signal.SIGALRM, signal.default_int_handler)
+
+        def interrupt(number: int, frame: object) -> None:
+            os.kill(supervisor.pid, signal.SIGCONT)
+            raise KeyboardInterrupt
+
+        handler = signal.signal(signal.SIGALRM, interrupt)
         try:
-            signal.setitimer(signal.ITIMER_REAL, 0.05)
-            with self.assertRaises(KeyboardInterrupt):
-                supervisor.run(FOREVER)
+            for stopped in False, True:
+                if stopped:
+                    os.kill(supervisor.pid, signal.SIGSTOP)
+                signal.setitimer(signal.ITIMER_REAL, 0.3)
+                with self.assertRaises(KeyboardInterrupt):
+                    supervisor.run(FOREVER)
+                self.assertEqual(supervisor.list(), [])
         finally:
             signal.signal(signal.SIGALRM, handler)
-        self.assertEqual(supervisor.list(), [])
 
     def test_address(self) -> None:
         """A supervisor that somebody else has started."""

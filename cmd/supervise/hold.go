@@ -141,7 +141,7 @@ func (h *hold) path() string {
 // Start implements supervisor.Containment.
 func (h *hold) Start(path string, argv []string, attr *syscall.ProcAttr) (pid int, err error) {
 	pid, err = h.Containment.Start(path, argv, attr)
-	if err == nil && attr.Sys.Setpgid {
+	if err == nil && (attr.Sys.Setpgid || attr.Sys.Setsid) {
 		h.tree.Group = pid
 	}
 	return pid, err

@@ -188,6 +188,9 @@ func (r *runner) mayFallBack() bool {
 func (r *runner) attr() *syscall.ProcAttr {
 	sys := &syscall.SysProcAttr{Setpgid: true}
 	if r.o.events >= 0 {
+		sys = &syscall.SysProcAttr{Setsid: true} // as serve has it
+	}
+	if r.o.events >= 0 {
 		sys = &syscall.SysProcAttr{Setsid: true} // as all jobs of serve
 	}
 	if r.terminal.eager {

@@ -34,6 +34,7 @@ type server struct {
 	poller   *wire.Poller
 	events   *limitEvents // nil: nobody asked for any
 	null     int          // /dev/null
+	legacy   map[int]bool // descriptors from 3 on that came with us
 	version  string
 	reported []string // controllers of the jobs
 
@@ -48,7 +49,6 @@ type server struct {
 	greeted  bool
 	closing  bool              // the end of the last job is the end
 	gone     bool              // the owner has said all it will, of which not all was read
-	polled   int16             // what the input was last waited for with
 	stalled  bool              // requests were read that wait for the owner to read
 	over     bool              // no more requests, no more jobs
 	shutters []json.RawMessage // requests that wait for the end of all
@@ -102,8 +102,8 @@ func (v *server) open() error {
 		}
 	}
 	v.s = &supervisor.Supervisor{
-		Signals: arriving{caught}, Idle: giveBackStartUp, Watch: v.watch, Sweep: v.sweepLast,
-		Serving: supervisor.Serving{More: v.more, Blocked: v.blocked, Told: v.told, Attribute: v.attribute, Signaled: v.signaled},
+		Signals: arriving{caught}, Idle: giveBack, Watch: v.watch, Sweep: v.sweepLast,
+		Serving: supervisor.Serving{More: v.more, Blocked: v.blocked, Flush: v.conn.Flush, Told: v.told, Attribute: v.attribute, Signaled: v.signaled},
 		Inputs: []supervisor.Input{
 			{FD: v.conn.InFD(), Read: v.read, Events: v.wantsInput},
 			{FD: v.conn.OutFD(), Read: v.flush, Events: v.wantsOutput},
@@ -115,6 +115,7 @@ func (v *server) open() error {
 		v.s.Chore(v.hold.helper, func(bool) { v.hold.helper = 0 })
 	}
 	if v.hold.session != nil {
+		v.s.KillAll = v.hold.session.Kill
 		v.hold.session.RemoveStale()
 		v.reported = v.hold.session.Controllers()
 	}
@@ -123,6 +124,9 @@ func (v *server) open() error {
 
 // connect takes descriptors 0 and 1, or a socket that is both.
 func (v *server) connect() (err error) {
+	if v.legacy, err = keepToOurselves(); err != nil {
+		return err
+	}
 	v.out = 1
 	if _, err := unix.GetsockoptInt(0, unix.SOL_SOCKET, unix.SO_TYPE); err == nil {
 		if _, err := unix.GetsockoptInt(1, unix.SOL_SOCKET, unix.SO_TYPE); err != nil {
@@ -155,14 +159,13 @@ func (v *server) blocked() bool { return v.conn.Blocked() }
 // wantsInput: while nothing is read of the owner, its end is seen nevertheless. A
 // hang-up is always told, so that once is enough.
 func (v *server) wantsInput() int16 {
-	v.polled = unix.POLLIN
 	switch {
 	case v.over || v.blocked() && v.gone:
-		v.polled = 0
+		return 0
 	case v.blocked():
-		v.polled = unix.POLLRDHUP
+		return unix.POLLRDHUP
 	}
-	return v.polled
+	return unix.POLLIN
 }
 
 // wantsOutput: that nobody will ever read is always told.
@@ -196,8 +199,10 @@ func (v *server) poll() bool {
 // answers are not taken and so nothing is read: what was said before the end is then
 // answered later.
 func (v *server) read() bool {
-	end := v.polled == unix.POLLRDHUP
-	if !end && !v.blocked() { // it may be since it was polled, by the end of a job
+	var end bool
+	if v.blocked() {
+		end = v.conn.Mute()
+	} else {
 		end = v.conn.Read()
 		v.requests()
 	}
@@ -226,6 +231,7 @@ func (v *server) requests() {
 		case len(line) > 0:
 			v.request(line)
 		}
+		v.conn.Flush()
 	}
 }
 

@@ -8,8 +8,8 @@ import (
 )
 
 // A Conn is a connection of lines, with descriptors if it is a stream socket of
-// AF_UNIX. It never blocks: what is said is kept until somebody asks whether it is
-// Blocked, which is to be done before more is said.
+// AF_UNIX. It never blocks: what is said is kept for the next Flush, and what cannot be
+// sent then for a later one, so look at Blocked before more is said.
 type Conn struct {
 	in, out End
 	max     int  // length of a line, its newline included
@@ -206,10 +206,13 @@ func (c *Conn) send(first *chunk) (int, error) {
 	return unix.SendmsgN(c.out.fd, first.text, unix.UnixRights(first.fds...), nil, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
 }
 
-// Blocked sends what it can, and says whether something is left: the owner does not
-// read. Once it is, it stays so until a Flush finds room.
+// enough is what is kept for a Flush, at most, in bytes.
+const enough = 16 << 10
+
+// Blocked says that something is kept for which there was no room: the owner does not
+// read.
 func (c *Conn) Blocked() bool {
-	if !c.full {
+	if !c.full && c.Unsent() > enough {
 		c.Flush()
 	}
 	return c.full
@@ -237,11 +240,22 @@ func (c *Conn) HungUp() bool { return c.hungUp }
 // Deaf says that nobody will ever read, be it that nothing was sent since; then it is
 // as if sending had failed.
 func (c *Conn) Deaf() bool {
-	fds := []unix.PollFd{{Fd: int32(c.out.fd)}}
-	if n, err := unix.Poll(fds, 0); err == nil && n > 0 && fds[0].Revents&(unix.POLLERR|unix.POLLHUP) != 0 {
+	if isSo(c.out.fd, unix.POLLERR|unix.POLLHUP) {
 		c.HangUp()
 	}
 	return c.hungUp
+}
+
+// Mute says that nothing will come but what is there to be read.
+func (c *Conn) Mute() bool {
+	return isSo(c.in.fd, unix.POLLERR|unix.POLLHUP|unix.POLLRDHUP)
+}
+
+// isSo says whether any of some events can be had of a descriptor.
+func isSo(fd int, events int16) bool {
+	fds := []unix.PollFd{{Fd: int32(fd), Events: events}}
+	n, err := unix.Poll(fds, 0)
+	return err == nil && n > 0 && fds[0].Revents&events != 0
 }
 
 // Close closes the descriptors that came and were not taken.

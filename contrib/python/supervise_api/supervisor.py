@@ -11,6 +11,7 @@ from typing import Any, Callable, List, Mapping, Optional, Sequence, Type, TypeV
 from .completed import Completed, Run
 from .conversation import VERSION, Conversation, Reply
 from .events import Event
+from .interrupts import Held
 from .job import Job
 from .process import SupervisorLost
 from .record import make
@@ -142,8 +143,8 @@ class Supervisor(BaseSupervisor):
     def read(self, timeout: Optional[float] = 0) -> None:
         """Take what the supervisor has to tell now; wait up to so many seconds if there is nothing. None: for ever."""
         try:
-            with self._changed:
-                self._step(None if timeout is None else time.monotonic() + timeout)
+            with Held() as held, self._changed:
+                self._step(None if timeout is None else time.monotonic() + timeout, held)
         finally:
             self._deliver()
 
@@ -187,7 +188,7 @@ class Supervisor(BaseSupervisor):
 
     def _ask(self, reply: Reply, fds: Sequence[int] = ()) -> Any:
         try:
-            with self._changed:
+            with Held(), self._changed:
                 self._talk.request(reply, fds)
                 self._send()
             self._until(lambda: reply.done)
@@ -199,7 +200,7 @@ class Supervisor(BaseSupervisor):
 
     def _abandon(self, reply: Reply) -> None:
         """Nobody wants the answer any more; a job that was to be spawned is dead when this returns."""
-        with self._changed:
+        with Held(), self._changed:
             self._talk.abandon(reply)
             self._send()
         if reply.method == "spawn":
@@ -210,15 +211,15 @@ class Supervisor(BaseSupervisor):
         """Read until something is done; TimeoutError. That the supervisor is lost makes everything done."""
         deadline = None if timeout is None else time.monotonic() + timeout
         while True:
-            with self._changed:
+            with Held() as held, self._changed:
                 if done():
                     return
-                in_time = self._step(deadline)
+                in_time = self._step(deadline, held)
             self._deliver()
             if not in_time and not done():
                 raise TimeoutError("it has not ended in {} s".format(timeout))
 
-    def _step(self, deadline: Optional[float]) -> bool:
+    def _step(self, deadline: Optional[float], held: Held) -> bool:
         """Wait until something has changed; False: by the deadline nothing has.
 
         One thread reads; the others wait for what it has read, and one of them goes on when it has what it wanted.
@@ -227,10 +228,11 @@ class Supervisor(BaseSupervisor):
         if self._talk.over is not None:
             return False
         if self._reading:
-            return self._changed.wait(left)
+            with held.pause():
+                return self._changed.wait(left)
         self._reading = True
         try:
-            ready = self._poll(left)
+            ready = self._poll(left, held)
             self._talk.receive()
             self._talk.send()
             return ready
@@ -238,14 +240,15 @@ class Supervisor(BaseSupervisor):
             self._reading = False
             self._changed.notify_all()
 
-    def _poll(self, left: Optional[float]) -> bool:
-        """Wait for the socket while others may do what they like."""
+    def _poll(self, left: Optional[float], held: Held) -> bool:
+        """Wait for the socket while others may do what they like, and signals come."""
         poll = select.poll()  # select cannot wait for a descriptor above 1023
         poll.register(self._talk.socket, select.POLLIN | (select.POLLOUT if self._talk.unsent else 0))
         poll.register(self._wake[0], select.POLLIN)
         self._changed.release()
         try:
-            ready = poll.poll(None if left is None else left * 1000)
+            with held.pause():
+                ready = poll.poll(None if left is None else left * 1000)
         finally:
             self._changed.acquire()
         if any(fd == self._wake[0] for fd, _ in ready):

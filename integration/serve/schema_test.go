@@ -17,7 +17,9 @@ type checker struct {
 
 var compiler = jsonschema.NewCompiler()
 
-func newChecker(t *testing.T) *checker { return &checker{t, map[string]any{}, map[string]*jsonschema.Schema{}} }
+func newChecker(t *testing.T) *checker {
+	return &checker{t, map[string]any{}, map[string]*jsonschema.Schema{}}
+}
 
 // check compares with the whole schema, or a definition in it.
 func (c *checker) check(definition string, message any) {

@@ -115,6 +115,7 @@ func (j *Job) Procs() ([]int, error) { return j.node.procs() }
 // Close removes the job's cgroup, which must be empty, with whatever sub-cgroups
 // the job made.
 func (j *Job) Close() error {
+	j.s.gone++
 	j.main.close()
 	err := j.node.removeTree(mainLeaf)
 	err = errors.Join(err, j.s.removeTree(j.name))

@@ -22,8 +22,10 @@ type Session struct {
 
 	above above    // the cgroups above the jobs
 	lacks []string // files that the kernel, or the controllers, do not give to jobs
-	made  int      // jobs
-	born  bool     // a job was, and did not die of it: see killedAtBirth
+	made  int      // jobs, and those that were closed are gone
+	gone  int
+	stat  int  // cpu.stat, open; 0: not yet
+	born  bool // a job was, and did not die of it: see killedAtBirth
 }
 
 // Open finds a root and makes a locked session in it. Call Claim as soon as no
@@ -180,6 +182,9 @@ func (s *Session) RootFD() int { return s.root.fd }
 // SIGKILLs every process of every job. The caller owns the descriptor.
 func (s *Session) KillFD() (int, error) { return s.open("cgroup.kill", unix.O_WRONLY) }
 
+// Kill SIGKILLs every process of every job: see [Job.Kill].
+func (s *Session) Kill() error { return s.kill() }
+
 // Inherit returns the session whose directory and root are open as the two
 // descriptors, which it takes over: the guardian's way to end what a dead
 // supervisor left. Evacuated says that the supervisor had moved itself.
@@ -232,6 +237,9 @@ func (s *Session) Close() error {
 func (s *Session) release() {
 	s.root.restore()
 	s.above.close()
+	if s.stat > 0 {
+		unix.Close(s.stat)
+	}
 	s.close()
 	s.root.close()
 }

@@ -7,8 +7,6 @@ import (
 	"os"
 	"syscall"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/seed-c1490a04/supervise/cgroup"
 	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/signals"
 	"github.com/seed-c1490a04/supervise/protocol"
@@ -68,9 +66,7 @@ func diagnose() (*diagnosis, error) {
 // obey ends us by a signal that has come. There is nothing to leave behind now.
 func obey(caught *signals.Caught) {
 	for _, sig := range caught.Read() {
-		if sig.Signal != unix.SIGCHLD {
-			dieOf(sig.Signal)
-		}
+		dieOf(sig.Signal)
 	}
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"os"
+	"runtime/debug"
 	"strconv"
 	"strings"
 
@@ -20,6 +21,12 @@ func giveBackStartUp() {
 	for _, m := range fileMaps(string(smaps)) {
 		unix.Syscall(unix.SYS_MADVISE, m.start, m.size, unix.MADV_DONTNEED)
 	}
+}
+
+// giveBack lets go of what starting many jobs has left behind, too.
+func giveBack() {
+	debug.FreeOSMemory()
+	giveBackStartUp()
 }
 
 type fileMap struct{ start, size uintptr }

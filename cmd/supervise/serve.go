@@ -102,8 +102,8 @@ func (v *server) open() error {
 		}
 	}
 	v.s = &supervisor.Supervisor{
-		Signals: arriving{caught}, Idle: giveBackStartUp, Watch: v.watch, Sweep: v.sweepLast,
-		Serving: supervisor.Serving{More: v.more, Blocked: v.blocked, Told: v.told, Attribute: v.attribute, Signaled: v.signaled},
+		Signals: arriving{caught}, Idle: giveBack, Watch: v.watch, Sweep: v.sweepLast,
+		Serving: supervisor.Serving{More: v.more, Blocked: v.blocked, Flush: v.conn.Flush, Told: v.told, Attribute: v.attribute, Signaled: v.signaled},
 		Inputs: []supervisor.Input{
 			{FD: v.conn.InFD(), Read: v.read, Events: v.wantsInput},
 			{FD: v.conn.OutFD(), Read: v.flush, Events: v.wantsOutput},
@@ -115,6 +115,7 @@ func (v *server) open() error {
 		v.s.Chore(v.hold.helper, func(bool) { v.hold.helper = 0 })
 	}
 	if v.hold.session != nil {
+		v.s.KillAll = v.hold.session.Kill
 		v.hold.session.RemoveStale()
 		v.reported = v.hold.session.Controllers()
 	}
@@ -230,6 +231,7 @@ func (v *server) requests() {
 		case len(line) > 0:
 			v.request(line)
 		}
+		v.conn.Flush()
 	}
 }
 

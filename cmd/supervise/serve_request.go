@@ -381,6 +381,10 @@ func (r *request) shutdown() (any, error) {
 		v.shutters = append(v.shutters, r.ID)
 	}
 	r.after = func() {
+		if grace == 0 || sig == unix.SIGKILL {
+			v.finish(protocol.CauseKilled)
+			return
+		}
 		for _, j := range v.all() {
 			j.stop(protocol.CauseKilled, sig, grace)
 		}

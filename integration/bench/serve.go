@@ -20,32 +20,43 @@ const (
 	shortJobs = 1000
 )
 
-// throughput compares `spawn true` with what is needed to run the same program at all: both keep 16 in flight. Beside the time
-// of a clock it takes the processor's, of starter and jobs together, which does not depend on what else the machine does.
+// throughput compares `spawn true` with what is needed to run the same program at all, and with what is needed to run it in a
+// cgroup of its own, of which a record tells; each keeps 16 in flight. Beside the time of a clock it takes the processor's, of
+// starter and jobs together, which depends less on what else the machine does.
 func (b *bench) throughput() error {
-	var clock, cpu [2][]float64 // of the reference, and of the server; ms for one job
 	v, err := b.serve()
 	if err != nil {
 		return err
 	}
+	list := []struct {
+		name       string
+		take       func() (wall, cpu float64, err error)
+		target     float64
+		clock, cpu []float64 // ms for one job
+	}{
+		{"vfork, exec, wait: /bin/true", func() (float64, float64, error) { return b.bareSpawns("plain") }, 0, nil, nil},
+		{"mkdir, clone into it, exec, wait, read the counters, rmdir", func() (float64, float64, error) { return b.bareSpawns("cgroup") }, 0, nil, nil},
+		{"supervise serve: spawn /bin/true", v.shortJobs, 1.5, nil, nil},
+	}
 	for round := -1; round < b.rounds; round++ { // the first warms up
-		for i, take := range []func() (wall, cpu float64, err error){b.bareSpawns, func() (float64, float64, error) { return v.shortJobs() }} {
-			wall, used, err := take()
+		for i, c := range list {
+			wall, used, err := c.take()
 			if err != nil {
 				return errors.Join(err, b.endServed(v))
 			}
 			if round >= 0 {
-				clock[i], cpu[i] = append(clock[i], wall/shortJobs), append(cpu[i], used/shortJobs)
+				list[i].clock, list[i].cpu = append(c.clock, wall/shortJobs), append(c.cpu, used/shortJobs)
 			}
 		}
 	}
 	measure := fmt.Sprintf("each of %d jobs, %d in flight", shortJobs, inFlight)
-	for i, times := range [][2][]float64{clock, cpu} {
-		what := []string{"", ", processor time"}[i]
-		b.add(row{Measure: measure, Program: "vfork, exec, wait: /bin/true" + what, Median: median(times[0]), Unit: "ms", Rounds: b.rounds})
-		b.add(row{
-			Measure: measure, Program: "supervise serve: spawn /bin/true" + what, Median: median(times[1]), Unit: "ms", Rounds: b.rounds, Target: atMost(1.5),
-		}.against("bare", median(times[0])))
+	for _, c := range list {
+		r := row{Measure: measure, Program: c.name, Median: median(c.clock), Unit: "ms", Rounds: b.rounds, Target: atMost(c.target)}
+		b.add(r.against("bare", median(list[0].clock)))
+	}
+	for _, c := range list {
+		r := row{Measure: measure + ", processor time", Program: c.name, Median: median(c.cpu), Unit: "ms", Rounds: b.rounds, Target: atMost(c.target)}
+		b.add(r.against("bare", median(list[0].cpu)))
 	}
 	return b.endServed(v)
 }
@@ -58,8 +69,8 @@ func (v *served) shortJobs() (wall, cpu float64, err error) {
 }
 
 // bareSpawns has the helper do so.
-func (b *bench) bareSpawns() (wall, cpu float64, err error) {
-	s, err := b.spawnReady(helperCommand(b.self, "bare-spawns", strconv.Itoa(shortJobs)))
+func (b *bench) bareSpawns(kind string) (wall, cpu float64, err error) {
+	s, err := b.spawnReady(helperCommand(b.self, "bare-spawns", strconv.Itoa(shortJobs), kind))
 	if err != nil {
 		return 0, 0, err
 	}
@@ -81,30 +92,95 @@ func bareSpawnsHelper(args []string) error {
 	if err != nil {
 		return err
 	}
-	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	start, end, clean, err := bareKinds[args[1]]()
 	if err != nil {
 		return err
 	}
-	fd := null.Fd()
 	if err := readyThenEOF(); err != nil {
 		return err
 	}
-	env := syscall.Environ()
 	for started, ended := 0, 0; ended < n; ended++ {
 		for ; started < n && started-ended < inFlight; started++ {
-			_, err := syscall.ForkExec("/bin/true", []string{"/bin/true"}, &syscall.ProcAttr{Env: env, Files: []uintptr{fd, fd, fd}})
-			if err != nil {
+			if err := start(); err != nil {
 				return err
 			}
 		}
-		if _, err := wait(-1); err != nil {
+		if err := end(); err != nil {
 			return err
 		}
 	}
+	clean()
 	if _, err := os.Stdout.Write([]byte{'.'}); err != nil {
 		return err
 	}
-	select {} // for somebody to look at what it used
+	time.Sleep(endLimit) // for somebody to look at what it used
+	return nil
+}
+
+// bareKinds are the ways in which the helper starts a program, and waits for one.
+var bareKinds = map[string]func() (start, end func() error, clean func(), err error){"plain": barePlain, "cgroup": bareCgroup}
+
+func barePlain() (start, end func() error, clean func(), err error) {
+	attr, err := bareAttr()
+	start = func() error {
+		_, err := syscall.ForkExec("/bin/true", []string{"/bin/true"}, attr)
+		return err
+	}
+	return start, func() error { _, err := wait(-1); return err }, func() {}, err
+}
+
+func bareAttr() (*syscall.ProcAttr, error) {
+	null, err := unix.Open(os.DevNull, unix.O_RDWR|unix.O_CLOEXEC, 0)
+	fd := uintptr(null)
+	return &syscall.ProcAttr{Env: syscall.Environ(), Files: []uintptr{fd, fd, fd}}, err
+}
+
+// bareCgroup does the least that a job in a cgroup of the same shape, and a record, need.
+func bareCgroup() (start, end func() error, clean func(), err error) {
+	attr, err := bareAttr()
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	top, err := makeCgroup()
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	dirs, next := map[int]string{}, 0 // by pid
+	start = func() error {
+		next++
+		dir := filepath.Join(top.Name(), strconv.Itoa(next))
+		if err := errors.Join(os.Mkdir(dir, 0o755), os.Mkdir(dir+"/main", 0o755)); err != nil {
+			return err
+		}
+		fd, err := unix.Open(dir+"/main", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+		if err != nil {
+			return err
+		}
+		defer unix.Close(fd)
+		born := *attr
+		born.Sys = &syscall.SysProcAttr{UseCgroupFD: true, CgroupFD: fd, Setsid: true}
+		pid, err := syscall.ForkExec("/bin/true", []string{"/bin/true"}, &born)
+		dirs[pid] = dir
+		return err
+	}
+	return start, func() error {
+		pid, err := syscall.Wait4(-1, nil, 0, nil)
+		if err != nil {
+			return err
+		}
+		return readAndRemove(dirs[pid])
+	}, func() { os.Remove(top.Name()) }, nil
+}
+
+func readAndRemove(dir string) error {
+	var buf [1024]byte
+	for _, file := range []string{"cgroup.events", "cpu.stat", "cpu.pressure", "memory.pressure", "io.pressure"} {
+		if fd, err := unix.Open(dir+"/"+file, unix.O_RDONLY|unix.O_CLOEXEC, 0); err == nil {
+			unix.Read(fd, buf[:])
+			unix.Close(fd)
+		}
+	}
+	return errors.Join(syscall.Rmdir(dir+"/main"), syscall.Rmdir(dir))
 }
 
 // latency is from the last that the main process of a job does to the moment when its owner has read `exited`.

@@ -12,7 +12,8 @@ import (
 	"testing"
 )
 
-// installUnits puts contrib/systemd and a drop-in that says what the job is into the user's manager.
+// installUnits puts contrib/systemd into the user's manager, with a drop-in: the example in supervise@.service, of a job that
+// is always the same.
 func installUnits(t *testing.T, job string) {
 	t.Helper()
 	home, err := os.UserHomeDir()
@@ -44,11 +45,40 @@ func installUnits(t *testing.T, job string) {
 		}
 		write(filepath.Base(f), strings.ReplaceAll(string(b), "ExecStart=supervise", "ExecStart="+program("supervise")))
 	}
-	write("supervise@.service.d/job.conf", "[Service]\nEnvironment=SUPERVISE_JOB="+job+"\n")
+	if job != "" {
+		write("supervise@.service.d/job.conf", "[Service]\nStandardInput=null\nStandardOutput=journal\nExecStart=\nExecStart="+
+			program("supervise")+" run --owner fd:3 --record fd:3 -- "+job+"\n")
+	}
 	run(t, "systemctl", "--user", "daemon-reload").ok(t)
 }
 
-// TestSocket: each connection to supervise.socket is an owner: it gets the record, and its end is the job's.
+// TestSocketServe: each connection to supervise.socket has a server of its own.
+func TestSocketServe(t *testing.T) {
+	asUser(t)
+	installUnits(t, "")
+	run(t, "systemctl", "--user", "start", "supervise.socket").ok(t)
+	t.Cleanup(func() { exec.Command("systemctl", "--user", "stop", "supervise.socket").Run() })
+	c, err := net.Dial("unix", filepath.Join(os.Getenv("XDG_RUNTIME_DIR"), "supervise"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	io.WriteString(c, `{"jsonrpc":"2.0","id":1,"method":"hello","params":{"versions":[1]}}
+{"jsonrpc":"2.0","id":2,"method":"spawn","params":{"argv":["sh","-c","ls /proc/self/fd | tr -d '\\n'"],"stdio":["null","capture"]}}
+`)
+	out := ""
+	for lines := bufio.NewReader(c); err == nil && !strings.Contains(out, `"method":"ended"`); {
+		var line string
+		line, err = lines.ReadString('\n')
+		out += line
+	}
+	// 0123: three, and the one that ls reads the directory with; in base64.
+	if err != nil || !strings.Contains(out, `"containment":"cgroup"`) || !strings.Contains(out, "/supervise@") || !strings.Contains(out, `"data":"MDEyMw=="`) {
+		t.Errorf("%v: %s", err, out)
+	}
+}
+
+// TestSocket: in the example of one job that is always the same, the connection gets its record, and its end is the job's.
 func TestSocket(t *testing.T) {
 	asUser(t)
 	script := filepath.Join(t.TempDir(), "job")

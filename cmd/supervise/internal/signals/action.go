@@ -44,9 +44,10 @@ var (
 	handlerPC  uintptr
 	restorerPC uintptr
 	pipeFD     int64 //nolint:unused // what the handler, in assembly, writes to
+	childFD    int64 //nolint:unused // and for SIGCHLD
 )
 
-func setPipe(fd int) { pipeFD = int64(fd) }
+func setPipes(fd, child int) { pipeFD, childFD = int64(fd), int64(child) }
 
 func sigaction(sig unix.Signal, set, old *action) error {
 	_, _, errno := unix.RawSyscall6(unix.SYS_RT_SIGACTION, uintptr(sig),

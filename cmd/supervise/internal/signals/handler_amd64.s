@@ -1,10 +1,14 @@
 #include "textflag.h"
 
 // func handler(sig int32 DI, info *siginfo_t SI, context *ucontext_t DX)
-// write(pipeFD, info, 128), by the kernel's calling convention; the kernel
-// restores all registers afterwards.
+// write(sig == SIGCHLD ? childFD : pipeFD, info, 128), by the kernel's calling
+// convention; the kernel restores all registers afterwards.
 TEXT ·handler(SB), NOSPLIT|NOFRAME|TOPFRAME, $0
+	CMPL	DI, $17 // SIGCHLD
 	MOVQ	·pipeFD(SB), DI
+	JNE	write
+	MOVQ	·childFD(SB), DI
+write:
 	MOVL	$128, DX
 	MOVL	$1, AX // SYS_write
 	SYSCALL

@@ -16,12 +16,16 @@ import (
 
 var caught = make(chan os.Signal, 64)
 
-func setPipe(fd int) {
+func setPipes(fd, child int) {
 	go func() { // ends with the process
 		for sig := range caught {
 			var info [infoSize]byte
 			binary.NativeEndian.PutUint32(info[:], uint32(sig.(unix.Signal)))
-			unix.Write(fd, info[:])
+			if sig == unix.SIGCHLD {
+				unix.Write(child, info[:])
+			} else {
+				unix.Write(fd, info[:])
+			}
 		}
 	}()
 }

@@ -12,13 +12,27 @@ import (
 // infoSize is the size of a siginfo_t (SI_MAX_SIZE).
 const infoSize = 128
 
-// Caught is where signals arrive.
+// Caught is where signals arrive. SIGCHLD has a place of its own, where it is no loss
+// that one stands for many: however fast children end, the others find room.
 type Caught struct {
-	fd int // the read end of a pipe of siginfo_t
+	fd    int // the read end of a pipe of siginfo_t
+	child int // the same for SIGCHLD
 }
 
-// FD returns a descriptor that is readable when signals have arrived.
+// FD returns a descriptor that is readable when signals other than SIGCHLD have
+// arrived.
 func (c *Caught) FD() int { return c.fd }
+
+// ChildFD returns a descriptor that is readable when SIGCHLD has arrived.
+func (c *Caught) ChildFD() int { return c.child }
+
+// ReadChild takes all SIGCHLD.
+func (c *Caught) ReadChild() {
+	var buf [32 * infoSize]byte
+	for n := len(buf); n == len(buf); {
+		n, _ = unix.Read(c.child, buf[:])
+	}
+}
 
 // A Signal is what a siginfo_t says: its si_signo, and the si_pid of the sender, 0
 // if that is the kernel or is not known.
@@ -27,8 +41,7 @@ type Signal struct {
 	From   int
 }
 
-// Read takes signals, in order, at most 32; none if there are none. Several
-// SIGCHLD may have become one.
+// Read takes signals, in order, at most 32; none if there are none.
 func (c *Caught) Read() []Signal {
 	var buf [32 * infoSize]byte
 	n, _ := unix.Read(c.fd, buf[:]) // the kernel writes each siginfo_t whole
@@ -43,12 +56,14 @@ func (c *Caught) Read() []Signal {
 // life; call it once. A signal that is ignored stays ignored, for the job to
 // inherit (Go's runtime leaves only SIGHUP and SIGINT as they were).
 func Catch(signals []unix.Signal) (*Caught, error) {
-	var pipe [2]int
+	var pipe, child [2]int
 	if err := unix.Pipe2(pipe[:], unix.O_CLOEXEC|unix.O_NONBLOCK); err != nil { // a handler must not block
 		return nil, os.NewSyscallError("pipe2", err)
 	}
-	unix.FcntlInt(uintptr(pipe[1]), unix.F_SETPIPE_SZ, 1<<20) // room for 8192, if we may
-	setPipe(pipe[1])
+	if err := unix.Pipe2(child[:], unix.O_CLOEXEC|unix.O_NONBLOCK); err != nil {
+		return nil, os.NewSyscallError("pipe2", err)
+	}
+	setPipes(pipe[1], child[1])
 	for _, sig := range append([]unix.Signal{unix.SIGCHLD}, signals...) {
 		ignored, err := isIgnored(sig)
 		if !ignored && err == nil {
@@ -58,7 +73,7 @@ func Catch(signals []unix.Signal) (*Caught, error) {
 			return nil, fmt.Errorf("catching signal %d: %w", sig, err)
 		}
 	}
-	return &Caught{pipe[0]}, nil
+	return &Caught{pipe[0], child[0]}, nil
 }
 
 // parseInfo reads a siginfo_t of a 64-bit architecture (sigaction(2)):

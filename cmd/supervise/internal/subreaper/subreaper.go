@@ -31,11 +31,12 @@ type Tree struct {
 	// is stopped whole, by one system call, which is what counts against a fork bomb.
 	Group int
 	// Reap, if not nil, takes the dead among our children off the kernel's list, if
-	// it may: a lineage in which each process forks the next and ends fills that up,
-	// and slower to read it is ever harder to catch.
-	Reap func()
+	// it may, and says how many: a lineage in which each process forks the next and
+	// ends fills that up, and slower to read it is ever harder to catch.
+	Reap func() int
 
-	mark Mark // if set, the processes that bear it instead of the descendants
+	reaps bool // Reap may be called between two looks
+	mark  Mark // if set, the processes that bear it instead of the descendants
 }
 
 // Become makes this process a child subreaper. It is an error if /proc does not
@@ -148,6 +149,8 @@ const killLimit = 10 * time.Second
 
 // Hold stops every descendant, for a look at leisure before Kill.
 func (t *Tree) Hold() error {
+	t.reaps = true
+	defer func() { t.reaps = false }()
 	t.rush()
 	_, _, err := t.stop()
 	if err == errTooFast {
@@ -159,42 +162,85 @@ func (t *Tree) Hold() error {
 // rush stops whatever a quick walk finds, before anything else is asked: against
 // a fork bomb of a thousand running processes we have a thousandth of the
 // processor, so each must cost next to nothing until it is stopped. A number
-// cannot be another's by now: its parent was sent SIGSTOP before we read of it.
+// cannot be another's by now: its parent was sent SIGSTOP before we read of it. The
+// youngest come first, and where somebody has died meanwhile the walk begins anew:
+// in a lineage nobody else is alive.
 func (t *Tree) rush() {
 	if t.mark != 0 {
 		return
 	}
-	seen, groupStopped := map[int]bool{}, false
-	buf := make([]byte, 32<<10)
-	for found := true; found && len(seen) < 1<<20; {
-		if t.Reap != nil {
-			t.Reap() // between the passes: no number that we hold is then another's
+	r := rushing{t: t, buf: make([]byte, 32<<10)}
+	for found := true; found; {
+		if t.reap() > 0 {
+			r.seen = map[int]bool{} // a number may be another's now
 		}
-		found = false
-		todo := children(os.Getpid())
-		for len(todo) > 0 {
-			pid := todo[len(todo)-1]
-			todo = todo[:len(todo)-1]
-			if slices.Contains(t.Spare, pid) {
-				continue
-			}
-			if !seen[pid] {
-				seen[pid], found = true, true
-				unix.Kill(pid, unix.SIGSTOP)
-				if group, err := unix.Getpgid(pid); err == nil && group == t.Group && !groupStopped {
-					groupStopped = unix.Kill(-group, unix.SIGSTOP) == nil
-				}
-			}
-			todo = append(todo, firstChildren(pid, buf)...)
-		}
+		found = r.walk()
 	}
+}
+
+// reap takes the dead off the list, and says how many.
+func (t *Tree) reap() int {
+	if t.Reap == nil {
+		return 0
+	}
+	return t.Reap()
+}
+
+type rushing struct {
+	t            *Tree
+	seen         map[int]bool
+	groupStopped bool
+	buf          []byte
+}
+
+// rushStep is how many processes are stopped before we look for dead ones.
+const rushStep = 32
+
+// walk stops those that were not seen yet, and says whether there may be more.
+func (r *rushing) walk() (found bool) {
+	news := 0
+	for todo := children(os.Getpid()); len(todo) > 0; {
+		pid := todo[len(todo)-1]
+		todo = todo[:len(todo)-1]
+		if slices.Contains(r.t.Spare, pid) {
+			continue
+		}
+		if !r.seen[pid] {
+			r.stop(pid)
+			if news++; news%rushStep == 0 && r.t.Reap != nil && anyDead() {
+				return true
+			}
+		}
+		todo = append(todo, firstChildren(pid, r.buf)...)
+	}
+	return news > 0
+}
+
+func (r *rushing) stop(pid int) {
+	if r.seen == nil {
+		r.seen = map[int]bool{}
+	}
+	r.seen[pid] = true
+	unix.Kill(pid, unix.SIGSTOP)
+	if group, err := unix.Getpgid(pid); err == nil && group == r.t.Group && !r.groupStopped {
+		r.groupStopped = unix.Kill(-group, unix.SIGSTOP) == nil
+	}
+}
+
+// anyDead says whether a child of ours waits to be reaped.
+func anyDead() bool {
+	var info unix.Siginfo
+	err := unix.Waitid(unix.P_ALL, 0, &info, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, nil)
+	return err == nil && info.Signo != 0
 }
 
 // Kill ends every descendant and returns when none is left alive, or with an
 // *AliveError that names those that cannot be ended: it gives up when for
 // killLimit there was nothing that it could kill. To be outrun is no reason.
 func (t *Tree) Kill() error {
-	killed := map[int]bool{}
+	t.reaps = true
+	defer func() { t.reaps = false }()
+	killed := map[process]bool{}
 	deadline := time.Now().Add(killLimit)
 	for {
 		t.rush()
@@ -206,11 +252,12 @@ func (t *Tree) Kill() error {
 			return nil
 		}
 		outrun, progress := err == errTooFast, false
-		for pid := range held {
-			switch unix.Kill(pid, unix.SIGKILL) {
+		for pid, p := range held {
+			switch send(p, unix.SIGKILL) {
 			case nil:
-				progress = progress || !killed[pid]
-				killed[pid] = true
+				id := process{pid: pid, start: p.start}
+				progress = progress || !killed[id]
+				killed[id] = true
 			case unix.EPERM: // another user's: its end is not in our hands
 				outrun = false
 			}
@@ -220,8 +267,8 @@ func (t *Tree) Kill() error {
 		} else if time.Now().After(deadline) {
 			return t.alive()
 		}
-		for pid := range held {
-			awaitDeath(pid, deadline)
+		for _, p := range held {
+			awaitDeath(p, deadline)
 		}
 	}
 }
@@ -245,33 +292,33 @@ func (t *Tree) alive() error {
 // continues: a stopped parent does not wait for its children. Where somebody else
 // continues what we stop, or a process cannot stop (frozen by its cgroup), it
 // is errTooFast: Kill then goes on, and comes again.
-func (t *Tree) stop() (held, wasStopped map[int]bool, err error) {
-	held, wasStopped = map[int]bool{}, map[int]bool{}
+func (t *Tree) stop() (held map[int]process, wasStopped map[int]bool, err error) {
+	held, wasStopped = map[int]process{}, map[int]bool{}
 	err = t.each(func(p process) (acted bool, err error) {
-		if known := held[p.pid]; known && p.settled() {
+		if h, known := held[p.pid]; known && h.start == p.start && p.settled() {
 			return false, nil
-		} else if !known {
+		} else if !known || h.start != p.start {
 			wasStopped[p.pid] = p.state == 'T'
 		}
-		switch stopOne(p) {
+		switch send(p, unix.SIGSTOP) {
 		case nil:
-			held[p.pid] = true
+			held[p.pid] = p
 			return true, nil
 		case unix.EPERM:
-			held[p.pid] = true // to be reported
+			held[p.pid] = p // to be reported
 		}
 		return false, nil
 	}, nil)
 	return held, wasStopped, err
 }
 
-// stopOne stops a process that was seen as a descendant a moment ago. Its number
-// may be another's by now if its parent reaped it: a pidfd (Linux 5.3) holds on
-// to whoever has the number, and a second look says whether that is the same.
-func stopOne(p process) error {
+// send sends a signal to a process that was seen as a descendant a moment ago. Its
+// number may be another's by now if it was reaped: a pidfd (Linux 5.3) holds on to
+// whoever has the number, and a second look says whether that is the same.
+func send(p process, sig unix.Signal) error {
 	fd, err := unix.PidfdOpen(p.pid, 0)
 	if err == unix.ENOSYS || err == unix.EPERM || err == unix.EMFILE {
-		return unix.Kill(p.pid, unix.SIGSTOP)
+		return unix.Kill(p.pid, sig)
 	}
 	if err != nil {
 		return unix.ESRCH
@@ -280,14 +327,18 @@ func stopOne(p process) error {
 	if now, err := readProcess(p.pid); err != nil || now.start != p.start {
 		return unix.ESRCH
 	}
-	return unix.PidfdSendSignal(fd, unix.SIGSTOP, nil, 0)
+	return unix.PidfdSendSignal(fd, sig, nil, 0)
 }
 
 // awaitDeath returns when a process is a zombie or gone. Without pidfds, or for
 // a process that we may not signal, the caller's next pass decides.
-func awaitDeath(pid int, deadline time.Time) {
-	fd, err := unix.PidfdOpen(pid, 0)
+func awaitDeath(p process, deadline time.Time) {
+	fd, err := unix.PidfdOpen(p.pid, 0)
 	if err != nil {
+		return
+	}
+	if now, err := readProcess(p.pid); err != nil || now.start != p.start {
+		unix.Close(fd)
 		return
 	}
 	defer unix.Close(fd)

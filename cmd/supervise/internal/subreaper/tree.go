@@ -111,19 +111,26 @@ var errTooFast = errors.New("processes come and go faster than they can be looke
 // each visits every live descendant, look after look, until one finds exactly
 // what the one before has found and no visit did anything. A lineage in which
 // each process leaves a child and ends is in none of its members for long, and
-// every look may miss it; but each member leaves a zombie with us, for nobody
-// reaps meanwhile, and so no two looks are the same. Enough, if not nil, ends it
+// every look may miss it; but each member leaves a zombie with us, which stays or
+// counts as reaped, and so no two looks are the same. Enough, if not nil, ends it
 // after a look.
 func (t *Tree) each(visit func(p process) (acted bool, err error), enough func() bool) error {
 	last := map[process]bool{}
 	zombies := map[int]process{}
 	most := maxGrown
 	for i := range eachLimit {
+		reaped := 0
+		if t.reaps {
+			reaped = t.reap()
+		}
+		if reaped > 0 {
+			zombies = map[int]process{} // a number may be another's now
+		}
 		all, err := t.look(zombies)
 		if err != nil {
 			return err
 		}
-		changed := len(all) != len(last)
+		changed := len(all) != len(last) || reaped > 0
 		now := make(map[process]bool, len(all))
 		for _, p := range all {
 			id := process{pid: p.pid, start: p.start}

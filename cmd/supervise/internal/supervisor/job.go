@@ -118,6 +118,7 @@ type Job struct {
 	meter   time.Time      // when to look at the processor time again; zero: never
 	tick    time.Time      // of the next sample; zero: there is none
 	next    time.Time      // the first of these; zero: there is none
+	empty   bool           // it was seen to be, and who had died by then was told of
 	place   int            // among the alarms; -1: not there
 	watch   int            // the watcher's key; 0: none
 	started time.Time
@@ -140,18 +141,36 @@ func (j *Job) State() State { return j.state }
 // pid may be another's.
 func (j *Job) HasExited() bool { return j.exit != nil }
 
-// settle moves the job on if it waits for the end of the main process or of
-// everything, and that has come.
-func (j *Job) settle() {
+// waits says whether the job is at a point where it waits for the end of everything.
+func (j *Job) waits() bool {
 	switch {
 	case j.state == Ended:
-		return
+		return false
 	case j.main != 0 && j.exit == nil:
-		return // running; or dead but not reaped
+		return false // running; or dead but not reaped
 	case j.main == 0 && j.state == Running && !j.s.childless:
+		return false
+	}
+	return true
+}
+
+// look notes whether settle will end the job, for who is dead to be told of first.
+func (j *Job) look() {
+	if j.waits() {
+		empty, err := j.Containment.Empty()
+		j.empty = empty && err == nil
+	}
+}
+
+// settle moves the job on if it waits for the end of everything, and that has come.
+func (j *Job) settle() {
+	if !j.waits() {
 		return
 	}
-	empty, err := j.Containment.Empty()
+	empty, err := j.empty, error(nil)
+	if !empty {
+		empty, err = j.Containment.Empty()
+	}
 	if err == nil && !empty && j.state != Running && j.listen() {
 		empty, err = j.Containment.Empty() // of what was before it no hint comes
 	}
@@ -305,7 +324,10 @@ func (j *Job) because(cause protocol.Cause) {
 // kill ends every process, now.
 func (j *Job) kill() {
 	j.state = Killing // before anything that ends meanwhile is told of
-	err := j.Containment.Kill()
+	var err error
+	if !j.s.killed {
+		err = j.Containment.Kill()
+	}
 	if j.main != 0 && j.exit == nil && !j.Nested {
 		unix.Kill(j.main, unix.SIGKILL) // it may be outside: see signal
 	}
@@ -386,7 +408,9 @@ func (j *Job) finish() {
 	j.state = Ended
 	j.until, j.meter, j.tick = time.Time{}, time.Time{}, time.Time{}
 	j.s.alarm(j)
-	j.s.collect() // the dead need no sweep
+	if !j.empty {
+		j.s.collect() // the dead need no sweep
+	}
 	if !j.s.childless && j.s.alive == 1 && len(j.stuck) == 0 {
 		j.fail(j.s.Sweep())
 	}

@@ -6,25 +6,30 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// idleAfter is how long nothing happens before Idle is called.
-const idleAfter = 100 * time.Millisecond
+// idleAfter is how long nothing happens before Idle is called, idleStarts how many jobs
+// leave enough behind to call it again.
+const (
+	idleAfter  = 100 * time.Millisecond
+	idleStarts = 1000
+)
 
 // happened is what a wait was woken by.
 type happened struct {
-	signals, requests, writable, hints bool
-	inputs                             []bool // by index in Inputs
+	signals, children, requests, writable, hints bool
+	inputs                                       []bool // by index in Inputs
 }
 
 // wait sleeps until something happens or a deadline has passed.
 func (s *Supervisor) wait() (h happened) {
-	fds := make([]unix.PollFd, 0, 4+len(s.Inputs))
-	which := make([]*bool, 0, 4+len(s.Inputs))
+	fds := make([]unix.PollFd, 0, 5+len(s.Inputs))
+	which := make([]*bool, 0, 5+len(s.Inputs))
 	h.inputs = make([]bool, len(s.Inputs))
 	add := func(fd int, events int16, flag *bool) {
 		fds, which = append(fds, unix.PollFd{Fd: int32(fd), Events: events}), append(which, flag)
 	}
 	if s.Signals != nil {
 		add(s.Signals.FD(), unix.POLLIN, &h.signals)
+		add(s.Signals.ChildFD(), unix.POLLIN, &h.children)
 	}
 	if s.Owner != nil && s.Owner.listens() {
 		add(s.Owner.In, unix.POLLIN, &h.requests)
@@ -41,7 +46,7 @@ func (s *Supervisor) wait() (h happened) {
 		}
 	}
 	n, err := unix.Ppoll(fds, s.timeout(), nil)
-	if n == 0 && err == nil && !s.idled {
+	if n == 0 && err == nil && !s.idled && !s.unreaped() {
 		s.idle()
 	}
 	for i, fd := range fds {
@@ -49,12 +54,16 @@ func (s *Supervisor) wait() (h happened) {
 	}
 	if err == unix.EINTR { // by a signal: it is there to be read
 		h.signals = s.Signals != nil
+		h.children = h.signals
 	}
 	return h
 }
 
 // timeout is the time until the next deadline; nil: there is none.
 func (s *Supervisor) timeout() *unix.Timespec {
+	if s.unreaped() {
+		return &unix.Timespec{}
+	}
 	next := time.Duration(-1)
 	if len(s.alarms) > 0 {
 		next = max(0, time.Until(s.alarms[0].next))

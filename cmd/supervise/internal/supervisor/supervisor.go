@@ -40,6 +40,8 @@ import (
 type Signals interface {
 	FD() int        // readable when there are any
 	Read() []Signal // takes some of them, without waiting
+	ChildFD() int   // readable when there was SIGCHLD
+	ReadChild()     // takes it
 }
 
 // A Signal is one that was sent to this process.
@@ -98,7 +100,8 @@ type Supervisor struct {
 	IsManager func(pid int) bool
 	// Whole says that a request for pid -1 is for every process of every job.
 	Whole bool
-	// Idle is called once, when nothing has happened for idleAfter.
+	// Idle is called when nothing has happened for idleAfter: once, and once more after
+	// every idleStarts jobs.
 	Idle func()
 
 	Serving
@@ -106,6 +109,7 @@ type Supervisor struct {
 	chores    map[int]func(over bool)
 	jobs      map[int]*Job // by pid of the main process; 0: the job without one
 	alive     int          // how many of them have not ended
+	starts    int          // of jobs
 	touched   []*Job       // to be settled
 	alarms    alarms
 	childless bool // waitid said ECHILD
@@ -115,6 +119,7 @@ type Supervisor struct {
 	watcher   Watcher
 	watched   map[int]*Job // by the watcher's key
 	idled     bool
+	killed    bool // KillAll was called just now
 }
 
 // Serving is for whoever starts jobs while others run, from the goroutine of Run;
@@ -124,6 +129,8 @@ type Serving struct {
 	More func() bool
 	// Blocked says that what was told is not taken: see Backpressure.
 	Blocked func() bool
+	// Flush sends what was told. Events are not to wait for what follows from them.
+	Flush func()
 	// Told hears of every status of a child: of a job's main process, or of another
 	// that Attribute found to be the job's, or, with a nil job, did not.
 	Told func(j *Job, e *protocol.Event, usage *unix.Rusage)
@@ -131,6 +138,8 @@ type Serving struct {
 	Attribute func(pid int) *Job
 	// Signaled handles signals to us.
 	Signaled func(Signal)
+	// KillAll kills what is in any containment, in one go.
+	KillAll func() error
 }
 
 // Start runs a job's main process. Call it from the goroutine that calls Run.
@@ -150,6 +159,9 @@ func (s *Supervisor) Start(spec Spec) (*Job, error) {
 	}
 	s.jobs[j.main], s.childless = j, false
 	s.alive++
+	if s.starts++; s.starts%idleStarts == 0 {
+		s.idled = false
+	}
 	j.deadline(spec.Timeout)
 	j.meterCPU()
 	j.sample()
@@ -169,6 +181,9 @@ func (s *Supervisor) Run() []Result {
 			for _, sig := range s.Signals.Read() {
 				s.signal(sig)
 			}
+		}
+		if happened.children {
+			s.Signals.ReadChild()
 			s.reap()
 		}
 		if happened.requests {
@@ -188,12 +203,15 @@ func (s *Supervisor) Run() []Result {
 		}
 		s.readInputs(happened.inputs)
 		s.expire()
-		if s.held && !s.undelivered() {
+		if s.unreaped() {
 			s.reap()
 		}
 	}
 	return s.results()
 }
+
+// unreaped says that there are more statuses to take, and nothing to wait for.
+func (s *Supervisor) unreaped() bool { return s.held && !s.undelivered() }
 
 // Chore says that a child is ours, and not the job's: of its end done is told,
 // and nobody else. Over says that no job runs any more.
@@ -254,6 +272,7 @@ func (s *Supervisor) anyRuns() bool {
 // busy says whether there is anything left to wait for. A process that cannot
 // be ended is not waited for.
 func (s *Supervisor) busy() bool {
+	s.flush()
 	if s.alive > 0 || s.undelivered() || s.More != nil && s.More() {
 		return true
 	}
@@ -272,12 +291,22 @@ func (s *Supervisor) undelivered() bool {
 // reap takes statuses and does what follows.
 func (s *Supervisor) reap() {
 	s.collect()
+	s.flush()
 	s.settle()
 }
 
-// collect takes statuses from the kernel for as long as they can be delivered.
+func (s *Supervisor) flush() {
+	if s.Flush != nil {
+		s.Flush()
+	}
+}
+
+// collect takes statuses from the kernel for as long as they can be delivered. Held
+// says that there are more: where children end as fast as we reap, the loop goes
+// round meanwhile.
 func (s *Supervisor) collect() {
-	for s.held = true; !s.undelivered(); {
+	s.held = true
+	for n := 0; n < maxCollect && !s.undelivered(); n++ {
 		event, of, err := s.next()
 		if err != nil {
 			s.held = false
@@ -312,16 +341,21 @@ func (s *Supervisor) next() (e *protocol.Event, of *Job, err error) {
 }
 
 // CollectDead is collect for ends alone: not to be told of children that we stop
-// ourselves.
-func (s *Supervisor) CollectDead() {
-	for !s.undelivered() {
+// ourselves. It says how many there were.
+func (s *Supervisor) CollectDead() (n int) {
+	for !s.undelivered() && n < 10*maxCollect {
 		event, err := waitid(unix.P_ALL, 0, unix.WEXITED|unix.WNOHANG, &s.usage)
 		if err != nil || event.PID() == 0 {
-			return
+			break
 		}
 		s.status(event, nil)
+		n++
 	}
+	return n
 }
+
+// maxCollect bounds what is done before we look at anything else.
+const maxCollect = 1000
 
 // status handles one change of the status of a child: a main process, or of the job
 // that is given, or nobody knows whose.
@@ -383,22 +417,30 @@ func (s *Supervisor) hinted(keys []int) {
 	s.settle()
 }
 
-// settle moves on every job that may have become empty. The end of one may collect
-// what another waits for.
+// settle moves on every job that may have become empty. Whoever died before that is
+// told of before the end of the job, and may be what another waits for.
 func (s *Supervisor) settle() {
 	for len(s.touched) > 0 {
-		j := s.touched[len(s.touched)-1]
-		s.touched = s.touched[:len(s.touched)-1]
-		j.settle()
+		batch := s.touched
+		s.touched = nil
+		some := false
+		for _, j := range batch {
+			j.look()
+			some = some || j.empty
+		}
+		if some {
+			s.collect()
+		}
+		for _, j := range batch {
+			j.settle()
+			j.empty = false
+		}
 	}
 }
 
 // signal handles a signal that was sent to us. If signals end all jobs, one that
 // comes when all have ended means not to wait for a silent owner either.
 func (s *Supervisor) signal(sig Signal) {
-	if sig.Signal == unix.SIGCHLD {
-		return // the caller reaps, whatever it was
-	}
 	if s.Signaled != nil {
 		s.Signaled(sig)
 		return
@@ -433,9 +475,11 @@ func (s *Supervisor) request(r protocol.Request) {
 
 // End kills all jobs.
 func (s *Supervisor) End(cause protocol.Cause, err error) {
+	s.killed = s.KillAll != nil && s.KillAll() == nil
 	for _, j := range s.jobs {
 		j.End(cause, err)
 	}
+	s.killed = false
 }
 
 func (s *Supervisor) results() []Result {

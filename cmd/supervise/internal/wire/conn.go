@@ -8,8 +8,8 @@ import (
 )
 
 // A Conn is a connection of lines, with descriptors if it is a stream socket of
-// AF_UNIX. It never blocks: what is said is kept until somebody asks whether it is
-// Blocked, which is to be done before more is said.
+// AF_UNIX. It never blocks: what is said is kept for the next Flush, and what cannot be
+// sent then for a later one, so look at Blocked before more is said.
 type Conn struct {
 	in, out End
 	max     int  // length of a line, its newline included
@@ -206,10 +206,13 @@ func (c *Conn) send(first *chunk) (int, error) {
 	return unix.SendmsgN(c.out.fd, first.text, unix.UnixRights(first.fds...), nil, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
 }
 
-// Blocked sends what it can, and says whether something is left: the owner does not
-// read. Once it is, it stays so until a Flush finds room.
+// enough is what is kept for a Flush, at most, in bytes.
+const enough = 16 << 10
+
+// Blocked says that something is kept for which there was no room: the owner does not
+// read.
 func (c *Conn) Blocked() bool {
-	if !c.full {
+	if !c.full && c.Unsent() > enough {
 		c.Flush()
 	}
 	return c.full

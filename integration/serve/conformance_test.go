@@ -26,7 +26,7 @@ type step struct {
 }
 
 // readScript returns the conversations, each with its first line, which names it.
-func readScript(t *testing.T) (all [][]step) {
+func readScript(t testing.TB) (all [][]step) {
 	t.Helper()
 	script, err := os.ReadFile(module("protocol", "testdata", "conformance.jsonl"))
 	if err != nil {

@@ -3,6 +3,7 @@ package serve
 import (
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -217,6 +218,23 @@ func TestFIFO(t *testing.T) {
 		j := s.spawn(object{"stdio": []any{object{"file": fifo}, "capture"}}, "sleep", "1000")
 		s.spawn(object{"stdio": []any{object{"file": "/dev/null", "mode": "read"}}}, "true").ended("exited")
 		j.kill()
+		s.end()
+	})
+}
+
+// TestNoDescriptorsLeft: where the server runs out of them a request fails, and nothing else.
+func TestNoDescriptorsLeft(t *testing.T) {
+	forEachContainment(t, func(t *testing.T, c containment) {
+		s := newBox(t).start(exec.Command("sh", "-c", "ulimit -n 40; exec "+quote(supervise, "serve", "--contain="+string(c))), socket)
+		s.hello()
+		s.spawn(nil, "true").ended("exited")
+		before := openFds(s.pid())
+		for range 3 {
+			s.refused(-32003, "spawn", object{"argv": []string{"true"}, "stdio": slices.Repeat([]any{"pipe"}, 50)})
+		}
+		s.take(0)
+		s.wantFds(before)
+		s.spawn(nil, "true").ended("exited")
 		s.end()
 	})
 }

@@ -1,0 +1,96 @@
+package serve
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// FuzzServe says anything to a server, and hangs up: it ends, well, with nothing left. Commands are of the few that do no harm.
+func FuzzServe(f *testing.F) {
+	for _, seed := range seeds(f) {
+		f.Add(seed)
+	}
+	c := inCgroup
+	if noGroup != nil {
+		c = inSubreaper
+	}
+	f.Fuzz(func(t *testing.T, said []byte) {
+		if len(said) > 1<<16 || !harmless(said) {
+			return
+		}
+		s := newBox(t).serve(c, pipes)
+		go func() { // ends when all is written, or the server has ended
+			s.in.Write(said)
+			s.in.Close()
+		}()
+		for {
+			line, err := s.line()
+			if err == io.EOF {
+				break
+			}
+			if err != nil || !json.Valid([]byte(line)) {
+				t.Fatalf("%q, %v", line, err)
+			}
+		}
+		if code := s.wait(); code != 0 {
+			t.Errorf("status %d", code)
+		}
+	})
+}
+
+// seeds are conversations: all that the script says in each, where names stand for job 1.
+func seeds(f *testing.F) (all [][]byte) {
+	for _, steps := range readScript(f) {
+		var said bytes.Buffer
+		for _, st := range steps {
+			switch {
+			case st.Send != nil:
+				said.WriteString(jobs.Replace(text(st.Send)) + "\n")
+			case st.Raw != "":
+				said.WriteString(st.Raw)
+			}
+		}
+		if harmless(said.Bytes()) {
+			all = append(all, said.Bytes())
+		}
+	}
+	return all
+}
+
+var jobs = strings.NewReplacer(`"$job"`, "1", `"$job2"`, "2", `["sleep","1000"]`, `["sleep","9"]`)
+
+// harmless says whether all commands are known, and all files within the directory of the server.
+func harmless(said []byte) bool {
+	for line := range bytes.SplitSeq(said, []byte("\n")) {
+		var r struct {
+			Params struct {
+				Argv      []string
+				Path, Cwd string
+				Stdio     []json.RawMessage
+			}
+		}
+		if json.Unmarshal(line, &r) != nil {
+			var any json.RawMessage
+			if json.Unmarshal(line, &any) == nil && bytes.Contains(bytes.ToLower(line), []byte("argv")) {
+				return false // it may be understood in another way
+			}
+			continue
+		}
+		p := r.Params
+		if len(p.Argv) > 0 && !slices.Contains([]string{"true", "/bin/true", "sleep"}, p.Argv[0]) || p.Path != "" || p.Cwd != "" {
+			return false
+		}
+		for _, one := range p.Stdio {
+			var s struct{ File string }
+			if json.Unmarshal(one, &s) == nil && s.File != filepath.Base(s.File) && s.File != "" || strings.Contains(s.File, "..") {
+				return false
+			}
+		}
+	}
+	return true
+}

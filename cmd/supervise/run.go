@@ -187,6 +187,9 @@ func (r *runner) mayFallBack() bool {
 // typed at the terminal, or sent to our group, reaches it once.
 func (r *runner) attr() *syscall.ProcAttr {
 	sys := &syscall.SysProcAttr{Setpgid: true}
+	if r.o.events >= 0 {
+		sys = &syscall.SysProcAttr{Setsid: true} // as all jobs of serve
+	}
 	if r.terminal.eager {
 		sys.Foreground, sys.Ctty = true, r.terminal.fd
 	}

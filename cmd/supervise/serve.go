@@ -34,6 +34,7 @@ type server struct {
 	poller   *wire.Poller
 	events   *limitEvents // nil: nobody asked for any
 	null     int          // /dev/null
+	legacy   map[int]bool // descriptors from 3 on that came with us
 	version  string
 	reported []string // controllers of the jobs
 
@@ -49,7 +50,6 @@ type server struct {
 	closing  bool              // the end of the last job is the end
 	gone     bool              // the owner has said all it will, of which not all was read
 	stalled  bool              // requests were read that wait for the owner to read
-	deaf     bool              // only the end of input was waited for
 	over     bool              // no more requests, no more jobs
 	shutters []json.RawMessage // requests that wait for the end of all
 	failed   error             // what went wrong on our side
@@ -124,6 +124,9 @@ func (v *server) open() error {
 
 // connect takes descriptors 0 and 1, or a socket that is both.
 func (v *server) connect() (err error) {
+	if v.legacy, err = keepToOurselves(); err != nil {
+		return err
+	}
 	v.out = 1
 	if _, err := unix.GetsockoptInt(0, unix.SOL_SOCKET, unix.SO_TYPE); err == nil {
 		if _, err := unix.GetsockoptInt(1, unix.SOL_SOCKET, unix.SO_TYPE); err != nil {
@@ -156,11 +159,10 @@ func (v *server) blocked() bool { return v.conn.Blocked() }
 // wantsInput: while nothing is read of the owner, its end is seen nevertheless. A
 // hang-up is always told, so that once is enough.
 func (v *server) wantsInput() int16 {
-	v.deaf = v.blocked()
 	switch {
-	case v.over || v.deaf && v.gone:
+	case v.over || v.blocked() && v.gone:
 		return 0
-	case v.deaf:
+	case v.blocked():
 		return unix.POLLRDHUP
 	}
 	return unix.POLLIN
@@ -197,12 +199,10 @@ func (v *server) poll() bool {
 // answers are not taken and so nothing is read: what was said before the end is then
 // answered later.
 func (v *server) read() bool {
-	end := v.deaf
-	switch {
-	case end:
-	case v.blocked(): // since we asked
-		return true
-	default:
+	var end bool
+	if v.blocked() {
+		end = v.conn.Mute()
+	} else {
 		end = v.conn.Read()
 		v.requests()
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"strconv"
 	"strings"
@@ -240,7 +241,7 @@ func (v *server) watch(c supervisor.Containment) (supervisor.Watcher, int, error
 func (j *servedJob) signal(sig unix.Signal, all bool) error {
 	switch {
 	case all && j.frozen:
-		return errors.Join(j.job.Containment.Signal(sig), j.cgroup.Freeze())
+		return j.signalFrozen(sig)
 	case all:
 		return j.job.Containment.Signal(sig)
 	case j.nested != nil:
@@ -249,6 +250,18 @@ func (j *servedJob) signal(sig unix.Signal, all bool) error {
 		return failure(protocol.CodeNoJob, "job", "the main process of job %d has ended; see \"all\"", j.number)
 	}
 	return os.NewSyscallError("kill", unix.Kill(j.pid, sig))
+}
+
+// signalFrozen sends a signal to all, and thaws nobody. Frozen, none is being forked,
+// and none can go and leave its number to another.
+func (j *servedJob) signalFrozen(sig unix.Signal) error {
+	pids, err := j.cgroup.Procs()
+	for _, pid := range pids {
+		if e := unix.Kill(pid, sig); e != nil && e != unix.ESRCH {
+			err = errors.Join(err, fmt.Errorf("sending signal %d to process %d: %w", sig, pid, e))
+		}
+	}
+	return err
 }
 
 // stop ends the job. One that is frozen could not act on the signal.

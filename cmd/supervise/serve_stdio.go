@@ -3,6 +3,8 @@ package main
 import (
 	"errors"
 	"fmt"
+	"os"
+	"strconv"
 
 	"golang.org/x/sys/unix"
 
@@ -98,11 +100,31 @@ func (v *server) inherited(i int) (int, error) {
 	if i == 0 || i == v.out {
 		return -1, failure(protocol.CodeInvalidParams, "", "the conversation is there, it cannot be inherited")
 	}
-	flags, err := unix.FcntlInt(uintptr(i), unix.F_GETFD, 0)
-	if err != nil || i > 2 && flags&unix.FD_CLOEXEC != 0 {
+	if i > 2 && !v.legacy[i] || !isOpen(i) {
 		return -1, failure(protocol.CodeInvalidParams, "", "the supervisor has no descriptor %d to inherit", i)
 	}
 	return i, nil
+}
+
+func isOpen(fd int) bool {
+	_, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0)
+	return err == nil
+}
+
+// keepToOurselves has no program that we execute get the descriptors from 3 on that we
+// were given, and returns them.
+func keepToOurselves() (map[int]bool, error) {
+	entries, err := os.ReadDir("/proc/self/fd")
+	legacy := map[int]bool{}
+	for _, e := range entries {
+		fd, _ := strconv.Atoi(e.Name())
+		flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0)
+		if err == nil && fd > 2 && flags&unix.FD_CLOEXEC == 0 {
+			unix.CloseOnExec(fd)
+			legacy[fd] = true
+		}
+	}
+	return legacy, err
 }
 
 // openFile opens a file, and is not held up by a FIFO that nobody reads.

@@ -5,7 +5,8 @@ import subprocess
 import time
 from typing import Callable, Dict, List
 
-from supervise_api import Process
+import supervise_api
+from supervise_api import Process, Supervisor
 
 RUNS = 300
 
@@ -28,6 +29,10 @@ def command_line() -> None:
     subprocess.run(["supervise", "run", "--", "true"])
 
 
+def alone() -> None:
+    supervise_api.run(["true"])
+
+
 def duration(run: Callable[[], None]) -> float:
     start = time.perf_counter()
     run()
@@ -35,9 +40,19 @@ def duration(run: Callable[[], None]) -> float:
 
 
 def main() -> None:
+    with Supervisor() as supervisor:
+        measure(supervisor)
+
+
+def measure(supervisor: Supervisor) -> None:
+    def one_of_many() -> None:
+        supervise_api.run(["true"], supervisor=supervisor)
+
     subjects: Dict[str, Callable[[], None]] = {
         'subprocess.run(["true"])': unsupervised,
         'subprocess.run(["supervise", "run", "--", "true"])': command_line,
+        'run(["true"], supervisor=supervisor)': one_of_many,
+        'run(["true"])': alone,
         'Process(["true"]), wait': supervised,
         'Process(["true"]), wait_tree': supervised_tree,
     }

@@ -1,6 +1,7 @@
 package c
 
 import (
+	"cmp"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -18,14 +19,26 @@ func check(t *testing.T, containment string, prepare func(t *testing.T, dir stri
 	cmd := prepare(t, sources(t))
 	cmd.Env = append(cmd.Env, "SUPERVISE_TEST_CONTAINMENT="+containment)
 	out := run(t, cmd)
-	if n := strings.Count(out, "\nok test_containment\n"); n != 2 || strings.Contains(out, "FAIL") {
-		t.Errorf("%d complete runs, want one as it is and one with sanitizers:\n%s", n, out)
+	for _, last := range []string{"\nok test_containment\n", "\nok serve, "} {
+		if n := strings.Count(out, last); n != 2 || strings.Contains(out, "FAIL") {
+			t.Errorf("%d complete runs, want one as it is and one with sanitizers:\n%s", n, out)
+		}
 	}
+}
+
+// conformance tells make where the script is that the client of serve replays.
+func conformance(t *testing.T) string {
+	t.Helper()
+	path, err := filepath.Abs(filepath.Join(cmp.Or(os.Getenv("SUPERVISE_TEST_SRC"), "../.."), "protocol", "testdata", "conformance.jsonl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return "CONFORMANCE=" + path
 }
 
 func TestCheckInCgroup(t *testing.T) {
 	check(t, "cgroup", func(t *testing.T, dir string) *exec.Cmd {
-		cmd := command(t, dir, "make", "check")
+		cmd := command(t, dir, "make", "check", conformance(t))
 		inCgroup(t, cmd)
 		return cmd
 	})
@@ -36,7 +49,7 @@ func TestCheckInFallback(t *testing.T) {
 	check(t, "subreaper", func(t *testing.T, dir string) *exec.Cmd {
 		sandbox := []string{"bwrap", "--ro-bind", "/", "/", "--dev-bind", "/dev", "/dev", "--bind", dir, dir, "--"}
 		need(t, "bwrap", command(t, dir, append(sandbox, "true")...).Run())
-		return command(t, dir, append(sandbox, "make", "check")...)
+		return command(t, dir, append(sandbox, "make", "check", conformance(t))...)
 	})
 }
 

@@ -120,6 +120,10 @@ func containment() string {
 }
 
 func TestSuite(t *testing.T) {
+	script, err := filepath.Abs("../../protocol/testdata/conformance.jsonl")
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, python := range interpreters(t) {
 		for _, b := range beds {
 			t.Run(python.version+"/"+b.name, func(t *testing.T) {
@@ -129,7 +133,8 @@ func TestSuite(t *testing.T) {
 					need(t, begin[0], probe(begin...))
 				}
 				argv := append(begin, python.path, "-W", "error::ResourceWarning", "-m", "unittest")
-				out := run(t, dir, []string{"SUPERVISE_CONTAINMENT=" + b.expected(), "TMPDIR=" + dir}, argv...)
+				env := []string{"SUPERVISE_CONTAINMENT=" + b.expected(), "SUPERVISE_CONFORMANCE=" + script, "TMPDIR=" + dir}
+				out := run(t, dir, env, argv...)
 				t.Log(lastLines(out))
 			})
 		}

@@ -257,3 +257,18 @@ func eventually(t *testing.T, what string, try func() error) {
 
 // sorted are the keys of a map in order.
 func sorted[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
+
+var errorf = fmt.Errorf
+
+// comm is the name of a process, "" if it is not there.
+func comm(pid int) string {
+	data, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
+	return strings.TrimSpace(string(data))
+}
+
+// alive says whether a process is there, and no zombie.
+func alive(pid int) bool {
+	data, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	_, rest, _ := strings.Cut(string(data), ") ")
+	return rest != "" && rest[0] != 'Z' && rest[0] != 'X'
+}

@@ -3,6 +3,7 @@ package serve
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -161,12 +162,15 @@ func match(want, have any, bound object) error {
 		return nil
 	case string:
 		switch {
-		case want == "$" && have != nil:
+		case !strings.HasPrefix(want, "$"):
+		case have == nil:
+			return errors.New("have none")
+		case want == "$":
 			return nil
-		case strings.HasPrefix(want, "$") && bound[want] == nil && have != nil:
+		case bound[want] == nil:
 			bound[want] = have
 			return nil
-		case strings.HasPrefix(want, "$"):
+		default:
 			return match(bound[want], have, nil)
 		}
 	}

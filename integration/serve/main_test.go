@@ -22,7 +22,7 @@ import (
 )
 
 // patience bounds every wait for what should come at once; it is for slow machines.
-const patience = 20 * time.Second
+const patience = 60 * time.Second
 
 // supervise is the program under test.
 var supervise string

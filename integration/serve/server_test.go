@@ -40,6 +40,9 @@ type server struct {
 	conn *net.UnixConn
 	side []io.Closer // ours
 
+	checker *checker
+	unended []byte // said, and not a line yet
+
 	buf  []byte // came in, and was not looked at
 	fds  []int  // likewise
 	seen []object
@@ -60,7 +63,7 @@ func (b *box) serve(c containment, via transport, args ...string) *server {
 // start starts a command that is, or becomes, a server.
 func (b *box) start(cmd *exec.Cmd, via transport) *server {
 	b.t.Helper()
-	s := &server{t: b.t, box: b, cmd: cmd, done: make(chan struct{})}
+	s := &server{t: b.t, box: b, cmd: cmd, done: make(chan struct{}), checker: newChecker(b.t)}
 	dir, err := os.MkdirTemp(b.dir, "cwd")
 	s.must(err)
 	cmd.Dir, s.stderr = dir, filepath.Join(b.dir, filepath.Base(dir)+".stderr")
@@ -118,6 +121,7 @@ func (s *server) pid() int { return s.cmd.Process.Pid }
 // write says something.
 func (s *server) write(text string) {
 	s.t.Helper()
+	s.lines(text)
 	if _, err := io.WriteString(s.in, text); err != nil && !errors.Is(err, syscall.EPIPE) {
 		s.t.Fatal(err)
 	}
@@ -170,7 +174,7 @@ func (s *server) receive() error {
 			err = io.EOF
 		}
 	}
-	s.buf = append(s.buf, text[:n]...)
+	s.buf = append(s.buf, text[:max(n, 0)]...)
 	if n > 0 {
 		return nil
 	}
@@ -202,6 +206,7 @@ func (s *server) next() object {
 		stderr, _ := os.ReadFile(s.stderr)
 		s.t.Fatalf("reading from the server: %v; stderr: %q", err, stderr)
 	}
+	s.checker.message(line)
 	var m object
 	if err := json.Unmarshal([]byte(line), &m); err != nil {
 		s.t.Fatalf("%q: %v", line, err)
@@ -251,6 +256,18 @@ func (s *server) end() {
 	s.closeInput()
 	for m := s.next(); m != nil; m = s.next() {
 		s.t.Errorf("at the end the server says %s", text(m))
+	}
+	if code := s.wait(); code != 0 {
+		s.t.Errorf("the server's exit status is %d", code)
+	}
+}
+
+// shutdown ends all jobs, and the server.
+func (s *server) shutdown() {
+	s.t.Helper()
+	s.call("shutdown", nil)
+	if m := s.next(); m != nil {
+		s.t.Errorf("after shutdown the server says %s", text(m))
 	}
 	if code := s.wait(); code != 0 {
 		s.t.Errorf("the server's exit status is %d", code)

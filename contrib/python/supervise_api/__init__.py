@@ -23,19 +23,30 @@ import shutil
 from typing import Optional
 
 from .aio import AsyncProcess
-from .aiosupervisor import AsyncJob, AsyncSupervisor
+from .aiojob import AsyncJob
+from .aiosupervisor import AsyncSupervisor
 from .completed import CalledProcessError, Completed, TimeoutExpired
 from .descriptors import fileno, is_valid_fd, update_fds
-from .errors import CommandNotFound, InvalidRequest, JobGone, LimitRefused, NotExecutable, RequestError, Unsupported
+from .errors import (
+    CommandNotFound,
+    InvalidRequest,
+    JobGone,
+    LimitRefused,
+    NotExecutable,
+    RequestError,
+    SystemCallFailed,
+    Unsupported,
+)
 from .event import ChildCode, ChildEvent
 from .events import Event
+from .job import Job
 from .process import Process, SupervisorLost, ignore_sigchld
 from .record import Record
 from .running import run
 from .spawn import dfork
 from .spawning import Pressing
 from .stdio import DEVNULL, PIPE, STDOUT, Capture, File
-from .supervisor import Job, Supervisor
+from .supervisor import Supervisor
 
 #: The program `supervise`. None if it was not on PATH at the import: it is then looked for again at each start.
 supervise_utility_location: Optional[str] = shutil.which("supervise")
@@ -66,6 +77,7 @@ __all__ = [
     "STDOUT",
     "Supervisor",
     "SupervisorLost",
+    "SystemCallFailed",
     "TimeoutExpired",
     "Unsupported",
     "dfork",

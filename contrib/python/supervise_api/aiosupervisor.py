@@ -2,18 +2,18 @@
 
 import asyncio
 from types import TracebackType
-from typing import Any, AsyncIterator, Callable, Dict, List, Mapping, Optional, Sequence, Type, TypeVar, Union
+from typing import Any, Callable, List, Mapping, Optional, Sequence, Type, TypeVar, Union
 
+from .aiojob import AsyncJob, wait_for
 from .completed import Completed, Run
-from .conversation import VERSION, Conversation, JobState, Latch, Reply
-from .errors import JobGone
+from .conversation import VERSION, Conversation, Reply
 from .events import Event
-from .jobs import BaseJob
+from .latch import Latch
 from .process import SupervisorLost
-from .record import Phase, Record, make
+from .record import make
 from .serving import Address, BaseSupervisor, Greeting, Server, given
-from .spawning import Argument, Command, LimitValue, Pressing, limits_of, signal_name
-from .state import Enforced, JobInfo, Scope, Stat
+from .spawning import Argument, Command, LimitValue, Pressing, signal_name
+from .state import JobInfo
 from .stdio import Stdio
 
 _Self = TypeVar("_Self", bound="AsyncSupervisor")
@@ -45,6 +45,7 @@ class AsyncSupervisor(BaseSupervisor):
         self._loop = asyncio.get_running_loop()
         self._server = Server(self._flags, self._address)
         self._talk = Conversation(self._server.socket)
+        self._fd = self._talk.socket.fileno()
         self._reader = self._loop.create_task(self._read())
         try:
             self._greeting = Greeting(await self._call("hello", {"versions": [VERSION]}))
@@ -78,10 +79,10 @@ class AsyncSupervisor(BaseSupervisor):
         delegate: bool = False,
         best_effort: bool = False,
         on_event: Optional[Callable[[Event], object]] = None,
-    ) -> "AsyncJob":
+    ) -> AsyncJob:
         """Start a job, as Supervisor.spawn does. on_event is called from the loop; what it raises goes to the loop's handler.
 
-        When this is cancelled the job is ended, should it have started.
+        When this is cancelled the job, should it have started, is ended first.
         """
         return await self._spawn(
             Command(
@@ -93,14 +94,15 @@ class AsyncSupervisor(BaseSupervisor):
 
     async def run(self, argv: Sequence[Argument], **options: Any) -> Completed:
         """Run a command as supervise_api.run does, with this supervisor. When this is cancelled the job ends first."""
-        plan = Run(argv, **options)
-        with plan:
-            job = await self._spawn(plan.command, None)
+        plan, job = Run(argv, **options), None
         try:
+            with plan:
+                job = await self._spawn(plan.command, None)
             record = await job.wait()
         except BaseException:
-            await job.kill()
-            await job.wait()
+            if job is not None:
+                await job.kill()
+                await job.wait()
             raise
         return plan.completed(job, record)
 
@@ -117,39 +119,49 @@ class AsyncSupervisor(BaseSupervisor):
         """End all jobs at once, and wait until everything is dead. Their records are still heard of."""
         if self._reader is None:
             return
+        reader = self._reader
         self._talk.farewell = SupervisorLost("the connection to the supervisor was closed")
         self._server.end_input()
         try:
-            await asyncio.shield(self._reader)
+            if not reader.done():
+                await asyncio.wait([reader])
         except BaseException:  # cancelled
             self._server.hang_up()
-            await self._reader
+            if not reader.done():
+                await asyncio.wait([reader])
             raise
         finally:
             self._server.wait()
 
-    async def _spawn(self, command: Command, on_event: Optional[Callable[[Event], object]]) -> "AsyncJob":
+    async def _spawn(self, command: Command, on_event: Optional[Callable[[Event], object]]) -> AsyncJob:
         fds: List[int] = []
-        params = command.request(fds, self._server.environ)
-        reply = self._talk.request("spawn", params, fds)
-        reply.on_event = on_event
-        await self._answer(reply)
+        reply = Reply("spawn", command.request(fds, self._server.environ), on_event)
+        await self._ask(reply, fds)
         assert reply.job is not None
         return AsyncJob(self, reply.job)
 
     async def _call(self, method: str, params: Mapping[str, Any]) -> Any:
         """Make a request, and return its result; RequestError, SupervisorLost."""
-        return await self._answer(self._talk.request(method, params))
+        return await self._ask(Reply(method, params))
 
-    async def _answer(self, reply: Reply) -> Any:
+    async def _ask(self, reply: Reply, fds: Sequence[int] = ()) -> Any:
+        self._talk.request(reply, fds)
         self._send()
         try:
             await wait_for(reply)
         except BaseException:
-            self._talk.abandon(reply)
-            self._send()
+            await self._abandon(reply)
             raise
         return reply.result()
+
+    async def _abandon(self, reply: Reply) -> None:
+        """Nobody wants the answer any more; a job that was to be spawned is dead when this returns."""
+        self._talk.abandon(reply)
+        self._send()
+        if reply.method == "spawn":
+            await wait_for(reply)
+            if reply.job is not None:
+                await wait_for(reply.job.ended)
 
     async def _read(self) -> None:
         """Be the task that reads. The end of input ends it, and that is what cancelling it leads to."""
@@ -157,6 +169,7 @@ class AsyncSupervisor(BaseSupervisor):
             while self._talk.over is None:
                 await self._readable()
                 self._talk.receive()
+                self._send()
                 self._call_back()
         finally:
             self._stop_writing()
@@ -164,12 +177,12 @@ class AsyncSupervisor(BaseSupervisor):
                 self._talk.lose(self._talk.farewell)
 
     async def _readable(self) -> None:
-        latch, sock = Latch(), self._talk.socket
-        self._loop.add_reader(sock, latch.set)
+        latch = Latch()
+        self._loop.add_reader(self._fd, latch.set)
         try:
             await wait_for(latch)
         finally:
-            self._loop.remove_reader(sock)
+            self._loop.remove_reader(self._fd)
 
     def _call_back(self) -> None:
         for callback, event in iter(self._talk.next_call, None):
@@ -183,14 +196,14 @@ class AsyncSupervisor(BaseSupervisor):
         self._talk.send()
         if self._talk.unsent and not self._writing:
             self._writing = True
-            self._loop.add_writer(self._talk.socket, self._send)
+            self._loop.add_writer(self._fd, self._send)
         elif not self._talk.unsent:
             self._stop_writing()
 
     def _stop_writing(self) -> None:
         if self._writing:
             self._writing = False
-            self._loop.remove_writer(self._talk.socket)
+            self._loop.remove_writer(self._fd)
 
     async def __aenter__(self: _Self) -> _Self:
         return await self.open()
@@ -199,96 +212,3 @@ class AsyncSupervisor(BaseSupervisor):
         self, kind: Optional[Type[BaseException]], value: Optional[BaseException], traceback: Optional[TracebackType]
     ) -> None:
         await self.close()
-
-
-class AsyncJob(BaseJob):
-    """A job of an AsyncSupervisor. Its pipes are ordinary files: reading them blocks the loop, connect_read_pipe does not."""
-
-    def __init__(self, supervisor: AsyncSupervisor, state: JobState) -> None:
-        """Not to be called: see AsyncSupervisor.spawn."""
-        super().__init__(state)
-        self._supervisor = supervisor
-
-    async def wait(self, timeout: Optional[float] = None) -> Record:
-        """Wait until the job has ended, all of it, and return its record. asyncio.TimeoutError; SupervisorLost."""
-        await asyncio.wait_for(wait_for(self._state.ended), timeout)
-        return self._state.final()
-
-    async def events(self) -> AsyncIterator[Event]:
-        """Iterate over the events that nobody has taken yet, until the job has ended; SupervisorLost. One task at a time."""
-        events = self._state.events
-        while True:
-            event = events.take()
-            if event is not None:
-                yield event
-            elif events.closed:
-                self._state.final()  # or there was no "ended"
-                return
-            else:
-                await self._news()
-
-    async def _news(self) -> None:
-        latch, events = Latch(), self._state.events
-        events.wake = latch.set
-        await wait_for(latch)
-
-    async def signal(self, signal: Union[int, str], all: bool = False) -> None:
-        """Send a signal to the main process, or to every process of the job. What has ended is left alone."""
-        await self._if_there("signal", {"signal": signal_name(signal), "all": all})
-
-    async def kill(self, grace: Optional[float] = None, signal: Union[None, int, str] = None) -> None:
-        """End the job: with grace by a signal to all (None: SIGTERM), and after so many seconds the kill. See wait."""
-        await self._if_there("kill", given(grace=grace, signal=signal_name(signal)))
-
-    async def freeze(self) -> None:
-        """Stop every process, until thaw."""
-        await self._call("freeze")
-
-    async def thaw(self) -> None:
-        """Let a frozen job go on."""
-        await self._call("thaw")
-
-    async def limit(self, limits: Optional[Mapping[str, LimitValue]] = None, best_effort: bool = False, **more: LimitValue) -> Enforced:
-        """Change limits: limit({"memory-max": "1G"}), or limit(memory_max="1G")."""
-        given_limits = limits_of({**(limits or {}), **more})
-        return make(Enforced, await self._call("limit", {"limits": given_limits, "best_effort": best_effort}))
-
-    async def stat(self) -> Stat:
-        """Return what the job does and uses now."""
-        return make(Stat, await self._call("stat"))
-
-    async def mark(self, name: str) -> Phase:
-        """Begin a phase, of which the record will tell what it used; return the one that ends by it."""
-        return make(Phase, (await self._call("mark", {"name": name}))["phase"])
-
-    async def detach(self) -> Scope:
-        """Hand the job to a systemd scope of its own, where it may outlive us; nothing is heard of it any more."""
-        return make(Scope, await self._call("detach"))
-
-    async def _call(self, method: str, params: Mapping[str, Any] = {}) -> Any:
-        return await self._supervisor._call(method, {"job": self.number, **params})
-
-    async def _if_there(self, method: str, params: Dict[str, Any]) -> None:
-        if self._state.last is not None:
-            return
-        try:
-            await self._call(method, params)
-        except JobGone:
-            pass
-
-
-async def wait_for(latch: Latch) -> None:
-    """Wait until something has happened."""
-    if latch.done:
-        return
-    future: "asyncio.Future[None]" = asyncio.get_running_loop().create_future()
-
-    def wake() -> None:
-        if not future.done():
-            future.set_result(None)
-
-    latch.then(wake)
-    try:
-        await future
-    finally:
-        latch.forget(wake)

@@ -143,10 +143,10 @@ class Run:
 
 
 def _ours(fd: int, what: Stdio) -> Stdio:
-    """Return what a descriptor is to be: our own if nothing was said."""
+    """Return what a descriptor is to be: our own if nothing was said, unless it was closed, and is something else now."""
     if what is not None:
         return what
-    return fd if is_valid_fd(fd) else DEVNULL
+    return fd if is_valid_fd(fd) and os.get_inheritable(fd) else DEVNULL
 
 
 def _limits(memory_max: Optional[LimitValue], cpus: Optional[float], pids_max: Optional[int]) -> Dict[str, LimitValue]:

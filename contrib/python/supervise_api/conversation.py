@@ -6,18 +6,18 @@ Nothing here blocks, and nothing here is guarded against other threads.
 """
 
 import array
-import base64
 import json
 import os
 import socket
 import weakref
 from collections import deque
-from typing import Any, Callable, Deque, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Callable, Deque, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
 
-from .errors import RequestError, request_error
-from .events import Event, Events
+from .errors import request_error
+from .events import Event
+from .jobstate import JobState
+from .latch import Latch
 from .process import SupervisorLost
-from .record import Record, make
 
 #: The highest version of the protocol that is spoken here.
 VERSION = 1
@@ -29,43 +29,19 @@ _RECEIVE = 1 << 16
 _MAX_FDS = 253  # SCM_MAX_FD
 
 
-class Latch:
-    """Something that happens once."""
-
-    def __init__(self) -> None:
-        self.done = False
-        self._calls: List[Callable[[], None]] = []
-
-    def set(self) -> None:
-        """It has happened."""
-        self.done = True
-        calls, self._calls = self._calls, []
-        for call in calls:
-            call()
-
-    def then(self, call: Callable[[], None]) -> None:
-        """Have something called when it happens."""
-        if self.done:
-            call()
-        else:
-            self._calls.append(call)
-
-    def forget(self, call: Callable[[], None]) -> None:
-        """Have it not called after all."""
-        if call in self._calls:
-            self._calls.remove(call)
-
-
 class Reply(Latch):
     """What becomes of a request: a result or an error."""
 
-    def __init__(self, method: str, params: Mapping[str, Any]) -> None:
+    def __init__(
+        self, method: str, params: Mapping[str, Any], on_event: Optional[Callable[[Event], object]] = None
+    ) -> None:
         super().__init__()
         self.method = method
         self.params = params
+        self.on_event = on_event  # of the job that is spawned
+        self.sent = False  # the request is on its way
         self.abandoned = False  # nobody waits for it any more
-        self.on_event: Optional[Callable[[Event], object]] = None  # of the job that is spawned
-        self.job: Optional["JobState"] = None
+        self.job: Optional[JobState] = None
         self._value: Any = None
         self._error: Optional[Exception] = None
 
@@ -82,59 +58,6 @@ class Reply(Latch):
         if self._error is not None:
             raise self._error
         return self._value
-
-
-class JobState:
-    """What is known of a job."""
-
-    def __init__(self, result: Mapping[str, Any], params: Mapping[str, Any], pipes: Dict[int, int]) -> None:
-        self.spawned = result
-        self.params = params
-        self.number: int = result["job"]
-        self.pipes = pipes  # our ends, by the job's descriptor; to be closed by who takes them
-        self.events = Events()
-        self.ended = Latch()
-        self.output: Dict[int, bytearray] = {}  # what was captured, by descriptor
-        self.exit: Optional[Mapping[str, Any]] = None  # of the main process
-        self.last: Optional[Mapping[str, Any]] = None  # the parameters of ended
-        self.lost: Optional[Exception] = None  # nothing more will be heard, and why
-        self._record: Optional[Record] = None
-
-    def record(self) -> Optional[Record]:
-        """Return the record, if it came."""
-        if self._record is None and self.last is not None:
-            self._record = make(Record, self.last["record"])
-        return self._record
-
-    def final(self) -> Record:
-        """Return the record, or raise why there will be none."""
-        record = self.record()
-        if record is None:
-            raise self.lost or SupervisorLost("the job has not ended")
-        return record
-
-    def lose(self, error: Exception) -> None:
-        """There will be no record."""
-        self.lost = error
-        self._over()
-
-    def tell(self, method: str, params: Dict[str, Any]) -> None:
-        """Take a notification."""
-        if method == "output":
-            data = base64.b64decode(params["data"])
-            self.output.setdefault(params["fd"], bytearray()).extend(data)
-            return
-        if method == "exited" and params.get("main"):
-            self.exit = params
-        if method == "ended":
-            self.last = params
-        self.events.put(Event(method, params))
-        if method == "ended":
-            self._over()
-
-    def _over(self) -> None:
-        self.events.close()
-        self.ended.set()
 
 
 class Conversation:
@@ -154,19 +77,18 @@ class Conversation:
         self._received: Deque[int] = deque()  # descriptors that came
         _conversations.add(self)
 
-    def request(self, method: str, params: Mapping[str, Any], fds: Sequence[int] = ()) -> Reply:
+    def request(self, reply: Reply, fds: Sequence[int] = ()) -> None:
         """Ask for something. The descriptors are copied.
 
         The error of a conversation that is over is the reply's; ValueError, TypeError: the parameters are no JSON, or too long.
         """
-        reply = Reply(method, params)
         if self.over is not None:
             reply.fail(self.over)
-            return reply
-        self._queue({"id": self._last + 1, "method": method, "params": params}, fds)
+            return
         self._last += 1
+        self._queue({"id": self._last, "method": reply.method, "params": reply.params}, fds)
         self._replies[self._last] = reply
-        return reply
+        reply.sent = True
 
     def tell(self, method: str, params: Mapping[str, Any]) -> None:
         """Ask for something that is not answered."""
@@ -248,13 +170,13 @@ class Conversation:
             del self.jobs[job.number]
 
     def next_call(self) -> Optional[Tuple[Callable[[Event], object], Event]]:
-        """Take the next event that a callback is for, and the callback."""
+        """Take an event that a callback is for, and the callback. Each job has its turn."""
         while self.fresh:
-            number, job = next(iter(self.fresh.items()))
+            job = self.fresh.pop(next(iter(self.fresh)))
             event = job.events.take()
             if event is not None and job.events.callback is not None:
+                self.fresh[job.number] = job
                 return job.events.callback, event
-            del self.fresh[number]
         return None
 
     def _answer(self, message: Dict[str, Any]) -> None:
@@ -286,7 +208,7 @@ class Conversation:
             self._discard(reply.job)
 
     def _discard(self, job: JobState) -> None:
-        _close_all(list(job.pipes.values()))
+        _close_all(job.pipes.values())
         self.tell("kill", {"job": job.number})
 
     def _detached(self, number: int) -> None:
@@ -303,10 +225,16 @@ class Conversation:
             reply.fail(self.over)
         for job in jobs.values():
             job.lose(self.over)
+        self._close()
+
+    def _close(self) -> None:
         self._drop_unsent()
-        _close_all(list(self._received))
+        _close_all(self._received)
         self._received.clear()
         self.socket.close()
+
+    def __del__(self) -> None:
+        self._close()
 
     def _drop_unsent(self) -> None:
         for _, fds in self.unsent:
@@ -331,6 +259,6 @@ def _rights(fds: List[int]) -> List[Tuple[int, int, "array.array[int]"]]:
     return [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
 
 
-def _close_all(fds: Sequence[int]) -> None:
+def _close_all(fds: Iterable[int]) -> None:
     for fd in fds:
         os.close(fd)

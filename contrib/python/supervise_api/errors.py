@@ -56,6 +56,10 @@ class JobGone(RequestError, ProcessLookupError):
     """The job, or its main process, has ended."""
 
 
+class SystemCallFailed(RequestError, OSError):
+    """A system call failed, which errno says more of: a file exists, descriptors or processes are used up."""
+
+
 _CLASSES: Dict[int, Type[RequestError]] = {
     -32602: InvalidRequest,
     -32004: JobGone,
@@ -68,4 +72,5 @@ _CLASSES: Dict[int, Type[RequestError]] = {
 
 def request_error(method: str, error: Mapping[str, Any]) -> RequestError:
     """Make the exception for an error object of JSON-RPC."""
-    return _CLASSES.get(error.get("code", 0), RequestError)(method, error)
+    other = SystemCallFailed if (error.get("data") or {}).get("errno") else RequestError
+    return _CLASSES.get(error.get("code", 0), other)(method, error)

@@ -3,7 +3,7 @@
 import os
 from typing import BinaryIO, Dict, List, Mapping, Optional
 
-from .conversation import JobState
+from .jobstate import JobState
 from .record import Exit, Limit, Record, Unenforced, make
 
 

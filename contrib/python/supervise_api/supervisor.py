@@ -6,18 +6,17 @@ import sys
 import threading
 import time
 from types import TracebackType
-from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Type, TypeVar, Union
+from typing import Any, Callable, List, Mapping, Optional, Sequence, Type, TypeVar, Union
 
 from .completed import Completed, Run
-from .conversation import VERSION, Conversation, JobState, Reply
-from .errors import JobGone
+from .conversation import VERSION, Conversation, Reply
 from .events import Event
-from .jobs import BaseJob
+from .job import Job
 from .process import SupervisorLost
-from .record import Phase, Record, make
+from .record import make
 from .serving import Address, BaseSupervisor, Greeting, Server, given
-from .spawning import Argument, Command, LimitValue, Pressing, limits_of, signal_name
-from .state import Enforced, JobInfo, Scope, Stat
+from .spawning import Argument, Command, LimitValue, Pressing, signal_name
+from .state import JobInfo
 from .stdio import Stdio
 
 _Self = TypeVar("_Self", bound="Supervisor")
@@ -87,7 +86,7 @@ class Supervisor(BaseSupervisor):
         delegate: bool = False,
         best_effort: bool = False,
         on_event: Optional[Callable[[Event], object]] = None,
-    ) -> "Job":
+    ) -> Job:
         """Start a job.
 
         argv: the command; without a slash argv[0] is looked up in the PATH that the job gets.
@@ -124,14 +123,15 @@ class Supervisor(BaseSupervisor):
 
     def run(self, argv: Sequence[Argument], **options: Any) -> Completed:
         """Run a command as supervise_api.run does, with this supervisor."""
-        plan = Run(argv, **options)
-        with plan:
-            job = self._spawn(plan.command, None)
+        plan, job = Run(argv, **options), None
         try:
+            with plan:
+                job = self._spawn(plan.command, None)
             record = job.wait()
         except BaseException:
-            job.kill()
-            job.wait()
+            if job is not None:
+                job.kill()
+                job.wait()
             raise
         return plan.completed(job, record)
 
@@ -174,33 +174,37 @@ class Supervisor(BaseSupervisor):
         while self._wake:
             os.close(self._wake.pop())
 
-    def _spawn(self, command: Command, on_event: Optional[Callable[[Event], object]]) -> "Job":
+    def _spawn(self, command: Command, on_event: Optional[Callable[[Event], object]]) -> Job:
         fds: List[int] = []
-        params = command.request(fds, self._server.environ)
-        with self._changed:
-            reply = self._talk.request("spawn", params, fds)
-            reply.on_event = on_event
-            self._send()
-        self._answer(reply)
+        reply = Reply("spawn", command.request(fds, self._server.environ), on_event)
+        self._ask(reply, fds)
         assert reply.job is not None
         return Job(self, reply.job)
 
     def _call(self, method: str, params: Mapping[str, Any]) -> Any:
         """Make a request, and return its result; RequestError, SupervisorLost."""
-        with self._changed:
-            reply = self._talk.request(method, params)
-            self._send()
-        return self._answer(reply)
+        return self._ask(Reply(method, params))
 
-    def _answer(self, reply: Reply) -> Any:
+    def _ask(self, reply: Reply, fds: Sequence[int] = ()) -> Any:
         try:
+            with self._changed:
+                self._talk.request(reply, fds)
+                self._send()
             self._until(lambda: reply.done)
         except BaseException:
-            with self._changed:
-                self._talk.abandon(reply)
-                self._send()
+            if reply.sent:
+                self._abandon(reply)
             raise
         return reply.result()
+
+    def _abandon(self, reply: Reply) -> None:
+        """Nobody wants the answer any more; a job that was to be spawned is dead when this returns."""
+        with self._changed:
+            self._talk.abandon(reply)
+            self._send()
+        if reply.method == "spawn":
+            self._until(lambda: reply.done)
+            self._until(lambda: reply.job is None or reply.job.ended.done)
 
     def _until(self, done: Callable[[], bool], timeout: Optional[float] = None) -> None:
         """Read until something is done; TimeoutError. That the supervisor is lost makes everything done."""
@@ -280,89 +284,12 @@ class Supervisor(BaseSupervisor):
     ) -> None:
         self.close()
 
+    def __del__(self) -> None:
+        self._close_wake()
+
 
 def _call_back(callback: Callable[[Event], object], event: Event) -> None:
     try:
         callback(event)
     except Exception:
         sys.excepthook(*sys.exc_info())
-
-
-class Job(BaseJob):
-    """A job of a Supervisor. Any number of threads may use it at the same time, but for the pipes."""
-
-    def __init__(self, supervisor: Supervisor, state: JobState) -> None:
-        """Not to be called: see Supervisor.spawn."""
-        super().__init__(state)
-        self._supervisor = supervisor
-
-    def wait(self, timeout: Optional[float] = None) -> Record:
-        """Wait until the job has ended, all of it, and return its record.
-
-        timeout: seconds; None: for ever. TimeoutError: they are over, and the job goes on. SupervisorLost: the supervisor was
-        killed or closed, and with it the job has ended; or the job was detached.
-        """
-        self._supervisor._until(lambda: self._state.ended.done, timeout)
-        return self._state.final()
-
-    def events(self, timeout: Optional[float] = None) -> Iterator[Event]:
-        """Iterate over the events that nobody has taken yet, until the job has ended: "started" first, "ended" last.
-
-        Up to 1,000 are kept; of more, which come while something else is waited for, the oldest are forgotten, and
-        events_forgotten counts them. timeout: seconds to wait for each; TimeoutError. SupervisorLost.
-        """
-        events = self._state.events
-        while True:
-            self._supervisor._until(events.ready, timeout)
-            with self._supervisor._changed:
-                event = events.take()
-                over = events.closed
-            if event is not None:
-                yield event
-            elif over:
-                self._state.final()  # or there was no "ended"
-                return
-
-    def signal(self, signal: Union[int, str], all: bool = False) -> None:
-        """Send a signal to the main process, or to every process of the job. What has ended is left alone."""
-        self._if_there("signal", {"signal": signal_name(signal), "all": all})
-
-    def kill(self, grace: Optional[float] = None, signal: Union[None, int, str] = None) -> None:
-        """End the job: with grace by a signal to all (None: SIGTERM), and after so many seconds the kill. See wait."""
-        self._if_there("kill", given(grace=grace, signal=signal_name(signal)))
-
-    def freeze(self) -> None:
-        """Stop every process, until thaw. JobGone, Unsupported."""
-        self._call("freeze")
-
-    def thaw(self) -> None:
-        """Let a frozen job go on. JobGone, Unsupported."""
-        self._call("thaw")
-
-    def limit(self, limits: Optional[Mapping[str, LimitValue]] = None, best_effort: bool = False, **more: LimitValue) -> Enforced:
-        """Change limits: limit({"memory-max": "1G"}), or limit(memory_max="1G"). JobGone, Unsupported, LimitRefused."""
-        given_limits = limits_of({**(limits or {}), **more})
-        return make(Enforced, self._call("limit", {"limits": given_limits, "best_effort": best_effort}))
-
-    def stat(self) -> Stat:
-        """Return what the job does and uses now. JobGone."""
-        return make(Stat, self._call("stat"))
-
-    def mark(self, name: str) -> Phase:
-        """Begin a phase, of which the record will tell what it used; return the one that ends by it. JobGone, Unsupported."""
-        return make(Phase, self._call("mark", {"name": name})["phase"])
-
-    def detach(self) -> Scope:
-        """Hand the job to a systemd scope of its own, where it may outlive us; nothing is heard of it any more."""
-        return make(Scope, self._call("detach"))
-
-    def _call(self, method: str, params: Mapping[str, Any] = {}) -> Any:
-        return self._supervisor._call(method, {"job": self.number, **params})
-
-    def _if_there(self, method: str, params: Dict[str, Any]) -> None:
-        if self._state.last is not None:
-            return
-        try:
-            self._call(method, params)
-        except JobGone:
-            pass

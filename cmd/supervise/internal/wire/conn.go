@@ -240,11 +240,22 @@ func (c *Conn) HungUp() bool { return c.hungUp }
 // Deaf says that nobody will ever read, be it that nothing was sent since; then it is
 // as if sending had failed.
 func (c *Conn) Deaf() bool {
-	fds := []unix.PollFd{{Fd: int32(c.out.fd)}}
-	if n, err := unix.Poll(fds, 0); err == nil && n > 0 && fds[0].Revents&(unix.POLLERR|unix.POLLHUP) != 0 {
+	if isSo(c.out.fd, unix.POLLERR|unix.POLLHUP) {
 		c.HangUp()
 	}
 	return c.hungUp
+}
+
+// Mute says that nothing will come but what is there to be read.
+func (c *Conn) Mute() bool {
+	return isSo(c.in.fd, unix.POLLERR|unix.POLLHUP|unix.POLLRDHUP)
+}
+
+// isSo says whether any of some events can be had of a descriptor.
+func isSo(fd int, events int16) bool {
+	fds := []unix.PollFd{{Fd: int32(fd), Events: events}}
+	n, err := unix.Poll(fds, 0)
+	return err == nil && n > 0 && fds[0].Revents&events != 0
 }
 
 // Close closes the descriptors that came and were not taken.

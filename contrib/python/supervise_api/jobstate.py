@@ -1,0 +1,62 @@
+"""What is known of a job of `supervise serve`."""
+
+import base64
+from typing import Any, Dict, Mapping, Optional
+
+from .events import Event, Events
+from .latch import Latch
+from .process import SupervisorLost
+from .record import Record, make
+
+
+class JobState:
+    """What is known of a job."""
+
+    def __init__(self, result: Mapping[str, Any], params: Mapping[str, Any], pipes: Dict[int, int]) -> None:
+        self.spawned = result
+        self.params = params
+        self.number: int = result["job"]
+        self.pipes = pipes  # our ends, by the job's descriptor; to be closed by who takes them
+        self.events = Events()
+        self.ended = Latch()
+        self.output: Dict[int, bytearray] = {}  # what was captured, by descriptor
+        self.exit: Optional[Mapping[str, Any]] = None  # of the main process
+        self.last: Optional[Mapping[str, Any]] = None  # the parameters of ended
+        self.lost: Optional[Exception] = None  # nothing more will be heard, and why
+        self._record: Optional[Record] = None
+
+    def record(self) -> Optional[Record]:
+        """Return the record, if it came."""
+        if self._record is None and self.last is not None:
+            self._record = make(Record, self.last["record"])
+        return self._record
+
+    def final(self) -> Record:
+        """Return the record, or raise why there will be none."""
+        record = self.record()
+        if record is None:
+            raise self.lost or SupervisorLost("the job has not ended")
+        return record
+
+    def lose(self, error: Exception) -> None:
+        """There will be no record."""
+        self.lost = error
+        self._over()
+
+    def tell(self, method: str, params: Dict[str, Any]) -> None:
+        """Take a notification."""
+        if method == "output":
+            data = base64.b64decode(params["data"])
+            self.output.setdefault(params["fd"], bytearray()).extend(data)
+            return
+        if method == "exited" and params.get("main"):
+            self.exit = params
+        if method == "ended":
+            self.last = params
+        self.events.put(Event(method, params))
+        if method == "ended":
+            self._over()
+
+    def _over(self) -> None:
+        self.events.close()
+        self.ended.set()

@@ -27,7 +27,6 @@
 package supervisor
 
 import (
-	"cmp"
 	"slices"
 	"time"
 
@@ -210,9 +209,6 @@ func (s *Supervisor) Run() []Result {
 	return s.results()
 }
 
-// unreaped says that there are more statuses to take, and nothing to wait for.
-func (s *Supervisor) unreaped() bool { return s.held && !s.undelivered() }
-
 // Chore says that a child is ours, and not the job's: of its end done is told,
 // and nobody else. Over says that no job runs any more.
 func (s *Supervisor) Chore(pid int, done func(over bool)) {
@@ -286,156 +282,6 @@ func (s *Supervisor) busy() bool {
 // undelivered says whether an event waits for the owner to take it.
 func (s *Supervisor) undelivered() bool {
 	return s.Owner != nil && s.Owner.undelivered() || s.Blocked != nil && s.Blocked()
-}
-
-// reap takes statuses and does what follows.
-func (s *Supervisor) reap() {
-	s.collect()
-	s.flush()
-	s.settle()
-}
-
-func (s *Supervisor) flush() {
-	if s.Flush != nil {
-		s.Flush()
-	}
-}
-
-// collect takes statuses from the kernel for as long as they can be delivered. Held
-// says that there are more: where children end as fast as we reap, the loop goes
-// round meanwhile.
-func (s *Supervisor) collect() {
-	s.held = true
-	for n := 0; n < maxCollect && !s.undelivered(); n++ {
-		event, of, err := s.next()
-		if err != nil {
-			s.held = false
-			if s.childless = err == unix.ECHILD; s.childless {
-				s.touch(s.jobs[0])
-			}
-			return
-		}
-		s.status(event, of)
-	}
-}
-
-// next takes a status. Whose a child is that is no main process is found out before
-// it is taken, while its pid is its own. The kernel looks through all children to find
-// one with news, so it is asked for a second time by pid.
-func (s *Supervisor) next() (e *protocol.Event, of *Job, err error) {
-	if s.Attribute == nil {
-		e, err = waitChild(unix.P_ALL, 0, &s.usage)
-		return e, nil, err
-	}
-	for {
-		if e, err = peekChild(); err != nil {
-			return nil, nil, err
-		}
-		if pid := e.PID(); s.jobs[pid] == nil && s.chores[pid] == nil {
-			of = s.Attribute(pid)
-		}
-		if e, err = waitChild(unix.P_PID, e.PID(), &s.usage); err != errNone { // else it was taken back: SIGCONT
-			return e, of, err
-		}
-	}
-}
-
-// CollectDead is collect for ends alone: not to be told of children that we stop
-// ourselves. It says how many there were.
-func (s *Supervisor) CollectDead() (n int) {
-	for !s.undelivered() && n < 10*maxCollect {
-		event, err := waitid(unix.P_ALL, 0, unix.WEXITED|unix.WNOHANG, &s.usage)
-		if err != nil || event.PID() == 0 {
-			break
-		}
-		s.status(event, nil)
-		n++
-	}
-	return n
-}
-
-// maxCollect bounds what is done before we look at anything else.
-const maxCollect = 1000
-
-// status handles one change of the status of a child: a main process, or of the job
-// that is given, or nobody knows whose.
-func (s *Supervisor) status(e *protocol.Event, of *Job) {
-	if done := s.chores[e.PID()]; done != nil {
-		if e.Code().Ended() {
-			delete(s.chores, e.PID())
-			done(!s.anyRuns())
-		}
-		return
-	}
-	if s.Owner != nil {
-		s.Owner.tell(e, &s.usage)
-	}
-	j := s.jobs[e.PID()]
-	if s.Told != nil {
-		s.Told(cmp.Or(j, of), e, &s.usage)
-	}
-	switch {
-	case e.Code().Ended():
-		s.ended(j, of, e)
-	case e.Code() == protocol.Stopped && j != nil && s.Terminal != nil:
-		s.Terminal.Suspend(j.main, unix.Signal(e.Status()))
-	}
-}
-
-// ended notes the end of a child: the main process of j, or, if that is nil, a
-// descendant. Settle decides what follows, when all there is was reaped.
-func (s *Supervisor) ended(j, of *Job, e *protocol.Event) {
-	s.reaped++
-	switch {
-	case j != nil && j.main != 0:
-		j.exit, j.res.Main = e, s.usage
-	case of != nil:
-		j = of
-	}
-	if j != nil {
-		j.reaped++
-		s.touch(j)
-		return
-	}
-	for _, j := range s.jobs { // it may have been the last of any
-		s.touch(j)
-	}
-}
-
-// touch has a job looked at by settle; nil: none.
-func (s *Supervisor) touch(j *Job) {
-	if j != nil && j.state != Ended && (j.exit != nil || j.main == 0) {
-		s.touched = append(s.touched, j)
-	}
-}
-
-// hinted handles hints that containments may have become empty.
-func (s *Supervisor) hinted(keys []int) {
-	for _, key := range keys {
-		s.touch(s.watched[key])
-	}
-	s.settle()
-}
-
-// settle moves on every job that may have become empty. Whoever died before that is
-// told of before the end of the job, and may be what another waits for.
-func (s *Supervisor) settle() {
-	for len(s.touched) > 0 {
-		batch := s.touched
-		s.touched = nil
-		some := false
-		for _, j := range batch {
-			j.look()
-			some = some || j.empty
-		}
-		if some {
-			s.collect()
-		}
-		for _, j := range batch {
-			j.settle()
-			j.empty = false
-		}
-	}
 }
 
 // signal handles a signal that was sent to us. If signals end all jobs, one that

@@ -113,8 +113,25 @@ func newRunGroup() (string, error) {
 			}
 		}
 	}
+	removeOldRuns(mount)
 	dir := filepath.Join(mount, fmt.Sprintf("serve-%d", os.Getpid()))
 	return dir, os.Mkdir(dir, 0o755)
+}
+
+// removeOldRuns removes what is empty of test runs that were killed, as workers of a fuzzer are.
+func removeOldRuns(mount string) {
+	old, _ := filepath.Glob(filepath.Join(mount, "serve-*"))
+	for _, dir := range old {
+		_, pid, _ := strings.Cut(filepath.Base(dir), "-")
+		if _, err := os.Stat("/proc/" + pid); !os.IsNotExist(err) {
+			continue
+		}
+		dirs := append([]string{dir}, below(dir)...)
+		slices.Reverse(dirs)
+		for _, d := range dirs {
+			os.Remove(d) // which the kernel refuses if anybody is in it
+		}
+	}
 }
 
 func cgroup2Mount() (string, error) {

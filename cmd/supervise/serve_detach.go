@@ -66,7 +66,7 @@ func (d *detaching) answered(a *asking) {
 	d.j.detaching = false
 	if d.v.jobs[d.j.number] == nil { // it was killed meanwhile
 		err = failure(protocol.CodeNoJob, "job", "job %d has ended", d.j.number)
-		d.v.answer(d.id, nil, errorOf(err), nil)
+		d.answer(nil, err)
 		return
 	}
 	if err == nil {
@@ -74,10 +74,17 @@ func (d *detaching) answered(a *asking) {
 	}
 	if err != nil {
 		d.undo()
-		d.v.answer(d.id, nil, errorOf(fmt.Errorf("detaching: %w", errors.Join(errors.ErrUnsupported, err))), nil)
+		d.answer(nil, fmt.Errorf("detaching: %w", errors.Join(errors.ErrUnsupported, err)))
 		return
 	}
-	d.v.answer(d.id, &protocol.DetachResult{Unit: d.scope.Unit, Cgroup: d.scope.Cgroup}, nil, nil)
+	d.answer(&protocol.DetachResult{Unit: d.scope.Unit, Cgroup: d.scope.Cgroup}, nil)
+}
+
+// answer answers who asked, if there was an id.
+func (d *detaching) answer(result any, err error) {
+	if d.id != nil {
+		d.v.answer(d.id, result, errorOf(err), nil)
+	}
 }
 
 func (d *detaching) undo() {

@@ -2,9 +2,12 @@ package integration
 
 import (
 	"fmt"
+	"os"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -242,10 +245,39 @@ func TestSeedSupervisorKilled(t *testing.T) {
 	forEachContainment(t, func(t *testing.T, c containment) {
 		s := startFamily(t, c, seqpacket)
 		s.kill(s.pids[2])
+		if c == inSubreaper {
+			s.waitMarked()
+		}
 		s.signal(syscall.SIGKILL)
 		o := s.wait()
 		if o.signal != syscall.SIGKILL {
 			t.Errorf("exit status %d, signal %v", o.code, o.signal)
 		}
 	})
+}
+
+// waitMarked waits until the guardian knows every process: a soft limit is the mark. One that was being forked when its
+// parent got it gets it a little later.
+func (s *seed) waitMarked() {
+	s.t.Helper()
+	unmarked := func(pid int) bool {
+		limits, err := os.ReadFile(fmt.Sprintf("/proc/%d/limits", pid))
+		soft, _, _ := strings.Cut(strings.TrimSpace(strings.TrimPrefix(lineOf(string(limits), "Max realtime timeout"), "Max realtime timeout")), " ")
+		return err == nil && soft == "unlimited" && comm(pid) != "supervise" && comm(pid) != "guardian" && state(pid) != "Z"
+	}
+	for left := countdown(killPatience); slices.ContainsFunc(descendants(), unmarked); {
+		if left() == 0 {
+			s.t.Fatalf("without the mark: %s", describe(slices.DeleteFunc(descendants(), func(pid int) bool { return !unmarked(pid) })))
+		}
+		time.Sleep(time.Millisecond) // of limits that are set there is no event
+	}
+}
+
+func lineOf(text, prefix string) string {
+	for line := range strings.Lines(text) {
+		if strings.HasPrefix(line, prefix) {
+			return line
+		}
+	}
+	return ""
 }

@@ -3,12 +3,14 @@ package main
 import (
 	"errors"
 	"strconv"
+	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/seed-c1490a04/supervise/cgroup"
 	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/guardian"
 	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/subreaper"
+	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/supervisor"
 )
 
 // guard starts the guardian of a session, as late as can be: what is written
@@ -38,19 +40,43 @@ func (h *hold) guardMarked() error {
 	if err != nil {
 		return err
 	}
-	if err := h.tree.SetMark(mark); err != nil {
+	if err := h.startGuardian(guardian.Plan{Kill: -1, Keep: [2]int{-1, -1}, Args: [2]string{markArg, mark.String()}}); err != nil {
 		return err
 	}
+	_, err = h.tree.SetMark(mark)
 	h.mark = mark
-	return h.startGuardian(guardian.Plan{Kill: -1, Keep: [2]int{-1, -1}, Args: [2]string{markArg, mark.String()}})
+	return err
 }
 
-// rest is for the first pause: it marks whom guardMarked missed, and gives back memory.
-func (h *hold) rest() {
-	if h.mark != 0 {
-		h.tree.SetMark(h.mark)
+// Marking goes on for a while, in the background, for the sake of processes that were
+// being forked.
+const (
+	markEvery = 5 * time.Millisecond
+	markTimes = 200
+)
+
+// markOn has the supervisor mark again, until all sleep and bear the mark.
+func (h *hold) markOn(s *supervisor.Supervisor) {
+	fd, err := unix.TimerfdCreate(unix.CLOCK_MONOTONIC, unix.TFD_CLOEXEC|unix.TFD_NONBLOCK)
+	if err != nil {
+		return
 	}
-	giveBackStartUp()
+	every := unix.NsecToTimespec(int64(markEvery))
+	unix.TimerfdSettime(fd, 0, &unix.ItimerSpec{Interval: every, Value: every}, nil)
+	times := 0
+	s.Inputs = append(s.Inputs, supervisor.Input{FD: fd, Read: func() (more bool) {
+		var ticks [8]byte
+		unix.Read(fd, ticks[:])
+		times++
+		if h.mark != 0 && times < markTimes {
+			settled, err := h.tree.SetMark(h.mark)
+			more = !settled && err == nil
+		}
+		if !more {
+			unix.Close(fd)
+		}
+		return more
+	}})
 }
 
 func (h *hold) startGuardian(p guardian.Plan) (err error) {

@@ -128,5 +128,6 @@ func (m *move) giveUp(reason error) {
 func (m *move) guard() {
 	if m.h.guardian == nil {
 		m.h.guardMarked()
+		m.h.markOn(m.s)
 	}
 }

@@ -22,7 +22,7 @@ func seed() int {
 	s := &supervisor.Supervisor{
 		Owner:   &supervisor.Owner{In: 0, Out: 1},
 		Signals: arriving{caught},
-		Sweep:   h.tree.Kill, Watch: h.watch, Idle: h.rest,
+		Sweep:   h.tree.Kill, Watch: h.watch, Idle: giveBackStartUp,
 	}
 	h.tree.Reap = s.CollectDead
 	(&move{s: s, h: h}).begin()

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"strconv"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -46,33 +45,26 @@ func ParseMark(s string) (Mark, error) {
 
 func (m Mark) String() string { return strconv.FormatUint(uint64(m), 10) }
 
-// SetMark marks every descendant. One that is just being forked may be missed: it
-// has copied its limits already, and is seen later. A process that sleeps is not
-// forking, so SetMark looks again as long as it finds one that does not, but not
-// for longer than forkLimit: have it done once more a little later.
-func (t *Tree) SetMark(m Mark) error {
-	for deadline := time.Now().Add(forkLimit); ; {
-		busy := false
-		err := t.each(func(p process) (acted bool, err error) {
-			if m.isOn(p.pid) {
-				busy = busy || p.state == 'R' || p.state == 'D'
-				return false, nil
-			}
-			busy = true
-			err = m.put(p.pid)
-			if errors.Is(err, unix.ESRCH) {
-				return false, nil
-			}
-			return err == nil, err
-		}, nil)
-		if !busy || err != nil || time.Now().After(deadline) {
-			return err
+// SetMark marks every descendant. One that is just being forked is missed: it has
+// copied its limits already, and appears later. A process that sleeps is not forking,
+// so settled says that all did, and that none was new: else have it done again a
+// little later.
+func (t *Tree) SetMark(m Mark) (settled bool, err error) {
+	settled = true
+	err = t.each(func(p process) (acted bool, err error) {
+		if m.isOn(p.pid) {
+			settled = settled && p.state != 'R' && p.state != 'D'
+			return false, nil
 		}
-	}
+		settled = false
+		err = m.put(p.pid)
+		if errors.Is(err, unix.ESRCH) {
+			return false, nil
+		}
+		return err == nil, err
+	}, nil)
+	return settled, err
 }
-
-// forkLimit is longer than most forks take.
-const forkLimit = 10 * time.Millisecond
 
 func (m Mark) put(pid int) error {
 	var limit unix.Rlimit

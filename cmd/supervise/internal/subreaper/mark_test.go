@@ -34,7 +34,7 @@ func helpMark(tr *tree) error {
 		return err
 	}
 	mark, err := NewMark()
-	err = errors.Join(err, await(parent, unix.WSTOPPED), tr.SetMark(mark))
+	err = errors.Join(err, await(parent, unix.WSTOPPED), setMark(tr, mark))
 	if err != nil {
 		return err
 	}
@@ -95,5 +95,14 @@ func TestParseLimit(t *testing.T) {
 				t.Errorf("got %d, want %d", got, tt.want)
 			}
 		})
+	}
+}
+
+// setMark marks until there is nobody who might be forking.
+func setMark(tr *tree, m Mark) error {
+	for {
+		if settled, err := tr.SetMark(m); settled || err != nil {
+			return err
+		}
 	}
 }

@@ -50,6 +50,8 @@ func (m Mark) String() string { return strconv.FormatUint(uint64(m), 10) }
 // so settled says that all did, and that none was new: else have it done again a
 // little later.
 func (t *Tree) SetMark(m Mark) (settled bool, err error) {
+	t.keeps = true
+	defer func() { t.keeps = false }()
 	settled = true
 	err = t.each(func(p process) (acted bool, err error) {
 		if m.isOn(p.pid) {

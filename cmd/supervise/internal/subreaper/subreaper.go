@@ -35,7 +35,7 @@ type Tree struct {
 	// ends fills that up, and slower to read it is ever harder to catch.
 	Reap func() int
 
-	reaps bool // Reap may be called between two looks
+	keeps bool // Reap must not be called between two looks
 	mark  Mark // if set, the processes that bear it instead of the descendants
 }
 
@@ -149,8 +149,6 @@ const killLimit = 10 * time.Second
 
 // Hold stops every descendant, for a look at leisure before Kill.
 func (t *Tree) Hold() error {
-	t.reaps = true
-	defer func() { t.reaps = false }()
 	t.rush()
 	_, _, err := t.stop()
 	if err == errTooFast {
@@ -238,8 +236,6 @@ func anyDead() bool {
 // *AliveError that names those that cannot be ended: it gives up when for
 // killLimit there was nothing that it could kill. To be outrun is no reason.
 func (t *Tree) Kill() error {
-	t.reaps = true
-	defer func() { t.reaps = false }()
 	killed := map[process]bool{}
 	deadline := time.Now().Add(killLimit)
 	for {

@@ -24,8 +24,8 @@ func seed() int {
 		Signals: arriving{caught},
 		Sweep:   h.tree.Kill, Watch: h.watch, Idle: giveBackStartUp,
 	}
-	h.tree.Reap = s.CollectDead
 	(&move{s: s, h: h}).begin()
+	h.tree.Reap = s.CollectDead // not before: an owner that hears of an end may think that we are there
 	s.Start(supervisor.Spec{Containment: h}) // cannot fail: there is no process to start
 	result := s.Run()[0]
 	if result.Err != nil {

@@ -25,7 +25,7 @@ func seed() int {
 		Sweep:   h.tree.Kill, Watch: h.watch, Idle: giveBackStartUp,
 	}
 	(&move{s: s, h: h}).begin()
-	h.tree.Reap = s.CollectDead // not before: an owner that hears of an end may think that we are there
+	h.tree.Reap = s.CollectDead              // not before: an owner that hears of an end may think that we are there
 	s.Start(supervisor.Spec{Containment: h}) // cannot fail: there is no process to start
 	result := s.Run()[0]
 	if result.Err != nil {

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/seed-c1490a04/supervise/integration/testbed"
 )
 
 // TestBed checks that the beds are what they are said to be: integration/bed, integration/vm.
@@ -42,21 +44,17 @@ func testPodman(t *testing.T, root string) {
 // testControllers: what a scope of the user's is delegated.
 func testControllers(t *testing.T) {
 	t.Helper()
-	own, err := ownCgroup()
+	dir, err := testbed.OwnDir()
 	if err != nil {
 		t.Fatal(err)
 	}
-	mount, err := cgroup2Mount()
-	if err != nil {
-		t.Fatal(err)
-	}
-	data, err := os.ReadFile(filepath.Join(mount, own, "cgroup.controllers"))
+	data, err := os.ReadFile(filepath.Join(dir, "cgroup.controllers"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range []string{"cpu", "cpuset", "io", "memory", "pids"} {
 		if !slices.Contains(strings.Fields(string(data)), c) {
-			t.Errorf("%s lacks %s: %s", own, c, data)
+			t.Errorf("%s lacks %s: %s", dir, c, data)
 		}
 	}
 }

@@ -1,16 +1,16 @@
 package integration
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/seed-c1490a04/supervise/integration/testbed"
 )
 
 // A group is a cgroup that these tests made. Nothing here touches any other.
@@ -20,17 +20,9 @@ type group struct {
 
 // newRunGroup makes the cgroup that the whole run lives in: below the mount for root, else below our own cgroup.
 func newRunGroup() (*group, error) {
-	mount, err := cgroup2Mount()
+	base, err := testbed.Ground()
 	if err != nil {
 		return nil, err
-	}
-	base := mount
-	if os.Geteuid() != 0 {
-		own, err := ownCgroup()
-		if err != nil {
-			return nil, err
-		}
-		base = filepath.Join(mount, own)
 	}
 	removeOldRuns(base)
 	return makeGroup(filepath.Join(base, fmt.Sprintf("it-%d", os.Getpid())))
@@ -55,37 +47,6 @@ func makeGroup(path string) (*group, error) {
 	return &group{path}, nil
 }
 
-// cgroup2Mount finds the mount point. The machine may be hybrid: the v1 hierarchies beside it are never touched.
-func cgroup2Mount() (string, error) {
-	f, err := os.Open("/proc/self/mountinfo")
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	for s := bufio.NewScanner(f); s.Scan(); {
-		head, tail, _ := strings.Cut(s.Text(), " - ")
-		fields := strings.Fields(head)
-		if strings.HasPrefix(tail, "cgroup2 ") && len(fields) > 4 && fields[3] == "/" {
-			return fields[4], nil
-		}
-	}
-	return "", errors.New("no cgroup2 mount in /proc/self/mountinfo")
-}
-
-// ownCgroup is the v2 line of /proc/self/cgroup.
-func ownCgroup() (string, error) {
-	data, err := os.ReadFile("/proc/self/cgroup")
-	if err != nil {
-		return "", err
-	}
-	for line := range strings.Lines(string(data)) {
-		if path, ok := strings.CutPrefix(strings.TrimSpace(line), "0::"); ok {
-			return path, nil
-		}
-	}
-	return "", errors.New("no v2 line in /proc/self/cgroup")
-}
-
 func (g *group) file(name string) string { return filepath.Join(g.path, name) }
 
 // populated reports whether any process lives in the subtree.
@@ -95,16 +56,7 @@ func (g *group) populated() bool {
 }
 
 // dirs lists the sub-cgroups, deepest last, as paths.
-func (g *group) dirs() []string {
-	var dirs []string
-	filepath.WalkDir(g.path, func(path string, d fs.DirEntry, err error) error {
-		if err == nil && d.IsDir() && path != g.path {
-			dirs = append(dirs, path)
-		}
-		return nil
-	})
-	return dirs
-}
+func (g *group) dirs() []string { return testbed.Below(g.path) }
 
 // sessions lists what supervise must have removed: everything but the leaf that a supervisor evacuated itself into, which it
 // cannot remove while it is there.

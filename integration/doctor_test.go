@@ -10,6 +10,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/seed-c1490a04/supervise/integration/testbed"
 )
 
 // A checkup is what these tests read of the JSON of `supervise doctor`.
@@ -115,7 +117,7 @@ func TestDoctorForeignMount(t *testing.T) {
 	needRoot(t)
 	needCgroup(t)
 	path, err := exec.LookPath("unshare")
-	need(t, "unshare", err)
+	testbed.Need(t, "unshare", err)
 	c, _ := doctor(t, func(b *box, l launch) launch {
 		l.argv = append([]string{path, "--cgroup", "--"}, l.argv...)
 		return l
@@ -128,8 +130,8 @@ func TestDoctorForeignMount(t *testing.T) {
 // TestDoctorUserNamespace: root there is not root to the cgroups.
 func TestDoctorUserNamespace(t *testing.T) {
 	path, err := exec.LookPath("unshare")
-	need(t, "unshare", err)
-	need(t, "user namespaces", exec.Command(path, "--user", "--map-root-user", "true").Run())
+	testbed.Need(t, "unshare", err)
+	testbed.Need(t, "user namespaces", exec.Command(path, "--user", "--map-root-user", "true").Run())
 	c, _ := doctor(t, func(b *box, l launch) launch {
 		if os.Geteuid() == 0 {
 			l.attr.Credential = &syscall.Credential{Uid: uint32(spareUID), Gid: uint32(spareUID)}
@@ -145,9 +147,9 @@ func TestDoctorUserNamespace(t *testing.T) {
 // TestDoctorNowhere: without /sys and /proc there is still an answer.
 func TestDoctorNowhere(t *testing.T) {
 	path, err := exec.LookPath("bwrap")
-	need(t, "bwrap", err)
+	testbed.Need(t, "bwrap", err)
 	sandbox := []string{path, "--ro-bind", bin.supervise, "/supervise", "--"}
-	need(t, "bwrap", exec.Command(path, append(sandbox[1:], "/supervise", "version")...).Run())
+	testbed.Need(t, "bwrap", exec.Command(path, append(sandbox[1:], "/supervise", "version")...).Run())
 	b := newBox(t)
 	o := b.start(launch{argv: append(sandbox, "/supervise", "doctor")}).wait()
 	if o.code != 1 || !strings.Contains(o.stdout, "no cgroup2 file system") || o.stderr != "" {
@@ -158,7 +160,7 @@ func TestDoctorNowhere(t *testing.T) {
 // TestDoctorInterrupted: whenever it is told to end, nothing is left; the box looks.
 func TestDoctorInterrupted(t *testing.T) {
 	path, err := exec.LookPath("timeout")
-	need(t, "timeout", err)
+	testbed.Need(t, "timeout", err)
 	b := newBox(t)
 	for i := range 40 {
 		limit := fmt.Sprintf("%.4fs", float64(i+1)/10000)

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/seed-c1490a04/supervise/integration/testbed"
 )
 
 // unwritable changes a launch so that supervise finds no cgroup that it may write: root becomes a user that owns nothing, a
@@ -63,9 +65,9 @@ func (b *box) withoutScopes(l launch) launch {
 func (b *box) readOnly(l launch) launch {
 	b.t.Helper()
 	path, err := exec.LookPath("bwrap")
-	need(b.t, "bwrap", err)
+	testbed.Need(b.t, "bwrap", err)
 	sandbox := []string{path, "--ro-bind", "/", "/", "--dev-bind", "/dev", "/dev", "--bind", b.dir, b.dir, "--"}
-	need(b.t, "bwrap", exec.Command(path, append(sandbox[1:], "true")...).Run())
+	testbed.Need(b.t, "bwrap", exec.Command(path, append(sandbox[1:], "true")...).Run())
 	l.argv = append(sandbox, l.argv...)
 	return l
 }

@@ -8,6 +8,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/seed-c1490a04/supervise/integration/testbed"
 )
 
 const (
@@ -36,21 +38,9 @@ func forEachContainment(t *testing.T, test func(t *testing.T, c containment)) {
 	t.Run(string(inSubreaper), func(t *testing.T) { test(t, inSubreaper) })
 }
 
-// need skips the test if the probe of a feature failed. Where CI promises all features a skip is a failure.
-func need(t *testing.T, feature string, probe error) {
-	t.Helper()
-	switch {
-	case probe == nil:
-	case os.Getenv("SUPERVISE_CI") != "":
-		t.Fatalf("need %s, and CI promises it: %v", feature, probe)
-	default:
-		t.Skipf("need %s: %v", feature, probe)
-	}
-}
-
 func needCgroup(t *testing.T) {
 	t.Helper()
-	need(t, "a cgroup of our own", noGroup)
+	testbed.Need(t, "a cgroup of our own", noGroup)
 }
 
 func needRoot(t *testing.T) {

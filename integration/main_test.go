@@ -1,7 +1,7 @@
 // Package integration drives the built supervise binary on real and hostile programs, as root and as an ordinary user.
 //
-// It imports nothing of the project. Every test runs in a box (harness_test.go): a cgroup of its own where there is one to be
-// had, a deadline that kills whatever the test started, and checks that no process, cgroup or descriptor is left.
+// It imports nothing of the project but testbed. Every test runs in a box (harness_test.go): a cgroup of its own where there is
+// one to be had, a deadline that kills whatever the test started, and checks that no process, cgroup or descriptor is left.
 //
 // Environment:
 //
@@ -15,11 +15,12 @@ package integration
 import (
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/seed-c1490a04/supervise/integration/testbed"
 )
 
 // bin holds the programs under test; runGroup is the cgroup of the whole test run, or nil, and then noGroup says why.
@@ -37,12 +38,11 @@ func TestMain(m *testing.M) {
 }
 
 func testMain(m *testing.M) int {
-	dir, cleanup, err := binaries()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "integration:", err)
-		return 1
-	}
-	defer cleanup()
+	return testbed.Run("integration", func(dir string) int { return runIn(dir, m) })
+}
+
+// runIn runs the tests with the programs of a directory.
+func runIn(dir string, m *testing.M) int {
 	bin.supervise = filepath.Join(dir, "supervise")
 	bin.adversary = filepath.Join(dir, "adversary")
 
@@ -51,7 +51,7 @@ func testMain(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, "integration: becoming a subreaper:", err)
 		return 1
 	}
-	warmUp()
+	testbed.WarmUp()
 	runGroup, noGroup = newRunGroup()
 	code := m.Run()
 	if runGroup != nil {
@@ -61,48 +61,4 @@ func testMain(m *testing.M) int {
 		}
 	}
 	return code
-}
-
-// warmUp makes the runtime open what it keeps open (epoll, eventfd), so that it is not taken for a leak.
-func warmUp() {
-	if r, w, err := os.Pipe(); err == nil {
-		r.Close()
-		w.Close()
-	}
-}
-
-// binaries returns the directory of the programs: the prebuilt one, or a fresh one.
-func binaries() (dir string, cleanup func(), err error) {
-	if dir := os.Getenv("SUPERVISE_TEST_BIN"); dir != "" {
-		dir, err := filepath.Abs(dir)
-		return dir, func() {}, err
-	}
-	dir, err = os.MkdirTemp("", "supervise-it-")
-	if err != nil {
-		return "", nil, err
-	}
-	cleanup = func() { os.RemoveAll(dir) }
-	// Readable by the other users that some tests become.
-	if err := os.Chmod(dir, 0o755); err != nil {
-		cleanup()
-		return "", nil, err
-	}
-	for name, pkg := range map[string]string{
-		"supervise": "../cmd/supervise", "supervise-oci": "../cmd/supervise-oci", "adversary": "./adversary",
-	} {
-		if err := build(filepath.Join(dir, name), pkg); err != nil {
-			cleanup()
-			return "", nil, err
-		}
-	}
-	return dir, cleanup, nil
-}
-
-func build(out, pkg string) error {
-	cmd := exec.Command("go", "build", "-o", out, pkg)
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if msg, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("building %s: %w\n%s", pkg, err, msg)
-	}
-	return nil
 }

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/seed-c1490a04/supervise/integration/testbed"
 )
 
 // asPid1 wraps a launch so that supervise is PID 1 of a fresh pid namespace.
@@ -14,9 +16,9 @@ func (b *box) asPid1(l launch) launch {
 	b.t.Helper()
 	needRoot(b.t)
 	path, err := exec.LookPath("unshare")
-	need(b.t, "unshare", err)
+	testbed.Need(b.t, "unshare", err)
 	wrap := []string{path, "--pid", "--fork", "--kill-child", "--mount-proc", "--"}
-	need(b.t, "pid namespaces", exec.Command(path, append(wrap[1:], "true")...).Run())
+	testbed.Need(b.t, "pid namespaces", exec.Command(path, append(wrap[1:], "true")...).Run())
 	l.argv = append(wrap, l.argv...)
 	return l
 }

@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/seed-c1490a04/supervise/integration/testbed"
 )
 
 // needProgram skips where a program is not installed; it is in Debian's package of that name.
@@ -18,7 +20,7 @@ func needProgram(t *testing.T, names ...string) {
 	t.Helper()
 	for _, name := range names {
 		_, err := exec.LookPath(name)
-		need(t, name, err)
+		testbed.Need(t, name, err)
 	}
 }
 
@@ -238,6 +240,6 @@ func moduleDir(t *testing.T) string {
 		dir = ".."
 	}
 	_, err := os.Stat(filepath.Join(dir, "go.mod"))
-	need(t, "the module's source", err)
+	testbed.Need(t, "the module's source", err)
 	return dir
 }

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/seed-c1490a04/supervise/integration/testbed"
 )
 
 // A transport is what connects owner and supervise.
@@ -108,14 +110,14 @@ func (b *box) confine(c containment, l *launch, spec *seedSpec) {
 	if c == inCgroup || b.group == nil {
 		return
 	}
-	mount, err := cgroup2Mount()
+	mount, err := testbed.Mount()
 	if err != nil {
 		b.t.Fatal(err)
 	}
 	spec.ReadOnly = mount
 	l.attr.Cloneflags = unix.CLONE_NEWNS
 	if uid, gid := os.Getuid(), os.Getgid(); uid != 0 {
-		need(b.t, "a user namespace, to make cgroups read-only", probeUserNamespace())
+		testbed.Need(b.t, "a user namespace, to make cgroups read-only", probeUserNamespace())
 		l.attr.Cloneflags |= unix.CLONE_NEWUSER
 		l.attr.UidMappings = []syscall.SysProcIDMap{{ContainerID: uid, HostID: uid, Size: 1}}
 		l.attr.GidMappings = []syscall.SysProcIDMap{{ContainerID: gid, HostID: gid, Size: 1}}

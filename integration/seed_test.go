@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/seed-c1490a04/supervise/integration/testbed"
 )
 
 // sleeper is a child that ends only when it is told to.
@@ -37,7 +39,7 @@ func TestSeedEvents(t *testing.T) {
 		} {
 			t.Run(tt.name, func(t *testing.T) {
 				if tt.code == cldDumped {
-					need(t, "core dumps", probeCore())
+					testbed.Need(t, "core dumps", probeCore())
 				}
 				s := newBox(t).startSeed(c, seqpacket, seedSpec{Children: [][]string{tt.child}})
 				s.want(event{tt.code, s.pids[0], tt.status})

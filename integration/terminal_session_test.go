@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/seed-c1490a04/supervise/integration/testbed"
 )
 
 // prompt is what the shell of the tests prints when it wants a command.
@@ -64,7 +66,7 @@ func (b *box) shell() *session {
 func (s *session) openTerminal() (slave *os.File) {
 	s.t.Helper()
 	fd, err := unix.Open("/dev/ptmx", unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
-	need(s.t, "pseudo terminals", err)
+	testbed.Need(s.t, "pseudo terminals", err)
 	s.fd, s.master = fd, os.NewFile(uintptr(fd), "/dev/ptmx")
 	number, err := unix.IoctlGetInt(fd, unix.TIOCGPTN)
 	if err == nil {
@@ -75,7 +77,7 @@ func (s *session) openTerminal() (slave *os.File) {
 	}
 	if err != nil {
 		s.master.Close()
-		need(s.t, "a pseudo terminal", err)
+		testbed.Need(s.t, "a pseudo terminal", err)
 	}
 	return slave
 }

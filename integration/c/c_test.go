@@ -1,7 +1,6 @@
 package c
 
 import (
-	"cmp"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -10,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/seed-c1490a04/supervise/integration/testbed"
 )
 
 // check runs the library's own tests, which say how they are held.
@@ -29,7 +30,7 @@ func check(t *testing.T, containment string, prepare func(t *testing.T, dir stri
 // conformance tells make where the script is that the client of serve replays.
 func conformance(t *testing.T) string {
 	t.Helper()
-	path, err := filepath.Abs(filepath.Join(cmp.Or(os.Getenv("SUPERVISE_TEST_SRC"), "../.."), "protocol", "testdata", "conformance.jsonl"))
+	path, err := filepath.Abs(testbed.Source("protocol", "testdata", "conformance.jsonl"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -48,7 +49,7 @@ func TestCheckInCgroup(t *testing.T) {
 func TestCheckInFallback(t *testing.T) {
 	check(t, "subreaper", func(t *testing.T, dir string) *exec.Cmd {
 		sandbox := []string{"bwrap", "--ro-bind", "/", "/", "--dev-bind", "/dev", "/dev", "--bind", dir, dir, "--"}
-		need(t, "bwrap", command(t, dir, append(sandbox, "true")...).Run())
+		testbed.Need(t, "bwrap", command(t, dir, append(sandbox, "true")...).Run())
 		return command(t, dir, append(sandbox, "make", "check", conformance(t))...)
 	})
 }

@@ -1,7 +1,7 @@
 // Package c builds contrib/c, the C library, and runs its tests with the built supervise, in a cgroup and in the fallback; then
 // installs it, and compiles a program with what was installed.
 //
-// It imports nothing of the project. Environment:
+// It imports nothing of the project but testbed. Environment:
 //
 //	SUPERVISE_TEST_BIN  directory with a prebuilt `supervise`
 //	SUPERVISE_TEST_SRC  the module, where the tests do not run in integration/c/
@@ -9,9 +9,7 @@
 package c
 
 import (
-	"cmp"
 	"context"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -20,6 +18,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/seed-c1490a04/supervise/integration/testbed"
 )
 
 // patience is how long make may take.
@@ -33,57 +33,25 @@ func TestMain(m *testing.M) {
 }
 
 func testMain(m *testing.M) int {
-	dir, err := filepath.Abs(os.Getenv("SUPERVISE_TEST_BIN"))
-	if os.Getenv("SUPERVISE_TEST_BIN") == "" {
-		dir, err = os.MkdirTemp("", "supervise-c-")
-		defer os.RemoveAll(dir)
-		if err == nil {
-			err = build(dir)
-		}
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "c:", err)
-		return 1
-	}
-	supervise = filepath.Join(dir, "supervise")
-	return m.Run()
-}
-
-func build(dir string) error {
-	cmd := exec.Command("go", "build", "-buildvcs=false", "-o", dir, "../../cmd/...")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if msg, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("building: %w\n%s", err, msg)
-	}
-	return nil
-}
-
-// need skips the test if a probe failed. Where CI promises all features a skip is a failure.
-func need(t *testing.T, what string, probe error) {
-	t.Helper()
-	switch {
-	case probe == nil:
-	case os.Getenv("SUPERVISE_CI") != "":
-		t.Fatalf("need %s, and CI promises it: %v", what, probe)
-	default:
-		t.Skipf("need %s: %v", what, probe)
-	}
+	return testbed.Run("c", func(dir string) int {
+		supervise = filepath.Join(dir, "supervise")
+		return m.Run()
+	})
 }
 
 func needPrograms(t *testing.T, names ...string) {
 	t.Helper()
 	for _, name := range names {
 		_, err := exec.LookPath(name)
-		need(t, name, err)
+		testbed.Need(t, name, err)
 	}
 }
 
 // sources is a copy of contrib/c, where it may be built.
 func sources(t *testing.T) string {
 	t.Helper()
-	module := cmp.Or(os.Getenv("SUPERVISE_TEST_SRC"), "../..")
 	dir := filepath.Join(t.TempDir(), "c")
-	if err := os.CopyFS(dir, os.DirFS(filepath.Join(module, "contrib", "c"))); err != nil {
+	if err := os.CopyFS(dir, os.DirFS(testbed.Source("contrib", "c"))); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.RemoveAll(filepath.Join(dir, "build")); err != nil { // somebody's own

@@ -12,11 +12,11 @@
 package containers
 
 import (
-	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
+
+	"github.com/seed-c1490a04/supervise/integration/testbed"
 )
 
 // supervise is the program under test.
@@ -27,27 +27,8 @@ func TestMain(m *testing.M) {
 }
 
 func testMain(m *testing.M) int {
-	dir, err := filepath.Abs(os.Getenv("SUPERVISE_TEST_BIN"))
-	if os.Getenv("SUPERVISE_TEST_BIN") == "" {
-		dir, err = os.MkdirTemp("", "supervise-containers-")
-		defer os.RemoveAll(dir)
-		if err == nil {
-			err = build(dir)
-		}
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "containers:", err)
-		return 1
-	}
-	supervise = filepath.Join(dir, "supervise")
-	return m.Run()
-}
-
-func build(dir string) error {
-	cmd := exec.Command("go", "build", "-buildvcs=false", "-o", dir, "../../cmd/...")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if msg, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("building: %w\n%s", err, msg)
-	}
-	return nil
+	return testbed.Run("containers", func(dir string) int {
+		supervise = filepath.Join(dir, "supervise")
+		return m.Run()
+	})
 }

@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/seed-c1490a04/supervise/integration/testbed"
 )
 
 // TestOwners has many owners come through systemd's supervise.socket at once, and go in all ways.
@@ -50,7 +52,7 @@ func startSocket(t *testing.T) (path string) {
 	}
 	os.MkdirAll(units, 0o755)
 	for _, name := range []string{"supervise.socket", "supervise@.service"} {
-		b, err := os.ReadFile(module("contrib/systemd", name))
+		b, err := os.ReadFile(testbed.Source("contrib/systemd", name))
 		if err == nil {
 			text := strings.ReplaceAll(string(b), "ExecStart=supervise", "ExecStart="+supervise)
 			err = os.WriteFile(filepath.Join(units, name), []byte(text), 0o644)
@@ -134,7 +136,7 @@ func sleepers() (found []string) {
 }
 
 func sessions() (found []string) {
-	for _, dir := range below("/sys/fs/cgroup") {
+	for _, dir := range testbed.Below("/sys/fs/cgroup") {
 		if strings.HasPrefix(filepath.Base(dir), "jobs-") {
 			found = append(found, dir)
 		}

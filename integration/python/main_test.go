@@ -8,11 +8,10 @@
 package python
 
 import (
-	"fmt"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"testing"
+
+	"github.com/seed-c1490a04/supervise/integration/testbed"
 )
 
 // bin is the directory of the program under test.
@@ -23,39 +22,8 @@ func TestMain(m *testing.M) {
 }
 
 func testMain(m *testing.M) int {
-	dir, err := filepath.Abs(os.Getenv("SUPERVISE_TEST_BIN"))
-	if os.Getenv("SUPERVISE_TEST_BIN") == "" {
-		dir, err = os.MkdirTemp("", "supervise-python-")
-		defer os.RemoveAll(dir)
-		if err == nil {
-			err = build(dir)
-		}
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "python:", err)
-		return 1
-	}
-	bin = dir
-	return m.Run()
-}
-
-func build(dir string) error {
-	cmd := exec.Command("go", "build", "-buildvcs=false", "-o", dir, "../../cmd/...")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if msg, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("building: %w\n%s", err, msg)
-	}
-	return nil
-}
-
-// need skips the test if a probe failed. Where CI promises all features a skip is a failure.
-func need(t *testing.T, what string, probe error) {
-	t.Helper()
-	switch {
-	case probe == nil:
-	case os.Getenv("SUPERVISE_CI") != "":
-		t.Fatalf("need %s, and CI promises it: %v", what, probe)
-	default:
-		t.Skipf("need %s: %v", what, probe)
-	}
+	return testbed.Run("python", func(dir string) int {
+		bin = dir
+		return m.Run()
+	})
 }

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/seed-c1490a04/supervise/integration/testbed"
 )
 
 // deadline is how long one program may take.
@@ -71,7 +73,7 @@ func interpreters(t *testing.T) []interpreter {
 		env = everyPyenv // the first was the one that the user has chosen
 	}
 	if len(found) == 0 {
-		need(t, "python3", exec.ErrNotFound)
+		testbed.Need(t, "python3", exec.ErrNotFound)
 	}
 	return found
 }
@@ -130,7 +132,7 @@ func TestSuite(t *testing.T) {
 				dir := sources(t)
 				begin := b.wrap(dir)
 				if begin != nil {
-					need(t, begin[0], probe(begin...))
+					testbed.Need(t, begin[0], probe(begin...))
 				}
 				argv := append(begin, python.path, "-W", "error::ResourceWarning", "-m", "unittest")
 				env := []string{"SUPERVISE_CONTAINMENT=" + b.expected(), "SUPERVISE_CONFORMANCE=" + script, "TMPDIR=" + dir}
@@ -158,7 +160,7 @@ func lastLines(out string) string {
 
 func TestTypes(t *testing.T) {
 	path, err := exec.LookPath("mypy")
-	need(t, "mypy", err)
+	testbed.Need(t, "mypy", err)
 	run(t, sources(t), nil, path, "--strict", "--cache-dir=.cache")
 }
 
@@ -167,7 +169,7 @@ func TestPackages(t *testing.T) {
 	for _, python := range interpreters(t) {
 		t.Run(python.version, func(t *testing.T) {
 			dir := sources(t)
-			need(t, "ensurepip (Debian: python3-venv)", probe(python.path, "-c", "import ensurepip", "--"))
+			testbed.Need(t, "ensurepip (Debian: python3-venv)", probe(python.path, "-c", "import ensurepip", "--"))
 			run(t, dir, nil, python.path, "-m", "venv", "venv")
 			inVenv := filepath.Join(dir, "venv", "bin", "python")
 			pip := []string{inVenv, "-m", "pip", "--disable-pip-version-check", "--no-cache-dir"}

@@ -2,7 +2,6 @@ package serve
 
 import (
 	"fmt"
-	"io/fs"
 	"maps"
 	"os"
 	"os/exec"
@@ -15,6 +14,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/seed-c1490a04/supervise/integration/testbed"
 )
 
 // A box is what a test runs in: a directory, a cgroup where one is to be had, and what it started.
@@ -65,7 +66,7 @@ func (b *box) closeCgroup() {
 	if b.cgroup == "" {
 		return
 	}
-	left := below(b.cgroup)
+	left := testbed.Below(b.cgroup)
 	if stale := slices.DeleteFunc(slices.Clone(left), func(dir string) bool { return filepath.Base(dir) == "supervisor" }); len(stale) > 0 && !b.staleOK {
 		b.t.Errorf("cgroups left: %q", stale)
 	}
@@ -98,65 +99,29 @@ var (
 
 // newRunGroup makes a cgroup below the mount for root, else below our own.
 func newRunGroup() (string, error) {
-	mount, err := cgroup2Mount()
+	ground, err := testbed.Ground()
 	if err != nil {
 		return "", err
 	}
-	if os.Geteuid() != 0 {
-		own, err := os.ReadFile("/proc/self/cgroup")
-		if err != nil {
-			return "", err
-		}
-		for line := range strings.Lines(string(own)) {
-			if path, ok := strings.CutPrefix(strings.TrimSpace(line), "0::"); ok {
-				mount = filepath.Join(mount, path)
-			}
-		}
-	}
-	removeOldRuns(mount)
-	dir := filepath.Join(mount, fmt.Sprintf("serve-%d", os.Getpid()))
+	removeOldRuns(ground)
+	dir := filepath.Join(ground, fmt.Sprintf("serve-%d", os.Getpid()))
 	return dir, os.Mkdir(dir, 0o755)
 }
 
 // removeOldRuns removes what is empty of test runs that were killed, as workers of a fuzzer are.
-func removeOldRuns(mount string) {
-	old, _ := filepath.Glob(filepath.Join(mount, "serve-*"))
+func removeOldRuns(ground string) {
+	old, _ := filepath.Glob(filepath.Join(ground, "serve-*"))
 	for _, dir := range old {
 		_, pid, _ := strings.Cut(filepath.Base(dir), "-")
 		if _, err := os.Stat("/proc/" + pid); !os.IsNotExist(err) {
 			continue
 		}
-		dirs := append([]string{dir}, below(dir)...)
+		dirs := append([]string{dir}, testbed.Below(dir)...)
 		slices.Reverse(dirs)
 		for _, d := range dirs {
 			os.Remove(d) // which the kernel refuses if anybody is in it
 		}
 	}
-}
-
-func cgroup2Mount() (string, error) {
-	mounts, err := os.ReadFile("/proc/self/mountinfo")
-	if err != nil {
-		return "", err
-	}
-	for line := range strings.Lines(string(mounts)) {
-		head, tail, _ := strings.Cut(line, " - ")
-		if fields := strings.Fields(head); strings.HasPrefix(tail, "cgroup2 ") && fields[3] == "/" {
-			return fields[4], nil
-		}
-	}
-	return "", fmt.Errorf("no cgroup2 mount in /proc/self/mountinfo")
-}
-
-// below lists the directories below one, parents first.
-func below(dir string) (list []string) {
-	filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if err == nil && d.IsDir() && path != dir {
-			list = append(list, path)
-		}
-		return nil
-	})
-	return list
 }
 
 // openFds maps the descriptors of a process to what they are.

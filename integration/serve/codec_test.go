@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/seed-c1490a04/supervise/integration/testbed"
 )
 
 // One table of conversations for both protocols: the seed's binary one, and that of serve.
@@ -169,7 +171,7 @@ func newSeed(b *box, c containment, script string) codec {
 
 // withoutCgroups is the command with cgroups that it may not write, which is how the seed's protocol comes to the fallback.
 func withoutCgroups(t *testing.T, command string) []string {
-	mount, err := cgroup2Mount()
+	mount, err := testbed.Mount()
 	if err != nil {
 		return []string{"sh", "-c", command}
 	}
@@ -177,7 +179,7 @@ func withoutCgroups(t *testing.T, command string) []string {
 	if os.Geteuid() != 0 {
 		argv = append(argv, "--user", "--map-root-user")
 	}
-	need(t, "a mount namespace", exec.Command(argv[0], append(argv[1:], "true")...).Run())
+	testbed.Need(t, "a mount namespace", exec.Command(argv[0], append(argv[1:], "true")...).Run())
 	return append(argv, "sh", "-c", "mount --bind -o ro "+quote(mount, mount)+" && mount -o remount,bind,ro "+quote(mount)+" || exit; "+command)
 }
 

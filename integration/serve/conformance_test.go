@@ -8,6 +8,8 @@ import (
 	"os"
 	"strings"
 	"testing"
+
+	"github.com/seed-c1490a04/supervise/integration/testbed"
 )
 
 // A step is a line of the conformance script: see "Conformance" in protocol/SERVE.md.
@@ -28,7 +30,7 @@ type step struct {
 // readScript returns the conversations, each with its first line, which names it.
 func readScript(t testing.TB) (all [][]step) {
 	t.Helper()
-	script, err := os.ReadFile(module("protocol", "testdata", "conformance.jsonl"))
+	script, err := os.ReadFile(testbed.Source("protocol", "testdata", "conformance.jsonl"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/seed-c1490a04/supervise/integration/testbed"
 )
 
 // daemons is a tree that wants to live on: sessions of their own, orphans, deaf to signals, and stopped.
@@ -123,7 +125,7 @@ func parent(pid int) int {
 
 // TestEscape: what moves out of the job's cgroup is ended all the same: with its job if that is the last, else with the server.
 func TestEscape(t *testing.T) {
-	need(t, "a cgroup of our own", noGroup)
+	testbed.Need(t, "a cgroup of our own", noGroup)
 	for name, others := range map[string]int{"alone": 0, "among others": 2} {
 		t.Run(name, func(t *testing.T) {
 			b := newBox(t)

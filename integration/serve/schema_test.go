@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"github.com/seed-c1490a04/supervise/integration/testbed"
 )
 
 // A checker has every message compared with protocol/serve.schema.json: all that the server says, and requests that it grants.
@@ -27,7 +29,7 @@ func (c *checker) check(definition string, message any) {
 	schema := c.schemas[definition]
 	if schema == nil {
 		var err error
-		if schema, err = compiler.Compile(module("protocol", "serve.schema.json") + definition); err != nil {
+		if schema, err = compiler.Compile(testbed.Source("protocol", "serve.schema.json") + definition); err != nil {
 			c.t.Fatal(err)
 		}
 		c.schemas[definition] = schema

@@ -3,6 +3,8 @@ package serve
 import (
 	"fmt"
 	"testing"
+
+	"github.com/seed-c1490a04/supervise/integration/testbed"
 )
 
 // chain is a process that forks the next and ends, again and again: whoever looks for it finds where it was.
@@ -10,7 +12,7 @@ const chain = `f() { [ "$1" = 0 ] && echo ready; f $(($1 - 1)) & }; f 50`
 
 // TestSignalAll misses nobody of a job that is forking.
 func TestSignalAll(t *testing.T) {
-	need(t, "a cgroup of our own", noGroup)
+	testbed.Need(t, "a cgroup of our own", noGroup)
 	s := newBox(t).serve(inCgroup, socket)
 	s.hello()
 	for range 20 {
@@ -45,7 +47,7 @@ func TestSignalAllStops(t *testing.T) {
 
 // TestFreeze: a frozen job does nothing, and can be killed, signalled and asked to end.
 func TestFreeze(t *testing.T) {
-	need(t, "a cgroup of our own", noGroup)
+	testbed.Need(t, "a cgroup of our own", noGroup)
 	s := newBox(t).serve(inCgroup, socket)
 	s.hello()
 	frozen := func(script string) *job {
@@ -149,6 +151,28 @@ func TestDescendants(t *testing.T) {
 		}
 		j.do("kill", nil)
 		j.told("ended")
+		s.end()
+	})
+}
+
+// TestLastDescendants: whoever ends last, as the job does, is told of before that.
+func TestLastDescendants(t *testing.T) {
+	forEachContainment(t, func(t *testing.T, c containment) {
+		s := newBox(t).serve(c, socket)
+		s.hello()
+		for range 100 {
+			j := s.shell(object{"notify": []string{"descendants"}, "leftovers": "wait"}, "sleep 0.01 & sleep 0.01 & sleep 0.01 & exit 3")
+			for range 4 {
+				s.find("exited of all four", func(m object) bool {
+					params, _ := m["params"].(object)
+					if m["method"] == "ended" {
+						t.Fatalf("ended before that: %s", text(m))
+					}
+					return m["method"] == "exited" && params["job"] == j.number
+				})
+			}
+			j.told("ended")
+		}
 		s.end()
 	})
 }

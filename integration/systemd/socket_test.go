@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/seed-c1490a04/supervise/integration/testbed"
 )
 
 // installUnits puts contrib/systemd into the user's manager, with a drop-in: the example in supervise@.service, of a job that
@@ -30,11 +32,7 @@ func installUnits(t *testing.T, job string) {
 		}
 		t.Cleanup(func() { os.Remove(file) })
 	}
-	source := os.Getenv("SUPERVISE_TEST_SRC")
-	if source == "" {
-		source = "../.."
-	}
-	files, _ := filepath.Glob(filepath.Join(source, "contrib/systemd/*.s*"))
+	files, _ := filepath.Glob(testbed.Source("contrib/systemd/*.s*"))
 	if len(files) != 3 {
 		t.Fatalf("units %q", files)
 	}

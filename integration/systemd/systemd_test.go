@@ -19,6 +19,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/seed-c1490a04/supervise/integration/testbed"
 )
 
 // patience is how long anything may take; beds share a machine with much else.
@@ -29,21 +31,10 @@ var bin string // directory of the programs
 func TestMain(m *testing.M) { os.Exit(testMain(m)) }
 
 func testMain(m *testing.M) int {
-	if bin = os.Getenv("SUPERVISE_TEST_BIN"); bin == "" {
-		dir, err := os.MkdirTemp("", "supervise-systemd-")
-		if err != nil {
-			panic(err)
-		}
-		defer os.RemoveAll(dir)
+	return testbed.Run("systemd", func(dir string) int {
 		bin = dir
-		build := exec.Command("go", "build", "-o", dir, "../../cmd/...")
-		build.Env = append(os.Environ(), "CGO_ENABLED=0")
-		if out, err := build.CombinedOutput(); err != nil {
-			fmt.Fprintf(os.Stderr, "building: %v\n%s", err, out)
-			return 1
-		}
-	}
-	return m.Run()
+		return m.Run()
+	})
 }
 
 func program(name string) string { return filepath.Join(bin, name) }

@@ -1,0 +1,67 @@
+// Package testbed is what the packages of integration share: where the programs under test are, and the cgroups of tests.
+package testbed
+
+import (
+	"cmp"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+)
+
+const modulePath = "github.com/seed-c1490a04/supervise"
+
+// Run runs a package's tests with the directory of the programs: SUPERVISE_TEST_BIN, or a new one in which they are built, and
+// which goes at the end. Name is the package's, for what goes wrong before there is a test. It returns the exit status.
+func Run(name string, tests func(dir string) int) int {
+	dir := os.Getenv("SUPERVISE_TEST_BIN")
+	var err error
+	if dir != "" {
+		dir, err = filepath.Abs(dir)
+	} else if dir, err = os.MkdirTemp("", "supervise-"+name+"-"); err == nil {
+		defer os.RemoveAll(dir)
+		err = build(dir)
+	}
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "%s: %v\n", name, err)
+		return 1
+	}
+	return tests(dir)
+}
+
+// build builds all programs into a directory that the other users see whom some tests become.
+func build(dir string) error {
+	cmd := exec.Command("go", "build", "-buildvcs=false", "-o", dir, modulePath+"/cmd/...", modulePath+"/integration/adversary")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if msg, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("building: %w\n%s", err, msg)
+	}
+	return os.Chmod(dir, 0o755)
+}
+
+// WarmUp makes the runtime open what it keeps open (epoll, eventfd), so that it is not taken for a leak.
+func WarmUp() {
+	if r, w, err := os.Pipe(); err == nil {
+		r.Close()
+		w.Close()
+	}
+}
+
+// Source is a path in the module, for a package two levels below its top: SUPERVISE_TEST_SRC names the module where the
+// tests do not run in their own directory.
+func Source(elem ...string) string {
+	return filepath.Join(append([]string{cmp.Or(os.Getenv("SUPERVISE_TEST_SRC"), "../..")}, elem...)...)
+}
+
+// Need skips the test if the probe of a feature failed. Where CI promises all features (SUPERVISE_CI) a skip is a failure.
+func Need(t *testing.T, feature string, probe error) {
+	t.Helper()
+	switch {
+	case probe == nil:
+	case os.Getenv("SUPERVISE_CI") != "":
+		t.Fatalf("need %s, and CI promises it: %v", feature, probe)
+	default:
+		t.Skipf("need %s: %v", feature, probe)
+	}
+}

@@ -27,6 +27,7 @@ import (
 // from the kernel.
 type server struct {
 	o        *runOptions
+	methods  map[string]method
 	s        *supervisor.Supervisor
 	hold     *hold
 	conn     *wire.Conn
@@ -65,7 +66,7 @@ func serve(args []string) int {
 	if o.help {
 		return help([]string{"serve"})
 	}
-	v := &server{o: o, jobs: map[int]*servedJob{}, dirs: map[string]*servedJob{}, version: version()}
+	v := &server{o: o, methods: methods(), jobs: map[int]*servedJob{}, dirs: map[string]*servedJob{}, version: version()}
 	if err := v.open(); err != nil {
 		complain(fmt.Errorf("serve: %w", err))
 		return exitFailure
@@ -103,7 +104,10 @@ func (v *server) open() error {
 	}
 	v.s = &supervisor.Supervisor{
 		Signals: arriving{caught}, Idle: giveBack, Watch: v.watch, Sweep: v.sweepLast,
-		Serving: supervisor.Serving{More: v.more, Blocked: v.blocked, Flush: v.conn.Flush, Told: v.told, Attribute: v.attribute, Signaled: v.signaled},
+		Serving: supervisor.Serving{
+			More: v.more, Blocked: v.blocked, Flush: v.conn.Flush, Told: v.told, Attribute: v.attribute, Unreaped: v.unreaped,
+			Signaled: v.signaled,
+		},
 		Inputs: []supervisor.Input{
 			{FD: v.conn.InFD(), Read: v.read, Events: v.wantsInput},
 			{FD: v.conn.OutFD(), Read: v.flush, Events: v.wantsOutput},

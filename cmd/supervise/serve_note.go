@@ -2,11 +2,13 @@ package main
 
 import (
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/subreaper"
 	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/supervisor"
 	"github.com/seed-c1490a04/supervise/protocol"
 )
@@ -85,6 +87,23 @@ func (v *server) attribute(pid int) *supervisor.Job {
 		return j.job
 	}
 	return nil
+}
+
+// unreaped implements supervisor.Serving: it finds the children that Attribute would.
+func (v *server) unreaped(jobs []*supervisor.Job) map[*supervisor.Job]bool {
+	if v.hold.session == nil || !slices.ContainsFunc(jobs, func(j *supervisor.Job) bool { return v.served(j).descendants }) {
+		return nil
+	}
+	found := map[*supervisor.Job]bool{}
+	for _, pid := range subreaper.Children(os.Getpid()) {
+		if v.s.Knows(pid) {
+			continue
+		}
+		if j := v.attribute(pid); j != nil && v.served(j).descendants {
+			found[j] = true
+		}
+	}
+	return found
 }
 
 func (j *servedJob) tellSample(p *protocol.Sample) {

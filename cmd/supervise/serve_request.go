@@ -40,10 +40,9 @@ type request struct {
 // A method carries out a request.
 type method func(r *request) (result any, err error)
 
-var methods map[string]method
-
-func init() {
-	methods = map[string]method{
+// methods are all there are.
+func methods() map[string]method {
+	return map[string]method{
 		protocol.MethodHello: (*request).hello, protocol.MethodSpawn: (*request).spawn, protocol.MethodSignal: (*request).signal,
 		protocol.MethodKill: (*request).kill, protocol.MethodFreeze: (*request).freeze, protocol.MethodThaw: (*request).thaw,
 		protocol.MethodLimit: (*request).limit, protocol.MethodStat: (*request).stat, protocol.MethodMark: (*request).mark,
@@ -99,7 +98,7 @@ func (r *request) parse(line []byte) error {
 }
 
 func (r *request) do() (any, error) {
-	do := methods[r.Method]
+	do := r.v.methods[r.Method]
 	switch {
 	case do == nil:
 		return nil, failure(protocol.CodeNoMethod, "method", "there is no method %q", r.Method)

@@ -123,8 +123,7 @@ func (p *plan) startError(err error) error {
 	var errno syscall.Errno
 	switch {
 	case errors.As(err, &failed):
-		e := failure(protocol.CodeLimit, "limits."+limitField(failed[0].Limit.Name), "%s", oneLine(err))
-		return e
+		return failure(protocol.CodeLimit, "limits."+limitField(failed[0].Limit.Name), "%s", oneLine(err))
 	case !isErrno(err):
 		return err
 	case isNotFound(err):

@@ -95,7 +95,7 @@ func (t *Tree) Empty() (bool, error) {
 // hasLiveChild is the quick answer of Empty: against a fork bomb a look at all of
 // it takes seconds.
 func (t *Tree) hasLiveChild() bool {
-	all := children(os.Getpid())
+	all := Children(os.Getpid())
 	youngest := all[max(0, len(all)-64):] // the likeliest to live
 	for _, pid := range youngest {
 		p, err := readProcess(pid)
@@ -167,10 +167,10 @@ func (t *Tree) rush() {
 	if t.mark != 0 {
 		return
 	}
-	r := rushing{t: t, buf: make([]byte, 32<<10)}
+	r := rushing{t: t, seen: map[int]bool{}, buf: make([]byte, 32<<10)}
 	for found := true; found; {
 		if t.reap() > 0 {
-			r.seen = map[int]bool{} // a number may be another's now
+			clear(r.seen) // a number may be another's now
 		}
 		found = r.walk()
 	}
@@ -197,7 +197,7 @@ const rushStep = 32
 // walk stops those that were not seen yet, and says whether there may be more.
 func (r *rushing) walk() (found bool) {
 	news := 0
-	for todo := children(os.Getpid()); len(todo) > 0; {
+	for todo := Children(os.Getpid()); len(todo) > 0; {
 		pid := todo[len(todo)-1]
 		todo = todo[:len(todo)-1]
 		if slices.Contains(r.t.Spare, pid) {
@@ -215,9 +215,6 @@ func (r *rushing) walk() (found bool) {
 }
 
 func (r *rushing) stop(pid int) {
-	if r.seen == nil {
-		r.seen = map[int]bool{}
-	}
 	r.seen[pid] = true
 	unix.Kill(pid, unix.SIGSTOP)
 	if group, err := unix.Getpgid(pid); err == nil && group == r.t.Group && !r.groupStopped {

@@ -210,7 +210,7 @@ func (t *Tree) Each(visit func(pid int) (acted bool, err error)) error {
 func childLists() (func(pid int) []int, error) {
 	_, err := os.Stat("/proc/self/task/" + strconv.Itoa(os.Getpid()) + "/children")
 	if err == nil {
-		return children, nil
+		return Children, nil
 	}
 	if _, err := os.Stat("/proc/self/stat"); err != nil {
 		return nil, fmt.Errorf("looking for descendants: %w", err)
@@ -218,7 +218,9 @@ func childLists() (func(pid int) []int, error) {
 	return scan()
 }
 
-func children(pid int) (pids []int) {
+// Children returns the pids of the children of a process, zombies too, from
+// /proc/PID/task/*/children (CONFIG_PROC_CHILDREN); none if it cannot be read.
+func Children(pid int) (pids []int) {
 	tasks := "/proc/" + strconv.Itoa(pid) + "/task"
 	d, err := os.Open(tasks)
 	if err != nil {

@@ -123,7 +123,7 @@ func helpChildren(tr *tree) error {
 	}
 	fmt.Println("the parent has", len(scanned(pid)), "children")
 	for _, pid := range append(tr.pids, os.Getpid()) {
-		a, b := children(pid), scanned(pid)
+		a, b := Children(pid), scanned(pid)
 		slices.Sort(a)
 		slices.Sort(b)
 		if !slices.Equal(a, b) {

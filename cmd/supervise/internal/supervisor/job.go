@@ -76,32 +76,26 @@ func (j *Job) waits() bool {
 	return true
 }
 
-// look notes whether settle will end the job, for who is dead to be told of first.
-func (j *Job) look() {
-	if j.waits() {
-		empty, err := j.Containment.Empty()
-		j.empty = empty && err == nil
+// look sees whether the containment is empty, if the job waits for that.
+func (j *Job) look() (waits bool) {
+	if j.empty = false; !j.waits() {
+		return false
 	}
-}
-
-// settle moves the job on if it waits for the end of everything, and that has come.
-func (j *Job) settle() {
-	if !j.waits() {
-		return
-	}
-	empty, err := j.empty, error(nil)
-	if !empty {
-		empty, err = j.Containment.Empty()
-	}
+	empty, err := j.Containment.Empty()
 	if err == nil && !empty && j.state != Running && j.listen() {
 		empty, err = j.Containment.Empty() // of what was before it no hint comes
 	}
+	j.fail(err)
+	j.empty = empty || err != nil
+	return true
+}
+
+// settle moves the job on after a look.
+func (j *Job) settle() {
 	switch {
-	case err != nil:
-		j.fail(err)
-		j.finish()
-	case empty && j.state <= Waiting && j.strayed():
-	case empty:
+	case j.state == Ended: // by a look before this one
+	case j.empty && j.state <= Waiting && j.strayed():
+	case j.empty:
 		j.finish()
 	case j.state == Running:
 		j.outlived()
@@ -143,7 +137,8 @@ func (j *Job) outlived() {
 	pids := j.procs()
 	if j.res.LeftoversTotal = len(pids); j.Leftovers == Wait {
 		j.listLeftovers(pids)
-		j.enter(Waiting)
+		j.state = Waiting
+		j.s.touch(j)
 		return
 	}
 	killFirst := !held && len(pids) > maxLeftovers
@@ -167,6 +162,17 @@ func (j *Job) procs() []int {
 	return pids
 }
 
+// stoppedBy stops the job if that is what a signal to us means. It is asked before
+// anything is reaped: who sent it may have sent it to the job as well (systemd does),
+// and the job ends because of that.
+func (j *Job) stoppedBy(s Signal) bool {
+	if s.Signal != unix.SIGTERM || j.state > Waiting || j.termGrace(s.From) <= 0 {
+		return false
+	}
+	j.Stop(protocol.CauseKilled, s.Signal, j.termGrace(s.From))
+	return true
+}
+
 // forward hands a signal on to the main process.
 func (j *Job) forward(s Signal) {
 	sig := s.Signal
@@ -174,8 +180,6 @@ func (j *Job) forward(s Signal) {
 		j.s.Terminal.Resume(j.main)
 	}
 	switch {
-	case sig == unix.SIGTERM && j.state <= Waiting && j.termGrace(s.From) > 0:
-		j.Stop(protocol.CauseKilled, sig, j.termGrace(s.From))
 	case j.exit == nil && j.main != 0:
 		unix.Kill(j.main, sig)
 	case j.state == Waiting && isFatal(sig): // nobody else is there to take it
@@ -211,7 +215,8 @@ func (j *Job) Stop(cause protocol.Cause, sig unix.Signal, grace time.Duration) {
 	j.signal(sig)
 	j.signal(unix.SIGCONT) // a stopped process could not act on it
 	j.deadline(grace)
-	j.enter(Stopping)
+	j.state = Stopping
+	j.s.touch(j)
 }
 
 // signal sends sig to the whole job, and to its main process even if that has left
@@ -259,7 +264,7 @@ func (j *Job) kill() {
 		j.expire()
 		return
 	}
-	j.settle()
+	j.s.touch(j)
 }
 
 // Release forgets the job, which goes on without us. The containment is the
@@ -271,13 +276,6 @@ func (j *Job) Release() {
 	j.s.alive--
 	delete(j.s.jobs, j.main)
 	delete(j.s.watched, j.watch)
-}
-
-// enter changes the state to one in which the end of the job is waited for, which
-// may have come.
-func (j *Job) enter(next State) {
-	j.state = next
-	j.settle()
 }
 
 // listen asks for hints about the containment, once.
@@ -316,11 +314,10 @@ func (j *Job) expire() {
 
 // giveUp ends the job though processes of it live on, and names them.
 func (j *Job) giveUp() {
-	if j.settle(); j.state == Ended {
-		return
+	if empty, err := j.Containment.Empty(); !empty || err != nil {
+		j.stuck = j.procs()
+		j.fail(fmt.Errorf("processes %v could not be ended", j.stuck))
 	}
-	j.stuck = j.procs()
-	j.fail(fmt.Errorf("processes %v could not be ended", j.stuck))
 	j.finish()
 }
 

@@ -2,6 +2,7 @@ package supervisor
 
 import (
 	"cmp"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -54,7 +55,7 @@ func (s *Supervisor) next() (e *protocol.Event, of *Job, err error) {
 		if e, err = peekChild(); err != nil {
 			return nil, nil, err
 		}
-		if pid := e.PID(); s.jobs[pid] == nil && s.chores[pid] == nil {
+		if pid := e.PID(); !s.Knows(pid) {
 			of = s.Attribute(pid)
 		}
 		if e, err = waitChild(unix.P_PID, e.PID(), &s.usage); err != errNone { // else it was taken back: SIGCONT
@@ -62,6 +63,9 @@ func (s *Supervisor) next() (e *protocol.Event, of *Job, err error) {
 		}
 	}
 }
+
+// Knows says whether a child is a main process, or a chore.
+func (s *Supervisor) Knows(pid int) bool { return s.jobs[pid] != nil || s.chores[pid] != nil }
 
 // CollectDead is collect for ends alone: not to be told of children that we stop
 // ourselves. It says how many there were.
@@ -141,22 +145,36 @@ func (s *Supervisor) hinted(keys []int) {
 }
 
 // settle moves on every job that may have become empty. Whoever died before that is
-// told of before the end of the job, and may be what another waits for.
+// told of before the end of the job, and may be what another waits for. Whoever is
+// on the way from its cgroup to being a zombie touches the job again.
 func (s *Supervisor) settle() {
 	for len(s.touched) > 0 {
 		batch := s.touched
 		s.touched = nil
-		some := false
+		batch = slices.DeleteFunc(batch, func(j *Job) bool { return !j.look() })
+		unreaped := s.lookAtEmpty(batch)
 		for _, j := range batch {
-			j.look()
-			some = some || j.empty
-		}
-		if some {
-			s.collect()
-		}
-		for _, j := range batch {
-			j.settle()
-			j.empty = false
+			if !j.empty || !unreaped[j] {
+				j.settle()
+			}
 		}
 	}
+}
+
+// lookAtEmpty reaps who died before the jobs that are empty were, and says of which it
+// could not reap all.
+func (s *Supervisor) lookAtEmpty(batch []*Job) (unreaped map[*Job]bool) {
+	var empty []*Job
+	for _, j := range batch {
+		if j.empty {
+			empty = append(empty, j)
+		}
+	}
+	if len(empty) == 0 {
+		return nil
+	}
+	if s.collect(); s.Unreaped == nil {
+		return nil
+	}
+	return s.Unreaped(empty)
 }

@@ -135,6 +135,10 @@ type Serving struct {
 	Told func(j *Job, e *protocol.Event, usage *unix.Rusage)
 	// Attribute finds the job of a child that has ended and is no main process.
 	Attribute func(pid int) *Job
+	// Unreaped says of which jobs, at least of these, which are empty, there are children
+	// whose end is to be told before the job's: a process leaves its cgroup before it can
+	// be waited for (cgroup_exit and exit_notify in the kernel's do_exit).
+	Unreaped func([]*Job) map[*Job]bool
 	// Signaled handles signals to us.
 	Signaled func(Signal)
 	// KillAll kills what is in any containment, in one go.
@@ -205,6 +209,7 @@ func (s *Supervisor) Run() []Result {
 		if s.unreaped() {
 			s.reap()
 		}
+		s.settle()
 	}
 	return s.results()
 }
@@ -298,9 +303,11 @@ func (s *Supervisor) signal(sig Signal) {
 		s.End(protocol.CauseKilled, nil)
 		return
 	}
-	s.reap() // a signal for a process that is a zombie already would be lost
 	for _, j := range s.jobs {
-		j.forward(sig)
+		if !j.stoppedBy(sig) {
+			s.reap() // a signal for a process that is a zombie already would be lost
+			j.forward(sig)
+		}
 	}
 }
 

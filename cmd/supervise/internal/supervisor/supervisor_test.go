@@ -347,3 +347,23 @@ func number(b *[]byte) (n int) {
 	}
 	return n
 }
+
+// TestManagerStop: the service manager sends SIGTERM to us and then to the job, whose main process may be dead before we
+// read ours; the job was killed nevertheless.
+func TestManagerStop(t *testing.T) {
+	s, g := newTest(t)
+	s.IsManager = func(pid int) bool { return pid == 1 }
+	spec := shell(g, "exit 3")
+	spec.StopGrace = time.Minute
+	j, err := s.Start(spec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Waitid(unix.P_PID, j.PID(), nil, unix.WEXITED|unix.WNOWAIT, nil); err != nil {
+		t.Fatal(err)
+	}
+	s.signal(Signal{unix.SIGTERM, 1})
+	if r := s.Run()[0]; r.Cause != protocol.CauseKilled || r.Exit == nil || r.Exit.Status() != 3 {
+		t.Errorf("%+v", r)
+	}
+}

@@ -42,10 +42,6 @@ func (e End) FD() int { return e.fd }
 // Whole says whether what is read comes as whole messages.
 func (e End) Whole() bool { return e.whole }
 
-// IsSocket says whether it is one, so that descriptors can travel (if its domain
-// is AF_UNIX).
-func (e End) IsSocket() bool { return e.socket }
-
 // Read reads what there is; EAGAIN if that is nothing.
 func (e End) Read(b []byte) (int, error) {
 	if e.socket {

@@ -426,25 +426,35 @@ func TestStale(t *testing.T) {
 	j.node.close()
 	dead.close() // the lock goes with the descriptor
 	dead.root.close()
-	foreign := root + "/" + sessionPrefix + "foreign"
-	if err := os.Mkdir(foreign, 0o755); err != nil {
-		t.Fatal(err)
+	foreign, young, unmarked := root+"/"+sessionPrefix+"foreign", root+"/"+sessionPrefix+"01234567", root+"/"+sessionPrefix+"89abcdef"
+	for _, path := range []string{foreign, young, unmarked} {
+		if err := os.Mkdir(path, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, path := range []string{foreign, unmarked} {
+		if err := os.Chtimes(path, time.Time{}, time.Now().Add(-time.Hour)); err != nil {
+			t.Fatal(err)
+		}
 	}
 
 	s := newSession(t, root)
 	s.RemoveStale()
-	if _, err := os.Stat(dead.path); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("the dead session: %v", err)
+	for _, path := range []string{dead.path, unmarked} {
+		if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("a dead session: %v", err)
+		}
 	}
 	if ws := wait(t, pid); ws.Signal() != unix.SIGKILL {
 		t.Errorf("its process: %v", ws)
 	}
-	for _, path := range []string{alive.path, foreign, s.path} {
+	for _, path := range []string{alive.path, foreign, young, s.path} {
 		if _, err := os.Stat(path); err != nil {
 			t.Error(err)
 		}
 	}
 	os.Remove(foreign)
+	os.Remove(young)
 	for _, s := range []*Session{alive, s} {
 		if err := s.Close(); err != nil {
 			t.Error(err)

@@ -7,6 +7,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -126,8 +127,17 @@ func newName() (string, error) {
 	return fmt.Sprintf("%s%x", sessionPrefix, id), nil
 }
 
+// isName says whether newName may have made it.
+func isName(name string) bool {
+	id, ok := strings.CutPrefix(name, sessionPrefix)
+	_, err := strconv.ParseUint(id, 16, 32)
+	return ok && len(id) == 8 && err == nil
+}
+
 // RemoveStale ends and removes what supervisors that are gone have left in the
-// same root. What is not marked as ours, or not ours to lock, stays.
+// same root. What is not ours to lock stays, and so does what is not marked as
+// ours, unless it is empty, has a session's name, and is as old as no start takes:
+// its supervisor was killed before it came to that.
 func (s *Session) RemoveStale() {
 	names, err := s.root.subdirs()
 	if err != nil {
@@ -146,14 +156,22 @@ func (s *Session) RemoveStale() {
 
 func (d *dir) removeIfStale(r *root) {
 	var buf [8]byte
-	if _, err := unix.Fgetxattr(d.fd, xattrSession, buf[:]); err != nil {
-		return
+	name := d.path[len(r.path)+1:]
+	_, unmarked := unix.Fgetxattr(d.fd, xattrSession, buf[:])
+	switch {
+	case unmarked != nil && !(isName(name) && d.untouchedFor(time.Minute)):
+	case unix.Flock(d.fd, unix.LOCK_EX|unix.LOCK_NB) != nil: // alive
+	case unmarked != nil:
+		r.rmdir(name) // which the kernel refuses unless it is empty
+	default:
+		s := &Session{dir: d, root: r, name: name}
+		s.destroy()
 	}
-	if unix.Flock(d.fd, unix.LOCK_EX|unix.LOCK_NB) != nil {
-		return // alive
-	}
-	s := &Session{dir: d, root: r, name: d.path[len(r.path)+1:]}
-	s.destroy()
+}
+
+func (d *dir) untouchedFor(age time.Duration) bool {
+	var st unix.Stat_t
+	return unix.Fstat(d.fd, &st) == nil && time.Since(time.Unix(st.Mtim.Unix())) > age
 }
 
 // Root returns the path of the root and the road by which it was found.

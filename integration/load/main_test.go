@@ -50,7 +50,7 @@ func scaled(full, short int) int {
 // in which a supervisor that was alone has waited.
 func newGround(t *testing.T) string {
 	t.Helper()
-	dir, err := testbed.OwnDir()
+	dir, err := testbed.Ground()
 	if err == nil {
 		dir = filepath.Join(dir, fmt.Sprintf("load-%d-%d", os.Getpid(), time.Now().UnixNano()))
 		err = os.Mkdir(dir, 0o755)

@@ -9,8 +9,11 @@ import (
 type message struct {
 	ID     int
 	Method string
-	Result *struct{ Job, PID int }
-	Error  *struct {
+	Result *struct {
+		Job, PID    int
+		Controllers []string
+	}
+	Error *struct {
 		Code    int
 		Message string
 	}

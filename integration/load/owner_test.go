@@ -24,6 +24,8 @@ type owner struct {
 	model *model
 	pid   int // of the server, our child; 0: it is not
 	last  int // id
+
+	controllers []string // that jobs have
 }
 
 // A place is where, and as whom, a server runs. The zero value of each field works.
@@ -98,9 +100,11 @@ func greet(t *testing.T, conn *net.UnixConn, pid int) *owner {
 	t.Helper()
 	o := &owner{t: t, conn: conn, lines: bufio.NewReaderSize(conn, 64<<10), model: newModel(), pid: pid}
 	o.ask("hello", `{"versions":[1]}`)
-	if m, err := o.read(); err != nil || m.Error != nil {
+	m, err := o.read()
+	if err != nil || m.Error != nil {
 		t.Fatalf("hello: %+v, %v", m, err)
 	}
+	o.controllers = m.Result.Controllers
 	return o
 }
 

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -37,9 +38,13 @@ var kinds = []kind{
 	{2, `{"argv":["sh","-c","exit 0"],"timeout":-1}`, -32602, "", false},
 }
 
+// oom is a kind where there is a memory controller.
+var oom = kind{3, `{"argv":["tail","/dev/zero"],"limits":{"memory-max":"4M"}}`, 0, "oom", false}
+
 // A soak runs jobs through one server, some in flight.
 type soak struct {
 	*owner
+	kinds    []kind
 	n        int
 	faulty   bool // any spawn may fail, and programs may
 	stalls   bool // now and then the owner does not read for a while
@@ -56,7 +61,13 @@ const soakInFlight = 16
 func newSoak(o *owner, n int) *soak {
 	seed := uint64(time.Now().UnixNano())
 	o.t.Logf("seed %d", seed)
-	return &soak{owner: o, n: n, random: rand.New(rand.NewPCG(seed, 0)), asked: map[int]*kind{}, running: map[int]*kind{}}
+	s := &soak{owner: o, n: n, kinds: kinds, random: rand.New(rand.NewPCG(seed, 0)), asked: map[int]*kind{}, running: map[int]*kind{}}
+	if slices.Contains(o.controllers, "memory") {
+		s.kinds = append(slices.Clip(kinds), oom)
+	} else if os.Getenv("SUPERVISE_BED") == "vm" {
+		o.t.Errorf("controllers %v, want memory", o.controllers)
+	}
+	return s
 }
 
 // run does it all.
@@ -89,12 +100,12 @@ func (s *soak) run() {
 
 func (s *soak) spawn() {
 	total := 0
-	for _, k := range kinds {
+	for _, k := range s.kinds {
 		total += k.weight
 	}
 	at := s.random.IntN(total)
-	for i := range kinds {
-		k := &kinds[i]
+	for i := range s.kinds {
+		k := &s.kinds[i]
 		if at -= k.weight; at < 0 {
 			s.asked[s.ask("spawn", k.params)] = k
 			return

@@ -84,6 +84,7 @@ func serve(args []string) int {
 
 // open prepares everything; on an error nothing is left.
 func (v *server) open() error {
+	reserveThreads()
 	if err := v.connect(); err != nil {
 		return err
 	}

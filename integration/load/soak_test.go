@@ -195,7 +195,7 @@ func TestSoakFaults(t *testing.T) {
 			if os.Geteuid() != 0 {
 				t.Skip("to become another user needs root")
 			}
-			p.uid, p.limits = somebody, map[int]uint64{unix.RLIMIT_NPROC: 20}
+			p.uid, p.limits = somebody, map[int]uint64{unix.RLIMIT_NPROC: 18}
 			for _, file := range []string{"", "cgroup.procs", "cgroup.subtree_control"} {
 				if err := os.Chown(filepath.Join(p.cgroup, file), somebody, somebody); err != nil {
 					t.Fatal(err)

@@ -1,7 +1,9 @@
 package main
 
 import (
-	"os"
+	"bufio"
+	"bytes"
+	"io"
 	"runtime/debug"
 	"strconv"
 	"strings"
@@ -14,13 +16,27 @@ import (
 // the loop needs comes back by itself. Of a supervisor that sleeps that is more
 // than half of all memory.
 func giveBackStartUp() {
-	smaps, err := os.ReadFile("/proc/self/smaps")
+	fd, err := unix.Open("/proc/self/smaps", unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return
 	}
-	for _, m := range fileMaps(string(smaps)) {
+	maps := fileMaps(rawReader(fd))
+	unix.Close(fd)
+	for _, m := range maps { // what is called from here on comes back
 		unix.Syscall(unix.SYS_MADVISE, m.start, m.size, unix.MADV_DONTNEED)
 	}
+}
+
+// A rawReader is a descriptor to be read without what an os.File brings along.
+type rawReader int
+
+// Read implements io.Reader.
+func (r rawReader) Read(b []byte) (int, error) {
+	n, err := unix.Read(int(r), b)
+	if n == 0 && err == nil {
+		err = io.EOF
+	}
+	return max(n, 0), err
 }
 
 // giveBack lets go of what starting many jobs has left behind, too.
@@ -37,20 +53,29 @@ type fileMap struct{ start, size uintptr }
 //
 //	00400000-0050c000 r-xp 00000000 fe:00 4711     /usr/bin/supervise
 //	Anonymous:             0 kB
-func fileMaps(smaps string) (found []fileMap) {
+func fileMaps(smaps io.Reader) (found []fileMap) {
 	var last fileMap
-	for line := range strings.Lines(smaps) {
-		f := strings.Fields(line)
-		if len(f) == 3 && f[0] == "Anonymous:" && f[1] == "0" && last.size > 0 {
-			found = append(found, last)
-		} else if len(f) >= 5 && strings.Contains(f[0], "-") {
+	lines := bufio.NewScanner(smaps)
+	lines.Buffer(make([]byte, 8<<10), 8<<10) // the name is of up to 4 KiB
+	for lines.Scan() {
+		line := lines.Bytes()
+		if anonymous, ok := bytes.CutPrefix(line, []byte("Anonymous:")); ok {
+			if string(bytes.TrimSpace(anonymous)) == "0 kB" && last.size > 0 {
+				found = append(found, last)
+			}
+		} else if isHead(line) {
 			last = fileMap{}
-			if f[4] != "0" { // the inode
-				last = parseRange(f[0])
+			if f := bytes.Fields(line); len(f) >= 5 && string(f[4]) != "0" { // the inode
+				last = parseRange(string(f[0]))
 			}
 		}
 	}
 	return found
+}
+
+// isHead says whether a line begins with an address, and not with a name.
+func isHead(line []byte) bool {
+	return len(line) > 0 && strings.IndexByte("0123456789abcdef", line[0]) >= 0
 }
 
 // parseRange reads "00400000-0050c000"; what it cannot read is of size 0.

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"bytes"
 	"os"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -23,7 +25,7 @@ Anonymous:             0 kB
 
 func TestFileMaps(t *testing.T) {
 	want := []fileMap{{0x400000, 0x10c000}, {0x700000, 0x1000}, {0x700000, 0x1000}}
-	if got := fileMaps(smaps); !slices.Equal(got, want) {
+	if got := fileMaps(strings.NewReader(smaps)); !slices.Equal(got, want) {
 		t.Errorf("%x, want %x", got, want)
 	}
 }
@@ -34,7 +36,7 @@ func TestGiveBackStartUp(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(fileMaps(string(before))) == 0 {
+	if len(fileMaps(bytes.NewReader(before))) == 0 {
 		t.Fatalf("no map of a file in:\n%s", before)
 	}
 	giveBackStartUp()
@@ -45,7 +47,7 @@ func FuzzFileMaps(f *testing.F) {
 	f.Add(smaps)
 	f.Add("0-1 r-xp 0 0 1\nAnonymous: 0 kB\n")
 	f.Fuzz(func(t *testing.T, text string) {
-		for _, m := range fileMaps(text) {
+		for _, m := range fileMaps(strings.NewReader(text)) {
 			if m.size == 0 || m.start+m.size < m.start {
 				t.Errorf("%x", m)
 			}

@@ -54,6 +54,9 @@ func (s *Supervisor) alarm(j *Job) {
 
 // expire handles every deadline that has passed by now.
 func (s *Supervisor) expire() {
+	if len(s.alarms) == 0 {
+		return
+	}
 	for now := time.Now(); len(s.alarms) > 0 && !s.alarms[0].next.After(now); {
 		j := s.alarms[0]
 		if hasPassed(j.until, now) {

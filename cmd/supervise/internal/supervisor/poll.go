@@ -19,38 +19,86 @@ type happened struct {
 	inputs                                       []bool // by index in Inputs
 }
 
-// wait sleeps until something happens or a deadline has passed.
-func (s *Supervisor) wait() (h happened) {
-	fds := make([]unix.PollFd, 0, 5+len(s.Inputs))
-	which := make([]*bool, 0, 5+len(s.Inputs))
-	h.inputs = make([]bool, len(s.Inputs))
-	add := func(fd int, events int16, flag *bool) {
-		fds, which = append(fds, unix.PollFd{Fd: int32(fd), Events: events}), append(which, flag)
+// A source is what a descriptor is waited for.
+type source int
+
+const (
+	theSignals source = iota
+	theChildren
+	theRequests
+	theRoom // for events
+	theHints
+	theInputs // and their index
+)
+
+func (h *happened) note(from source) {
+	switch from {
+	case theSignals:
+		h.signals = true
+	case theChildren:
+		h.children = true
+	case theRequests:
+		h.requests = true
+	case theRoom:
+		h.writable = true
+	case theHints:
+		h.hints = true
+	default:
+		h.inputs[from-theInputs] = true
 	}
+}
+
+// polled is what is waited for. It is kept, for a supervisor that goes to sleep not
+// to need the allocator, whose pages giving back has just saved.
+type polled struct {
+	fds     []unix.PollFd
+	from    []source
+	inputs  []bool
+	timeout unix.Timespec
+}
+
+func (p *polled) add(fd int, events int16, from source) {
+	p.fds, p.from = append(p.fds, unix.PollFd{Fd: int32(fd), Events: events}), append(p.from, from)
+}
+
+// list lists what is of interest now.
+func (s *Supervisor) list() *polled {
+	p := &s.polled
+	p.fds, p.from, p.inputs = p.fds[:0], p.from[:0], p.inputs[:0]
 	if s.Signals != nil {
-		add(s.Signals.FD(), unix.POLLIN, &h.signals)
-		add(s.Signals.ChildFD(), unix.POLLIN, &h.children)
+		p.add(s.Signals.FD(), unix.POLLIN, theSignals)
+		p.add(s.Signals.ChildFD(), unix.POLLIN, theChildren)
 	}
 	if s.Owner != nil && s.Owner.listens() {
-		add(s.Owner.In, unix.POLLIN, &h.requests)
+		p.add(s.Owner.In, unix.POLLIN, theRequests)
 	}
 	if s.Owner != nil && s.Owner.undelivered() {
-		add(s.Owner.Out, unix.POLLOUT, &h.writable)
+		p.add(s.Owner.Out, unix.POLLOUT, theRoom)
 	}
 	if s.watcher != nil {
-		add(s.watcher.FD(), unix.POLLIN, &h.hints)
+		p.add(s.watcher.FD(), unix.POLLIN, theHints)
 	}
 	for i, in := range s.Inputs {
+		p.inputs = append(p.inputs, false)
 		if events := in.events(); events != 0 && in.FD >= 0 { // else not even a hang-up is of interest
-			add(in.FD, events, &h.inputs[i])
+			p.add(in.FD, events, theInputs+source(i))
 		}
 	}
-	n, err := unix.Ppoll(fds, s.timeout(), nil)
+	return p
+}
+
+// wait sleeps until something happens or a deadline has passed.
+func (s *Supervisor) wait() (h happened) {
+	p := s.list()
+	h.inputs = p.inputs
+	n, err := unix.Ppoll(p.fds, s.timeout(), nil)
 	if n == 0 && err == nil && !s.idled && !s.unreaped() {
 		s.idle()
 	}
-	for i, fd := range fds {
-		*which[i] = n > 0 && fd.Revents != 0
+	for i := range p.fds {
+		if n > 0 && p.fds[i].Revents != 0 {
+			h.note(p.from[i])
+		}
 	}
 	if err == unix.EINTR { // by a signal: it is there to be read
 		h.signals = s.Signals != nil
@@ -61,11 +109,11 @@ func (s *Supervisor) wait() (h happened) {
 
 // timeout is the time until the next deadline; nil: there is none.
 func (s *Supervisor) timeout() *unix.Timespec {
-	if s.unreaped() {
-		return &unix.Timespec{}
-	}
 	next := time.Duration(-1)
-	if len(s.alarms) > 0 {
+	switch {
+	case s.unreaped():
+		next = 0
+	case len(s.alarms) > 0:
 		next = max(0, time.Until(s.alarms[0].next))
 	}
 	if !s.idled && s.Idle != nil && (next < 0 || idleAfter < next) {
@@ -74,8 +122,8 @@ func (s *Supervisor) timeout() *unix.Timespec {
 	if next < 0 {
 		return nil
 	}
-	t := unix.NsecToTimespec(int64(next))
-	return &t
+	s.polled.timeout = unix.NsecToTimespec(int64(next))
+	return &s.polled.timeout
 }
 
 // idle uses the first pause.

@@ -111,6 +111,7 @@ type Supervisor struct {
 	starts    int          // of jobs
 	touched   []*Job       // to be settled
 	alarms    alarms
+	polled    polled
 	childless bool // waitid said ECHILD
 	held      bool // statuses are left to the kernel
 	reaped    int
@@ -226,6 +227,9 @@ func (s *Supervisor) Chore(pid int, done func(over bool)) {
 // readInputs has the inputs that are ready read, and forgets those at their end.
 // Meanwhile some may be added, and dropped.
 func (s *Supervisor) readInputs(ready []bool) {
+	if len(s.Inputs) == 0 {
+		return
+	}
 	for i, is := range ready {
 		if is && s.Inputs[i].FD >= 0 && !s.Inputs[i].Read() {
 			s.Inputs[i].FD = -1

@@ -80,7 +80,7 @@ func TestServeOOM(t *testing.T) {
 // TestServeLimit: a limit that is changed holds for the job that runs, and its hits are told.
 func TestServeLimit(t *testing.T) {
 	conn := startServe(t)
-	cmd := conn.Command("sh", "-c", "read go; for i in 1 2 3 4 5 6 7 8; do sleep 1000 & done; wait")
+	cmd := conn.Command("sh", "-c", "read go; (for i in 1 2 3 4 5 6 7 8; do sleep 1000 & done); read end") // a shell that cannot fork ends
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)

@@ -26,12 +26,16 @@ func (c *Caught) FD() int { return c.fd }
 // ChildFD returns a descriptor that is readable when SIGCHLD has arrived.
 func (c *Caught) ChildFD() int { return c.child }
 
-// ReadChild takes all SIGCHLD.
-func (c *Caught) ReadChild() {
+// ReadChild takes SIGCHLD, at most 32, and returns the pids that they are about, in
+// order; none if there are none. The kernel keeps one while it is pending, so others
+// may have ended as well.
+func (c *Caught) ReadChild() (pids []int) {
 	var buf [32 * infoSize]byte
-	for n := len(buf); n == len(buf); {
-		n, _ = unix.Read(c.child, buf[:])
+	n, _ := unix.Read(c.child, buf[:])
+	for info := buf[:max(n, 0)]; len(info) >= infoSize; info = info[infoSize:] {
+		pids = append(pids, infoField(info, 16))
 	}
+	return pids
 }
 
 // A Signal is what a siginfo_t says: its si_signo, and the si_pid of the sender, 0
@@ -80,12 +84,15 @@ func Catch(signals []unix.Signal) (*Caught, error) {
 //
 //	offset 0 int32 si_signo, 4 int32 si_errno, 8 int32 si_code, 16 int32 si_pid, 20 uint32 si_uid
 func parseInfo(info []byte) Signal {
-	field := func(offset int) int { return int(int32(binary.NativeEndian.Uint32(info[offset:]))) }
-	s := Signal{Signal: unix.Signal(field(0))}
-	if code := field(8); code == siUser || code == siTKill || code == siQueue {
-		s.From = field(16)
+	s := Signal{Signal: unix.Signal(infoField(info, 0))}
+	if code := infoField(info, 8); code == siUser || code == siTKill || code == siQueue {
+		s.From = infoField(info, 16)
 	}
 	return s
+}
+
+func infoField(info []byte, offset int) int {
+	return int(int32(binary.NativeEndian.Uint32(info[offset:])))
 }
 
 // Values of si_code for signals from processes: kill(2), tgkill(2), sigqueue(3).

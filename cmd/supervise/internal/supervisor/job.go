@@ -28,6 +28,11 @@ const (
 // (D state) does not go, and is reported instead.
 const killLimit = 10 * time.Second
 
+// killEvery is how often what was killed and lives is killed again: cgroup.kill may miss
+// a process. Linux 6.18 lets one live that is forked at that moment, once in some
+// thousand kills of a tree that forks.
+const killEvery = time.Second
+
 // A Job runs, or has run. It belongs to the goroutine of Run.
 type Job struct {
 	Spec
@@ -37,6 +42,7 @@ type Job struct {
 	exit    *protocol.Event
 	cause   protocol.Cause // "" until something but the main process decides
 	until   time.Time      // the deadline of the state; zero: none
+	killed  time.Time      // when it first was
 	meter   time.Time      // when to look at the processor time again; zero: never
 	tick    time.Time      // of the next sample; zero: there is none
 	next    time.Time      // the first of these; zero: there is none
@@ -258,10 +264,11 @@ func (j *Job) kill() {
 	if j.main != 0 && j.exit == nil && !j.Nested {
 		unix.Kill(j.main, unix.SIGKILL) // it may be outside: see signal
 	}
-	j.deadline(killLimit)
+	j.killed = time.Now()
+	j.deadline(killEvery)
 	if err != nil { // no cgroup.kill, say, or in the fallback processes that do not go
 		j.fail(err)
-		j.expire()
+		j.giveUp()
 		return
 	}
 	j.s.touch(j)
@@ -308,8 +315,21 @@ func (j *Job) expire() {
 	case Stopping:
 		j.kill()
 	case Killing:
-		j.giveUp()
+		j.killAgain()
 	}
+}
+
+// killAgain kills who was missed, or gives up.
+func (j *Job) killAgain() {
+	left := killLimit - time.Since(j.killed)
+	if left <= 0 {
+		j.giveUp()
+		return
+	}
+	if empty, err := j.Containment.Empty(); !empty && err == nil {
+		j.fail(j.Containment.Kill())
+	}
+	j.deadline(min(killEvery, left))
 }
 
 // giveUp ends the job though processes of it live on, and names them.

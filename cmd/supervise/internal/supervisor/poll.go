@@ -67,6 +67,8 @@ func (s *Supervisor) list() *polled {
 	p.fds, p.from, p.inputs = p.fds[:0], p.from[:0], p.inputs[:0]
 	if s.Signals != nil {
 		p.add(s.Signals.FD(), unix.POLLIN, theSignals)
+	}
+	if s.Signals != nil && !s.held { // else nobody takes what there is
 		p.add(s.Signals.ChildFD(), unix.POLLIN, theChildren)
 	}
 	if s.Owner != nil && s.Owner.listens() {

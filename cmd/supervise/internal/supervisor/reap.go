@@ -29,11 +29,14 @@ func (s *Supervisor) flush() {
 // says that there are more: where children end as fast as we reap, the loop goes
 // round meanwhile.
 func (s *Supervisor) collect() {
+	if s.hear(); s.quiet && len(s.jobs) > crowd {
+		return
+	}
 	s.held = true
 	for n := 0; n < maxCollect && !s.undelivered(); n++ {
 		event, of, err := s.next()
 		if err != nil {
-			s.held = false
+			s.held, s.quiet = false, true
 			if s.childless = err == unix.ECHILD; s.childless {
 				s.touch(s.jobs[0])
 			}
@@ -43,25 +46,58 @@ func (s *Supervisor) collect() {
 	}
 }
 
-// next takes a status. Whose a child is that is no main process is found out before
-// it is taken, while its pid is its own. The kernel looks through all children to find
-// one with news, so it is asked for a second time by pid.
+// crowd is how many jobs make a look through all children cost more than what else
+// is done at the end of one.
+const crowd = 100
+
+// hear takes some SIGCHLD: not all, which may come as fast as we take them.
+func (s *Supervisor) hear() {
+	if len(s.hints) > 0 || s.Signals == nil {
+		return
+	}
+	pids := s.Signals.ReadChild()
+	s.quiet = s.quiet && len(pids) == 0
+	if s.Attribute != nil {
+		s.hints = pids
+	}
+}
+
+// next takes a status, of any child in the kernel's order. For that it looks through
+// all of them, which takes its time where there are thousands; so if there are many
+// jobs, those of which SIGCHLD told come first. It may have told of one for many.
 func (s *Supervisor) next() (e *protocol.Event, of *Job, err error) {
 	if s.Attribute == nil {
 		e, err = waitChild(unix.P_ALL, 0, &s.usage)
 		return e, nil, err
 	}
+	for ; len(s.hints) > 0; s.hear() {
+		pid := s.hints[0]
+		s.hints = s.hints[1:]
+		if e, of, err = s.take(pid); err == nil {
+			return e, of, nil
+		}
+	}
 	for {
-		if e, err = peekChild(); err != nil {
+		if e, err = peekChild(unix.P_ALL, 0); err != nil {
 			return nil, nil, err
 		}
-		if pid := e.PID(); !s.Knows(pid) {
-			of = s.Attribute(pid)
-		}
-		if e, err = waitChild(unix.P_PID, e.PID(), &s.usage); err != errNone { // else it was taken back: SIGCONT
+		if e, of, err = s.take(e.PID()); err != errNone { // else it was taken back: SIGCONT
 			return e, of, err
 		}
 	}
+}
+
+// take takes a status of one child, if there is any. Whose a child is that is no main
+// process is found out before that, while its pid is its own.
+func (s *Supervisor) take(pid int) (e *protocol.Event, of *Job, err error) {
+	if s.Attribute != nil && !s.Knows(pid) {
+		if _, err := peekChild(unix.P_PID, pid); err != nil {
+			return nil, nil, err
+		}
+		of = s.Attribute(pid)
+	}
+	e, err = waitChild(unix.P_PID, pid, &s.usage)
+	return e, of, err
 }
 
 // Knows says whether a child is a main process, or a chore.

@@ -37,10 +37,10 @@ import (
 
 // Signals are those sent to this process: see package signals.
 type Signals interface {
-	FD() int        // readable when there are any
-	Read() []Signal // takes some of them, without waiting
-	ChildFD() int   // readable when there was SIGCHLD
-	ReadChild()     // takes it
+	FD() int          // readable when there are any
+	Read() []Signal   // takes some of them, without waiting
+	ChildFD() int     // readable when there was SIGCHLD
+	ReadChild() []int // takes some of it: the pids that it was about
 }
 
 // A Signal is one that was sent to this process.
@@ -112,8 +112,10 @@ type Supervisor struct {
 	touched   []*Job       // to be settled
 	alarms    alarms
 	polled    polled
-	childless bool // waitid said ECHILD
-	held      bool // statuses are left to the kernel
+	childless bool  // waitid said ECHILD
+	held      bool  // statuses are left to the kernel
+	quiet     bool  // there was no SIGCHLD since waitid said that there is nothing
+	hints     []int // pids of which SIGCHLD told
 	reaped    int
 	usage     unix.Rusage // of the child that was reaped last
 	watcher   Watcher
@@ -187,7 +189,6 @@ func (s *Supervisor) Run() []Result {
 			}
 		}
 		if happened.children {
-			s.Signals.ReadChild()
 			s.reap()
 		}
 		if happened.requests {

@@ -367,3 +367,24 @@ func TestManagerStop(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 }
+
+// negligent is a containment whose first Kill misses somebody.
+type negligent struct{ *group }
+
+func (n negligent) Kill() error {
+	if n.killed++; n.killed == 1 {
+		return nil
+	}
+	return n.Signal(unix.SIGKILL)
+}
+
+// TestKillAgain: who was missed is killed nevertheless.
+func TestKillAgain(t *testing.T) {
+	s, g := newTest(t)
+	s.Sweep = func() error { return nil }
+	spec := shell(g, "sleep 100 & exit 3")
+	spec.Containment = negligent{g}
+	if r := run(t, s, spec); g.killed != 2 || r.Err != nil || len(r.Stuck) > 0 || r.LeftoversTotal != 1 {
+		t.Errorf("killed %d times; %+v", g.killed, r)
+	}
+}

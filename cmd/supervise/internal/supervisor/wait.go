@@ -25,9 +25,9 @@ func waitChild(idType, id int, usage *unix.Rusage) (*protocol.Event, error) {
 	return e, err
 }
 
-// peekChild returns what waitChild would of any child, and leaves it there.
-func peekChild() (*protocol.Event, error) {
-	e, err := waitid(unix.P_ALL, 0, changes|unix.WNOWAIT, nil)
+// peekChild returns what waitChild would, and leaves it there.
+func peekChild(idType, id int) (*protocol.Event, error) {
+	e, err := waitid(idType, id, changes|unix.WNOWAIT, nil)
 	if err == nil && e.PID() == 0 {
 		return nil, errNone
 	}

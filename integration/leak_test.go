@@ -68,13 +68,17 @@ func (b *box) settle(wait time.Duration) error {
 	}
 }
 
-// strays are our children that the box did not start.
+// strays are our children that the box did not start. One that ends meanwhile is none.
 func (b *box) strays() []int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return slices.DeleteFunc(children(os.Getpid()), func(pid int) bool {
-		return slices.ContainsFunc(b.procs, func(p *proc) bool { return p.pid() == pid && p.running() })
-	})
+	var started []int
+	for _, p := range b.procs {
+		if p.running() {
+			started = append(started, p.pid())
+		}
+	}
+	return slices.DeleteFunc(children(os.Getpid()), func(pid int) bool { return slices.Contains(started, pid) })
 }
 
 // children reads the children of all threads of a process.

@@ -173,17 +173,14 @@ func TestNothingInherited(t *testing.T) {
 			end.Close()
 		}
 		j := s.spawn(object{"stdio": []any{"null", "null", "null", "null"}}, "sleep", "1000")
-		var fds []string
-		eventually(t, "exec", func() error { // until then it has our descriptors, all close-on-exec
-			if comm(j.pid) != "sleep" {
-				return errorf("it is %q", comm(j.pid))
+		// Until exec it has our descriptors, all close-on-exec; after that it opens what it needs, and closes it.
+		eventually(t, "the job has no descriptors but its own", func() error {
+			fds := sorted(openFds(j.pid))
+			if comm(j.pid) != "sleep" || strings.Join(fds, " ") != "0 1 2 3" {
+				return errorf("%q has %q", comm(j.pid), fds)
 			}
-			fds = sorted(openFds(j.pid))
 			return nil
 		})
-		if strings.Join(fds, " ") != "0 1 2 3" {
-			t.Errorf("the job has descriptors %q", fds)
-		}
 		s.shutdown()
 	})
 }

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -265,12 +264,12 @@ func (s *seed) waitMarked() {
 		soft, _, _ := strings.Cut(strings.TrimSpace(strings.TrimPrefix(lineOf(string(limits), "Max realtime timeout"), "Max realtime timeout")), " ")
 		return err == nil && soft == "unlimited" && comm(pid) != "supervise" && comm(pid) != "guardian" && state(pid) != "Z"
 	}
-	for left := countdown(killPatience); slices.ContainsFunc(descendants(), unmarked); {
-		if left() == 0 {
-			s.t.Fatalf("without the mark: %s", describe(slices.DeleteFunc(descendants(), func(pid int) bool { return !unmarked(pid) })))
+	eventually(s.t, "the mark", func() error {
+		if left := slices.DeleteFunc(descendants(), func(pid int) bool { return !unmarked(pid) }); len(left) > 0 {
+			return fmt.Errorf("without it: %s", describe(left))
 		}
-		time.Sleep(time.Millisecond) // of limits that are set there is no event
-	}
+		return nil
+	})
 }
 
 func lineOf(text, prefix string) string {

@@ -3,6 +3,7 @@ package cgroup
 import (
 	"errors"
 	"slices"
+	"sync"
 
 	"golang.org/x/sys/unix"
 )
@@ -14,19 +15,43 @@ type reader struct {
 	buf []byte
 	err error // of all that went wrong
 
-	lacks *[]string // files that are known not to be there; nil: nobody remembers
+	lacks *lacking // nil: nobody remembers
+}
+
+// lacking are names of files that are known not to be there.
+type lacking struct {
+	sync.Mutex
+	names []string
+}
+
+func (l *lacking) has(name string) bool {
+	if l == nil {
+		return false
+	}
+	l.Lock()
+	defer l.Unlock()
+	return slices.Contains(l.names, name)
+}
+
+func (l *lacking) add(name string) {
+	if l == nil {
+		return
+	}
+	l.Lock()
+	defer l.Unlock()
+	l.names = append(l.names, name)
 }
 
 // read returns the text of a file; nil if the kernel does not have it, or has it
 // switched off (pressure with psi=0 is EOPNOTSUPP).
 func (r *reader) read(name string) []byte {
-	if r.lacks != nil && slices.Contains(*r.lacks, name) {
+	if r.lacks.has(name) {
 		return nil
 	}
 	fd, err := r.d.open(name, unix.O_RDONLY)
 	if err != nil {
-		if r.lacks != nil && errors.Is(err, unix.ENOENT) {
-			*r.lacks = append(*r.lacks, name)
+		if errors.Is(err, unix.ENOENT) {
+			r.lacks.add(name)
 		}
 		r.fail(err)
 		return nil

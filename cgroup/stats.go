@@ -105,7 +105,14 @@ type Pressure struct {
 // it returns what could be read.
 func (j *Job) Stats() (*Stats, error) {
 	j.s.flush()
-	r := reader{d: j.node, buf: make([]byte, 4096), lacks: &j.s.lacks}
+	return j.stats(make([]byte, statsBuffer))
+}
+
+// statsBuffer is more than any of the files has, in bytes; of memory.stat, 2 KB.
+const statsBuffer = 4096
+
+func (j *Job) stats(buf []byte) (*Stats, error) {
+	r := reader{d: j.node, buf: buf, lacks: &j.s.lacks}
 	s := &Stats{
 		CPU:            parseCPUStat(r.read("cpu.stat")),
 		Memory:         r.memory(),

@@ -21,8 +21,9 @@ type Conn struct {
 	received []int  // descriptors that were not taken, ours to close
 
 	unsent []chunk
-	full   bool // there was no room for it
-	hungUp bool // nobody reads any more
+	spare  []byte // a buffer for what is said next
+	full   bool   // there was no room for what is unsent
+	hungUp bool   // nobody reads any more
 }
 
 // A chunk is text, whose first byte takes descriptors along.
@@ -159,8 +160,8 @@ func (c *Conn) shrink() {
 	}
 }
 
-// Send has a line, to which the newline is added, sent with the next Flush, and with it
-// descriptors, which it closes.
+// Send has a line, to which the newline is added, sent with the next Flush, or when there
+// is enough for one, and with it descriptors, which it closes.
 func (c *Conn) Send(line []byte, fds []int) {
 	if c.hungUp {
 		CloseAll(fds)
@@ -169,8 +170,10 @@ func (c *Conn) Send(line []byte, fds []int) {
 	if last := len(c.unsent) - 1; last >= 0 && len(fds) == 0 && len(c.unsent[last].fds) == 0 {
 		c.unsent[last].text = append(append(c.unsent[last].text, line...), '\n')
 	} else {
-		c.unsent = append(c.unsent, chunk{append(line, '\n'), fds})
+		c.unsent = append(c.unsent, chunk{append(append(c.spare, line...), '\n'), fds})
+		c.spare = nil
 	}
+	c.Blocked()
 }
 
 // Flush sends what is kept, as far as there is room.
@@ -192,12 +195,25 @@ func (c *Conn) Flush() {
 			CloseAll(first.fds)
 			first.fds = nil
 		}
-		if first.text = first.text[n:]; len(first.text) == 0 {
+		if n == len(first.text) {
+			c.reuse(first.text)
 			c.unsent = c.unsent[1:]
+		} else {
+			first.text = first.text[n:]
 		}
 	}
 	c.unsent, c.full = nil, false
 }
+
+// reuse keeps a buffer for the next line, unless it has grown.
+func (c *Conn) reuse(text []byte) {
+	if cap(text) <= 2*enough {
+		c.spare = text[:0]
+	}
+}
+
+// Trim lets go of what is kept for speed.
+func (c *Conn) Trim() { c.spare = nil }
 
 func (c *Conn) send(first *chunk) (int, error) {
 	if len(first.fds) == 0 {

@@ -11,12 +11,15 @@ import (
 	"github.com/seed-c1490a04/supervise/protocol"
 )
 
+// askedFor is why there is no cgroup, where nobody wanted one.
+const askedFor = "--contain=" + containSubreaper
+
 // choose takes the containment that the options ask for. Where systemd manages
 // cgroups, a new scope goes before a place that is not known to be ours. That a
 // lesser one was taken is said once.
 func choose(o *runOptions) (*hold, error) {
 	if o.contain == containSubreaper {
-		return fallback(o.reason).unlimited(o, errors.New("--contain=subreaper"))
+		return fallback(o.reason).unlimited(o, errors.New(askedFor))
 	}
 	managed := o.cgroup == "" && cgroup.Managed()
 	h, err := chooseCgroup(o, managed)

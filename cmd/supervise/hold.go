@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"syscall"
 
@@ -103,6 +104,9 @@ func (h *hold) claim() error {
 	}
 	return h.session.Claim(h.job)
 }
+
+// why says why there is no cgroup.
+func (h *hold) why() string { return cmp.Or(h.reason, askedFor) }
 
 // fallback holds by descent alone.
 func fallback(reason string) *hold {

@@ -104,10 +104,10 @@ func (v *server) open() error {
 		}
 	}
 	v.s = &supervisor.Supervisor{
-		Signals: arriving{caught}, Idle: giveBack, Watch: v.watch, Sweep: v.sweepLast,
+		Signals: arriving{caught}, Idle: v.idle, Watch: v.watch, Sweep: v.sweepLast,
 		Serving: supervisor.Serving{
 			More: v.more, Blocked: v.blocked, Flush: v.conn.Flush, Told: v.told, Attribute: v.attribute, Unreaped: v.unreaped,
-			Signaled: v.signaled,
+			Account: v.account, Signaled: v.signaled,
 		},
 		Inputs: []supervisor.Input{
 			{FD: v.conn.InFD(), Read: v.read, Events: v.wantsInput},
@@ -158,6 +158,11 @@ func (v *server) close() error {
 
 // more implements supervisor.Serving.
 func (v *server) more() bool { return !v.over }
+
+func (v *server) idle() {
+	v.conn.Trim()
+	giveBack()
+}
 
 func (v *server) blocked() bool { return v.conn.Blocked() }
 

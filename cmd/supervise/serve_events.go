@@ -55,8 +55,12 @@ func (e *limitEvents) read() {
 		return
 	}
 	for _, key := range e.watcher.Read() {
-		if j := e.jobs[key]; j != nil {
-			j.tellLimits()
+		j := e.jobs[key]
+		if j == nil {
+			continue
+		}
+		if s, err := j.cgroup.Stats(); err == nil {
+			j.tellLimits(s)
 		}
 	}
 }
@@ -68,11 +72,7 @@ func (e *limitEvents) close() {
 
 // tellLimits tells what has changed: one notification for all that happened since
 // the last.
-func (j *servedJob) tellLimits() {
-	s, err := j.cgroup.Stats()
-	if err != nil {
-		return
-	}
+func (j *servedJob) tellLimits(s *cgroup.Stats) {
 	last := j.told
 	j.told = protocol.LimitHit{Job: j.number, Time: now()}
 	if s.Memory != nil {

@@ -30,9 +30,8 @@ type servedJob struct {
 	limits     cgroup.Limits
 	unenforced []protocol.Unenforced
 	oomWatch   *cgroup.OOMWatch
-	samples    *samples // nil: none
-	stats      *cgroup.Stats
-	oom        cgroup.OOM
+	samples    *samples        // nil: none
+	account    *cgroup.Account // nil: not read yet
 
 	outputs  []*output
 	triggers []int // of pressure
@@ -55,16 +54,31 @@ type cgroupHold struct {
 // Close reads the counters and removes the cgroup.
 func (h cgroupHold) Close() error {
 	j := h.j
-	if j.oomWanted || j.limitWanted {
-		j.tellLimits()
+	if j.account == nil {
+		j.account = j.oomWatch.Account()
 	}
-	j.stats, _ = h.Stats()
+	if j.oomWanted || j.limitWanted {
+		j.tellLimits(j.account.Stats)
+	}
 	if j.samples != nil {
 		j.samples.close()
 	}
-	j.oom, _ = j.oomWatch.Cause()
 	delete(j.v.dirs, h.Name())
 	return h.Job.Close()
+}
+
+// account implements supervisor.Serving.
+func (v *server) account(jobs []*supervisor.Job) {
+	var list []*servedJob
+	var watches []*cgroup.OOMWatch
+	for _, job := range jobs {
+		if j := v.served(job); j.cgroup != nil {
+			list, watches = append(list, j), append(watches, j.oomWatch)
+		}
+	}
+	for i, a := range cgroup.Accounts(watches) {
+		list[i].account = a
+	}
 }
 
 // Sample implements supervisor.Sampler.
@@ -217,10 +231,10 @@ func (j *servedJob) limit(given cgroup.Limits, bestEffort bool) (set cgroup.Limi
 	}
 	if j.cgroup == nil {
 		if !bestEffort {
-			return nil, nil, failure(protocol.CodeUnsupported, "limits", "limits need a cgroup: %s", j.v.hold.reason)
+			return nil, nil, failure(protocol.CodeUnsupported, "limits", "limits need a cgroup: %s", j.v.hold.why())
 		}
 		for _, l := range given {
-			unenforced = append(unenforced, protocol.Unenforced{Name: l.Name, Reason: "it needs a cgroup: " + j.v.hold.reason})
+			unenforced = append(unenforced, protocol.Unenforced{Name: l.Name, Reason: "it needs a cgroup: " + j.v.hold.why()})
 		}
 		return nil, unenforced, nil
 	}

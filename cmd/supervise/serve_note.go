@@ -150,8 +150,8 @@ func (j *servedJob) record(result *supervisor.Result) *protocol.Record {
 	record.Cgroup, record.ContainmentReason = j.path(), optional(j.v.hold.reason)
 	record.Limits, record.Unenforced = limitsOf(j.limits), append(record.Unenforced, j.unenforced...)
 	record.Containment = protocol.ContainmentCgroup
-	setResources(record, j.stats)
-	setOOM(record, j.oom)
+	setResources(record, j.account.Stats)
+	setOOM(record, j.account.OOM)
 	if j.samples != nil {
 		j.samples.fill(record)
 	}

@@ -187,7 +187,7 @@ func (p *plan) checkSupport() error {
 	}
 	for field, is := range wanted {
 		if is {
-			return failure(protocol.CodeUnsupported, field, "%s needs a cgroup: %s", field, p.v.hold.reason)
+			return failure(protocol.CodeUnsupported, field, "%s needs a cgroup: %s", field, p.v.hold.why())
 		}
 	}
 	return nil

@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -84,6 +85,46 @@ func (e *ending) test(s *server) {
 	if code := s.wait(); code != e.code && e.code != -2 {
 		t.Errorf("status %d, want %d", code, e.code)
 	}
+}
+
+// TestCrowdEnds: of many that end at once, each has the record of its own.
+func TestCrowdEnds(t *testing.T) {
+	forEachContainment(t, func(t *testing.T, c containment) {
+		s := newBox(t).serve(c, socket)
+		s.hello()
+		var jobs []*job
+		for i := range 30 {
+			name := fmt.Sprint("job-", i)
+			jobs = append(jobs, s.spawn(object{"name": name}, "sleep", "1000"))
+		}
+		s.send("shutdown", nil)
+		for i, j := range jobs {
+			j.told("exited")
+			r := j.ended("killed")
+			if r["name"] != fmt.Sprint("job-", i) || int(r["pid"].(float64)) != j.pid {
+				t.Errorf("the record of job %d: %s", i, text(r))
+			}
+			if used, _ := r["cpu"].(object)["total_s"].(float64); c == inCgroup && used == 0 {
+				t.Errorf("job %d has used nothing: %s", i, text(r))
+			}
+		}
+		if code := s.wait(); code != 0 {
+			t.Errorf("status %d", code)
+		}
+	})
+}
+
+// TestWhyNoCgroup: a refusal names the option by which there is none.
+func TestWhyNoCgroup(t *testing.T) {
+	s := newBox(t).serve(inSubreaper, socket)
+	s.hello()
+	for field, value := range map[string]any{"limits": object{"pids-max": 9}, "notify": []string{"oom"}} {
+		e := s.refused(-32008, "spawn", object{"argv": []string{"true"}, field: value})
+		if why, _ := e["message"].(string); !strings.HasSuffix(why, " a cgroup: --contain=subreaper") {
+			t.Errorf("%s: %q", field, why)
+		}
+	}
+	s.end()
 }
 
 // TestNestedKilled: without cgroups, the end of a supervisor below the server is the end of its job, and of no other.

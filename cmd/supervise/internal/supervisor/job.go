@@ -354,7 +354,9 @@ func (j *Job) finish() {
 		j.fail(j.s.Sweep())
 	}
 	j.s.alive--
-	j.res.Ended = time.Now()
+	if j.res.Ended.IsZero() { // else it was one of many: see account
+		j.res.Ended = time.Now()
+	}
 	if c, ok := j.Containment.(io.Closer); ok {
 		j.fail(c.Close())
 	}

@@ -3,6 +3,7 @@ package supervisor
 import (
 	"cmp"
 	"slices"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -189,10 +190,10 @@ func (s *Supervisor) settle() {
 		s.touched = nil
 		batch = slices.DeleteFunc(batch, func(j *Job) bool { return !j.look() })
 		unreaped := s.lookAtEmpty(batch)
+		batch = slices.DeleteFunc(batch, func(j *Job) bool { return j.empty && unreaped[j] })
+		s.account(batch)
 		for _, j := range batch {
-			if !j.empty || !unreaped[j] {
-				j.settle()
-			}
+			j.settle()
 		}
 	}
 }
@@ -213,4 +214,23 @@ func (s *Supervisor) lookAtEmpty(batch []*Job) (unreaped map[*Job]bool) {
 		return nil
 	}
 	return s.Unreaped(empty)
+}
+
+// many is how many jobs make it worth its while to read their counters together.
+const many = 8
+
+// account has the counters read of those jobs of a batch that settle is about to finish.
+func (s *Supervisor) account(batch []*Job) {
+	if s.Account == nil || len(batch) < many {
+		return
+	}
+	var ending []*Job
+	now := time.Now()
+	for _, j := range batch {
+		if j.empty && j.state > Waiting && j.res.Ended.IsZero() { // else it is in the batch twice
+			j.res.Ended = now
+			ending = append(ending, j)
+		}
+	}
+	s.Account(ending)
 }

@@ -142,6 +142,9 @@ type Serving struct {
 	// whose end is to be told before the job's: a process leaves its cgroup before it can
 	// be waited for (cgroup_exit and exit_notify in the kernel's do_exit).
 	Unreaped func([]*Job) map[*Job]bool
+	// Account is given many jobs that are empty and will be closed at once, to read their
+	// counters together.
+	Account func([]*Job)
 	// Signaled handles signals to us.
 	Signaled func(Signal)
 	// KillAll kills what is in any containment, in one go.

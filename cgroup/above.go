@@ -55,10 +55,16 @@ func (a *above) recent(memory bool) ([]oomCounts, error) {
 // counts as nothing.
 func (a *above) read(memory bool) ([]oomCounts, error) {
 	counts := make([]oomCounts, 0, len(a.dirs))
-	buf := make([]byte, 512)
+	buf := takeBuffer()
+	defer giveBuffer(buf)
 	for _, d := range a.dirs {
 		r := reader{d: d, buf: buf}
-		counts = append(counts, r.oomCounts(memory))
+		c := oomCounts{path: d.path}
+		if memory {
+			c = r.kernelCounts()
+		}
+		c.oomd = d.oomdKills()
+		counts = append(counts, c)
 		if r.err != nil && !errors.Is(r.err, fs.ErrPermission) {
 			return nil, r.err
 		}

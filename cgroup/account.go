@@ -12,8 +12,12 @@ type Account struct {
 	OOM   OOM
 }
 
-// Account reads the account of a job: before Close, and when it is empty.
-func (w *OOMWatch) Account() *Account { return Accounts([]*OOMWatch{w})[0] }
+// Account reads the account of a job: before Close, and when it is empty. For spared see
+// Cause.
+func (w *OOMWatch) Account(spared bool) *Account {
+	w.job.s.flush()
+	return w.account(spared)
+}
 
 // Accounts does that for many of one session, in the same order. It uses all processors
 // that Go does (runtime.GOMAXPROCS): nearly all of it is the kernel's opening and closing of
@@ -22,9 +26,8 @@ func Accounts(watches []*OOMWatch) []*Account {
 	accounts := make([]*Account, len(watches))
 	var next atomic.Int64
 	read := func() {
-		buf := make([]byte, statsBuffer)
 		for i := next.Add(1) - 1; i < int64(len(watches)); i = next.Add(1) - 1 {
-			accounts[i] = watches[i].account(buf)
+			accounts[i] = watches[i].account(false)
 		}
 	}
 	if len(watches) > 0 {
@@ -39,9 +42,9 @@ func Accounts(watches []*OOMWatch) []*Account {
 	return accounts
 }
 
-func (w *OOMWatch) account(buf []byte) *Account {
+func (w *OOMWatch) account(spared bool) *Account {
 	a := &Account{}
-	a.Stats, _ = w.job.stats(buf)
-	a.OOM, _ = w.Cause()
+	a.Stats, _ = w.job.stats()
+	a.OOM, _ = w.Cause(spared)
 	return a
 }

@@ -194,7 +194,8 @@ func (d *dir) keyed(name, key string) (uint64, error) {
 		return 0, err
 	}
 	defer unix.Close(fd)
-	buf := make([]byte, 512)
+	buf := takeBuffer()
+	defer func() { giveBuffer(buf) }()
 	b, err := readInto(fd, &buf)
 	if err != nil {
 		return 0, d.fail("read", name, err)

@@ -56,14 +56,16 @@ func (j *Job) WatchOOM() (*OOMWatch, error) {
 	if j.s.above.dirs == nil {
 		j.s.above.open(j.s.path)
 	}
-	above, err := j.s.above.recent(j.node.has("memory.events"))
+	above, err := j.s.above.recent(!j.s.lacks.has("memory.events") && j.node.has("memory.events"))
 	return &OOMWatch{job: j, above: above}, err
 }
 
 // Cause compares the counters with what they are now, while the job's directory
-// still exists. Of several causes it returns the nearest.
-func (w *OOMWatch) Cause() (OOM, error) {
-	own, err := w.job.oomCounts()
+// still exists. Of several causes it returns the nearest. Spared says that the job came to
+// its end without a SIGKILL, so that the daemon, which kills all of a cgroup, need not be
+// asked about.
+func (w *OOMWatch) Cause(spared bool) (OOM, error) {
+	own, err := w.job.oomCounts(!spared)
 	kills := own.kills
 	switch {
 	case err != nil:
@@ -74,6 +76,8 @@ func (w *OOMWatch) Cause() (OOM, error) {
 		return OOM{OOMOwnLimit, own.path, kills}, nil
 	case kills > 0 && own.tree > 0:
 		return OOM{OOMOwnLimit, "", kills}, nil
+	case spared && kills == 0:
+		return OOM{}, nil
 	}
 	above, err := w.job.s.above.read(kills > 0)
 	for i := range min(len(above), len(w.above)) {
@@ -99,10 +103,16 @@ func (w *OOMWatch) unseen(kills uint64) OOMCause {
 	return OOMOutside
 }
 
-// oomCounts reads the counters of the job node; the daemon may have chosen the leaf.
-func (j *Job) oomCounts() (oomCounts, error) {
-	r := reader{d: j.node, buf: make([]byte, 512), lacks: &j.s.lacks}
-	c := r.oomCounts(true)
+// oomCounts reads the counters of the job node, the daemon's only if asked to; it may
+// have chosen the leaf.
+func (j *Job) oomCounts(daemon bool) (oomCounts, error) {
+	r := reader{d: j.node, buf: takeBuffer(), lacks: &j.s.lacks}
+	defer func() { giveBuffer(r.buf) }()
+	c := r.kernelCounts()
+	if !daemon {
+		return c, r.err
+	}
+	c.oomd = j.node.oomdKills()
 	leaf, err := j.leaf()
 	if err != nil {
 		return c, err
@@ -111,11 +121,9 @@ func (j *Job) oomCounts() (oomCounts, error) {
 	return c, r.err
 }
 
-func (r *reader) oomCounts(hasMemory bool) oomCounts {
-	c := oomCounts{path: r.d.path, oomd: r.d.oomdKills()}
-	if !hasMemory {
-		return c
-	}
+// kernelCounts reads the counters that are the kernel's, if there is the controller.
+func (r *reader) kernelCounts() oomCounts {
+	c := oomCounts{path: r.d.path}
 	b := r.read("memory.events")
 	if b == nil {
 		return c

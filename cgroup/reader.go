@@ -42,6 +42,20 @@ func (l *lacking) add(name string) {
 	l.names = append(l.names, name)
 }
 
+// bufferSize is more than any of the files has, in bytes: memory.stat has 2 KB.
+const bufferSize = 4096
+
+// buffers are kept for those who read many files, for many jobs.
+var buffers = sync.Pool{New: func() any { return new([bufferSize]byte) }}
+
+func takeBuffer() []byte { return buffers.Get().(*[bufferSize]byte)[:] }
+
+func giveBuffer(b []byte) {
+	if cap(b) >= bufferSize {
+		buffers.Put((*[bufferSize]byte)(b[:bufferSize]))
+	}
+}
+
 // read returns the text of a file; nil if the kernel does not have it, or has it
 // switched off (pressure with psi=0 is EOPNOTSUPP).
 func (r *reader) read(name string) []byte {

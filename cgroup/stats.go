@@ -105,14 +105,12 @@ type Pressure struct {
 // it returns what could be read.
 func (j *Job) Stats() (*Stats, error) {
 	j.s.flush()
-	return j.stats(make([]byte, statsBuffer))
+	return j.stats()
 }
 
-// statsBuffer is more than any of the files has, in bytes; of memory.stat, 2 KB.
-const statsBuffer = 4096
-
-func (j *Job) stats(buf []byte) (*Stats, error) {
-	r := reader{d: j.node, buf: buf, lacks: &j.s.lacks}
+func (j *Job) stats() (*Stats, error) {
+	r := reader{d: j.node, buf: takeBuffer(), lacks: &j.s.lacks}
+	defer func() { giveBuffer(r.buf) }()
 	s := &Stats{
 		CPU:            parseCPUStat(r.read("cpu.stat")),
 		Memory:         r.memory(),

@@ -84,7 +84,7 @@ func (h *hold) account() {
 		h.samples.close()
 	}
 	if h.oomWatch != nil {
-		h.oom, _ = h.oomWatch.Cause()
+		h.oom, _ = h.oomWatch.Cause(false)
 	}
 }
 

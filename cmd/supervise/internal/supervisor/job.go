@@ -46,9 +46,10 @@ type Job struct {
 	meter   time.Time      // when to look at the processor time again; zero: never
 	tick    time.Time      // of the next sample; zero: there is none
 	next    time.Time      // the first of these; zero: there is none
-	empty   bool           // it was seen to be, and who had died by then was told of
-	place   int            // among the alarms; -1: not there
-	watch   int            // the watcher's key; 0: none
+	spared  bool
+	empty   bool // it was seen to be, and who had died by then was told of
+	place   int  // among the alarms; -1: not there
+	watch   int  // the watcher's key; 0: none
 	started time.Time
 	res     Result
 	reaped  int // processes known to be the job's
@@ -68,6 +69,10 @@ func (j *Job) State() State { return j.state }
 // HasExited says whether the main process has ended and was reaped, so that its
 // pid may be another's.
 func (j *Job) HasExited() bool { return j.exit != nil }
+
+// Spared says, when the job has ended, that it did by itself and without a SIGKILL: its
+// main process has exited, and nobody outlived it.
+func (j *Job) Spared() bool { return j.spared }
 
 // waits says whether the job is at a point where it waits for the end of everything.
 func (j *Job) waits() bool {
@@ -344,6 +349,7 @@ func (j *Job) giveUp() {
 // finish sweeps up what has left the containment, and closes that, which is when it
 // reads its counters.
 func (j *Job) finish() {
+	j.spared = j.state == Running && j.exit != nil && j.exit.Code() == protocol.Exited
 	j.state = Ended
 	j.until, j.meter, j.tick = time.Time{}, time.Time{}, time.Time{}
 	j.s.alarm(j)

@@ -1,6 +1,7 @@
 package supervisor
 
 import (
+	"fmt"
 	"os"
 	"slices"
 	"testing"
@@ -16,7 +17,8 @@ type serving struct {
 	t     *testing.T
 	s     *Supervisor
 	ended map[string]Result
-	told  []int // pids whose end was told, in order
+	spare map[string]bool // those that were spared
+	told  []int           // pids whose end was told, in order
 	live  int
 }
 
@@ -27,7 +29,7 @@ func newServing(t *testing.T) *serving {
 			t.Errorf("a child is left: %v", err)
 		}
 	})
-	v := &serving{t: t, s: s, ended: map[string]Result{}}
+	v := &serving{t: t, s: s, ended: map[string]Result{}, spare: map[string]bool{}}
 	s.Serving = Serving{
 		More: func() bool { return v.live > 0 },
 		Told: func(_ *Job, e *protocol.Event, _ *unix.Rusage) {
@@ -42,7 +44,7 @@ func newServing(t *testing.T) *serving {
 func (v *serving) start(script string, set func(*Spec)) *Job {
 	v.t.Helper()
 	spec := shell(&group{t: v.t}, script)
-	spec.Ended = func(_ *Job, r Result) { v.ended[script] = r; v.live-- }
+	spec.Ended = func(j *Job, r Result) { v.ended[script], v.spare[script] = r, j.Spared(); v.live-- }
 	if set != nil {
 		set(&spec)
 	}
@@ -61,16 +63,21 @@ func TestServing(t *testing.T) {
 	v.start("sleep 100", func(s *Spec) { s.Timeout, s.Grace = 20*time.Millisecond, time.Minute })
 	v.start("sleep 101", func(s *Spec) { s.Timeout = time.Hour }).End(protocol.CauseKilled, nil)
 	v.start("sleep 102 & exit 4", nil)
+	v.start("kill -KILL $$", nil)
 	if results := v.s.Run(); len(results) != 0 {
 		t.Errorf("results %v of jobs that were told of", results)
 	}
 	want := map[string]protocol.Cause{
 		"exit 3": protocol.CauseExited, "sleep 100": protocol.CauseTimeout, "sleep 101": protocol.CauseKilled, "sleep 102 & exit 4": protocol.CauseExited,
+		"kill -KILL $$": protocol.CauseSignaled,
 	}
 	for script, cause := range want {
 		r, ok := v.ended[script]
 		if !ok || r.Cause != cause || !slices.Contains(v.told, r.PID) {
 			t.Errorf("%s: %+v (told %t), want %s", script, r, ok, cause)
+		}
+		if v.spare[script] != (script == "exit 3") {
+			t.Errorf("%s: spared %t", script, v.spare[script])
 		}
 	}
 	if len(v.s.jobs)+len(v.s.alarms)+len(v.s.watched)+v.s.alive != 0 {
@@ -105,6 +112,38 @@ func TestBlocked(t *testing.T) {
 	v.s.Run()
 	if len(v.told) != 2 || len(v.ended) != 2 {
 		t.Errorf("told of %v, ended %v", v.told, v.ended)
+	}
+}
+
+// TestAccount: many jobs that end at once are accounted for together, each once, and
+// before they are closed.
+func TestAccount(t *testing.T) {
+	v := newServing(t)
+	var pids []int
+	for i := range 2 * many {
+		pids = append(pids, v.start(fmt.Sprintf("sleep 103 & exec sleep %d", 200+i), nil).PID()) // whose ends touch all jobs
+	}
+	accounts := map[*Job]int{}
+	v.s.Account = func(jobs []*Job) {
+		for _, j := range jobs {
+			if accounts[j]++; j.Containment.(*group).closed > 0 {
+				t.Errorf("job %d was closed", j.PID())
+			}
+		}
+	}
+	v.s.End(protocol.CauseKilled, nil)
+	for _, pid := range pids {
+		waitid(unix.P_PID, pid, unix.WEXITED|unix.WNOWAIT, nil)
+	}
+	v.s.Run()
+	once := 0
+	for j, n := range accounts {
+		if once++; n != 1 || j.Containment.(*group).closed != 1 {
+			t.Errorf("job %d: accounted for %d times, closed %d", j.PID(), n, j.Containment.(*group).closed)
+		}
+	}
+	if once < many || len(v.ended) != 2*many {
+		t.Errorf("accounted for %d, ended %d of %d", once, len(v.ended), 2*many)
 	}
 }
 

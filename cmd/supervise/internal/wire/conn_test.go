@@ -145,6 +145,23 @@ func TestFlush(t *testing.T) {
 	if !bytes.Equal(got.Bytes(), want.Bytes()) || c.Blocked() || c.Unsent() != 0 {
 		t.Errorf("%d of %d bytes came, %d are kept", got.Len(), want.Len(), c.Unsent())
 	}
+	for i, line := range []string{"short", "longer", "x"} { // the buffer is the same
+		c.Send([]byte(line), nil)
+		c.Send([]byte(line), nil)
+		if c.Flush(); i == 1 {
+			c.Trim()
+		}
+		buf := make([]byte, 100)
+		if n, _ := unix.Read(other, buf); string(buf[:n]) != line+"\n"+line+"\n" {
+			t.Errorf("%q came", buf[:n])
+		}
+	}
+	for range 2 * enough / 100 {
+		c.Send(make([]byte, 100), nil)
+	}
+	if n := c.Unsent(); n > enough+101 {
+		t.Errorf("%d bytes are kept without a Flush", n)
+	}
 }
 
 // TestHangUp: nobody reads any more, and nothing is kept.

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/seed-c1490a04/supervise/cgroup"
+	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/proc"
 	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/transient"
 )
 
@@ -224,11 +225,10 @@ func findSibling(name string) (string, error) {
 
 // isManager says whether a process is systemd, which alone is in an init.scope.
 func isManager(pid int) bool {
-	proc := "/proc/" + strconv.Itoa(pid)
-	comm, err := os.ReadFile(proc + "/comm")
+	comm, err := proc.Read(pid, "comm", 0)
 	if err != nil || string(comm) != "systemd\n" {
 		return false
 	}
-	own, err := os.ReadFile(proc + "/cgroup")
+	own, err := proc.Read(pid, "cgroup", 0)
 	return err == nil && strings.Contains(string(own), "/init.scope\n")
 }

@@ -3,11 +3,11 @@ package main
 import (
 	"os"
 	"slices"
-	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/proc"
 	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/subreaper"
 	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/supervisor"
 	"github.com/seed-c1490a04/supervise/protocol"
@@ -74,7 +74,7 @@ func (v *server) attribute(pid int) *supervisor.Job {
 	if v.hold.session == nil {
 		return nil
 	}
-	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/cgroup")
+	b, err := proc.Read(pid, "cgroup", 0)
 	if err != nil {
 		return nil
 	}

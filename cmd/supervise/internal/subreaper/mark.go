@@ -9,6 +9,8 @@ import (
 	"strconv"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/proc"
 )
 
 // A Mark makes the processes of a job known to somebody who is not their
@@ -82,7 +84,7 @@ func (m Mark) put(pid int) error {
 }
 
 func (m Mark) isOn(pid int) bool {
-	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/limits")
+	b, err := proc.Read(pid, "limits", 0)
 	return err == nil && parseLimit(b) == uint64(m)
 }
 

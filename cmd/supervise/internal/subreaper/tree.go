@@ -10,6 +10,8 @@ import (
 	"strconv"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/proc"
 )
 
 // A process is what /proc/PID/stat tells (proc_pid_stat(5)).
@@ -27,35 +29,11 @@ func (p process) dead() bool { return p.state == 'X' || p.state == 'Z' && p.thre
 func (p process) settled() bool { return p.state != 'R' && p.state != 'S' }
 
 func readProcess(pid int) (process, error) {
-	b, err := readFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	b, err := proc.Read(pid, "stat", 0)
 	if err != nil {
 		return process{}, err
 	}
 	return parseStat(b)
-}
-
-// readFile is os.ReadFile for a file of proc(5), with a third of the system calls:
-// none for Go's poller.
-func readFile(name string) ([]byte, error) {
-	fd, err := unix.Open(name, unix.O_RDONLY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return nil, err
-	}
-	defer unix.Close(fd)
-	b := make([]byte, 0, 1024)
-	for {
-		if len(b) == cap(b) {
-			b = append(b, 0)[:len(b)]
-		}
-		n, err := unix.Read(fd, b[len(b):cap(b)])
-		if err == unix.EINTR {
-			continue
-		}
-		if n <= 0 || err != nil {
-			return b, err
-		}
-		b = b[:len(b)+n]
-	}
 }
 
 // parseStat reads fields 1, 3, 4, 20 and 22; the name in field 2 may hold spaces and
@@ -221,15 +199,14 @@ func childLists() (func(pid int) []int, error) {
 // Children returns the pids of the children of a process, zombies too, from
 // /proc/PID/task/*/children (CONFIG_PROC_CHILDREN); none if it cannot be read.
 func Children(pid int) (pids []int) {
-	tasks := "/proc/" + strconv.Itoa(pid) + "/task"
-	d, err := os.Open(tasks)
+	d, err := os.Open("/proc/" + strconv.Itoa(pid) + "/task")
 	if err != nil {
 		return nil
 	}
 	names, _ := d.Readdirnames(-1)
 	d.Close()
 	for _, tid := range names {
-		b, _ := readFile(tasks + "/" + tid + "/children")
+		b, _ := proc.Read(pid, "task/"+tid+"/children", 0)
 		for f := range bytes.FieldsSeq(b) {
 			if n, err := strconv.Atoi(string(f)); err == nil {
 				pids = append(pids, n)

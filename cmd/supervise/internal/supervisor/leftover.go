@@ -3,13 +3,13 @@ package supervisor
 import (
 	"bytes"
 	"os"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/proc"
 	"github.com/seed-c1490a04/supervise/protocol"
 )
 
@@ -18,6 +18,7 @@ import (
 const (
 	maxLeftovers = 100
 	listLimit    = 10 * time.Millisecond
+	maxArgv      = 128 << 10 // bytes
 )
 
 // listLeftovers notes who outlived the main process. If there are few, one that
@@ -45,8 +46,7 @@ func (j *Job) listLeftovers(pids []int) {
 // (proc_pid_stat(5)); not ok: it is gone. One that is exiting has no argv any more,
 // and no memory.
 func readLeftover(pid int) (l protocol.Leftover, exiting, ok bool) {
-	proc := "/proc/" + strconv.Itoa(pid) + "/"
-	stat, err := readFile(proc + "stat")
+	stat, err := proc.Read(pid, "stat", 0)
 	if err != nil {
 		return l, false, false
 	}
@@ -55,33 +55,13 @@ func readLeftover(pid int) (l protocol.Leftover, exiting, ok bool) {
 	if exiting {
 		return l, true, true
 	}
-	if b, err := readFile(proc + "cmdline"); err == nil && len(b) > 0 {
+	if b, err := proc.Read(pid, "cmdline", maxArgv); err == nil && len(b) > 0 {
 		l.Argv = strings.Split(strings.TrimSuffix(string(b), "\x00"), "\x00")
-	} else if stat, err := readFile(proc + "stat"); err != nil || isExiting(stat) { // it has ended meanwhile
+	} else if stat, err := proc.Read(pid, "stat", 0); err != nil || isExiting(stat) { // it has ended meanwhile
 		return l, true, true
 	}
 	l.RSSBytes = resident(stat)
 	return l, false, true
-}
-
-// readFile is os.ReadFile for a small file of proc(5), without the poller's and
-// the file's set-up. It reads at most 128 KiB, which bounds what an argv may take.
-func readFile(name string) ([]byte, error) {
-	fd, err := unix.Open(name, unix.O_RDONLY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return nil, err
-	}
-	defer unix.Close(fd)
-	b := make([]byte, 0, 1024)
-	for len(b) < 128<<10 {
-		b = slices.Grow(b, 512)
-		n, err := unix.Read(fd, b[len(b):cap(b)])
-		if n <= 0 {
-			return b, err
-		}
-		b = b[:len(b)+n]
-	}
-	return b, nil
 }
 
 // comm takes the name, which may hold anything, from between the parentheses.

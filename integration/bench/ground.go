@@ -10,6 +10,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/seed-c1490a04/supervise/integration/testbed"
 )
 
 // ground is the cgroup that everything of the bench lives in, so that whatever goes wrong can be ended and is seen:
@@ -98,7 +100,7 @@ func (g *ground) clear(dir string) error {
 	}
 	waitUntil(time.Second, func() bool { return !populated(dir) })
 	left := pidsBelow(dir)
-	for _, d := range dirsBelow(dir) {
+	for _, d := range testbed.Below(dir) {
 		if d != filepath.Join(dir, "supervisor") {
 			left = append(left, d)
 		}
@@ -123,7 +125,7 @@ func (g *ground) close() error {
 		}
 	}
 	err := enter(g.home)
-	left := append(pidsBelow(g.dir), dirsBelow(filepath.Join(g.dir, "self"))...)
+	left := append(pidsBelow(g.dir), testbed.Below(filepath.Join(g.dir, "self"))...)
 	removeAll(g.dir)
 	g.dir = ""
 	if len(left) > 0 {
@@ -136,7 +138,7 @@ func (g *ground) close() error {
 func removeAll(dir string) {
 	os.WriteFile(filepath.Join(dir, "cgroup.kill"), []byte("1"), 0)
 	waitUntil(10*time.Second, func() bool { return !populated(dir) })
-	dirs := dirsBelow(dir)
+	dirs := testbed.Below(dir)
 	for i := len(dirs) - 1; i >= 0; i-- {
 		os.Remove(dirs[i])
 	}
@@ -148,20 +150,9 @@ func populated(dir string) bool {
 	return err == nil && strings.Contains(string(data), "populated 1")
 }
 
-// dirsBelow lists the sub-cgroups of dir, parents first.
-func dirsBelow(dir string) (dirs []string) {
-	filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
-		if err == nil && e.IsDir() && path != dir {
-			dirs = append(dirs, path)
-		}
-		return nil
-	})
-	return dirs
-}
-
 // pidsBelow lists the processes in dir and its sub-cgroups.
 func pidsBelow(dir string) (pids []string) {
-	for _, d := range append([]string{dir}, dirsBelow(dir)...) {
+	for _, d := range append([]string{dir}, testbed.Below(dir)...) {
 		data, _ := os.ReadFile(filepath.Join(d, "cgroup.procs"))
 		pids = append(pids, strings.Fields(string(data))...)
 	}

@@ -57,7 +57,7 @@ func newGround(t *testing.T) string {
 	}
 	testbed.Need(t, "a cgroup of our own", err)
 	t.Cleanup(func() {
-		eventually(t, "the end of all", func() error { return nobodyIn(dir) })
+		testbed.Eventually(t, patience, "the end of all", func() error { return nobodyIn(dir) })
 		os.WriteFile(filepath.Join(dir, "cgroup.kill"), []byte("1"), 0)
 		dirs := testbed.Below(dir)
 		for i := len(dirs) - 1; i >= 0; i-- {
@@ -89,23 +89,6 @@ func nobodyIn(dir string) error {
 func reap() {
 	for {
 		if pid, err := unix.Wait4(-1, nil, unix.WNOHANG, nil); pid <= 0 || err != nil {
-			return
-		}
-	}
-}
-
-// eventually polls for what gives no event.
-func eventually(t *testing.T, what string, try func() error) {
-	t.Helper()
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for deadline := time.Now().Add(patience); ; <-tick.C {
-		err := try()
-		if err == nil {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Errorf("%s: %v", what, err)
 			return
 		}
 	}

@@ -37,9 +37,9 @@ func TestOwners(t *testing.T) {
 	for _, i := range random.Perm(len(owners)) {
 		depart(t, owners[i], random.IntN(4))
 	}
-	eventually(t, "the end of all units", func() error { return nothing("units", units()) })
-	eventually(t, "the end of all processes", func() error { return nothing("sleepers", sleepers()) })
-	eventually(t, "the removal of all cgroups", func() error { return nothing("cgroups", sessions()) })
+	testbed.Eventually(t, patience, "the end of all units", func() error { return nothing("units", units()) })
+	testbed.Eventually(t, patience, "the end of all processes", func() error { return nothing("sleepers", sleepers()) })
+	testbed.Eventually(t, patience, "the removal of all cgroups", func() error { return nothing("cgroups", sessions()) })
 }
 
 // startSocket installs the units of contrib/systemd and starts the socket.

@@ -223,20 +223,6 @@ func describe(pids []int) string {
 	return fmt.Sprintf("%d: %s", len(pids), strings.Join(names, "; "))
 }
 
-// eventually polls for what gives no event.
-func eventually(t *testing.T, what string, try func() error) {
-	t.Helper()
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	var err error
-	for end := time.Now().Add(patience); time.Now().Before(end); <-tick.C {
-		if err = try(); err == nil {
-			return
-		}
-	}
-	t.Fatalf("%s: %v", what, err)
-}
-
 // sorted are the keys of a map in order.
 func sorted[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
 

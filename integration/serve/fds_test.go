@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/seed-c1490a04/supervise/integration/testbed"
 )
 
 // sendWith asks for something with descriptors, which are ours to close.
@@ -41,7 +43,7 @@ func (s *server) take(n int) (files []*os.File) {
 // wantFds checks that the server's descriptors are what they were.
 func (s *server) wantFds(before map[string]string) {
 	s.t.Helper()
-	eventually(s.t, "descriptors of the server", func() error {
+	testbed.Eventually(s.t, patience, "descriptors of the server", func() error {
 		now := openFds(s.pid())
 		if len(now) == len(before) {
 			return nil
@@ -174,7 +176,7 @@ func TestNothingInherited(t *testing.T) {
 		}
 		j := s.spawn(object{"stdio": []any{"null", "null", "null", "null"}}, "sleep", "1000")
 		// Until exec it has our descriptors, all close-on-exec; after that it opens what it needs, and closes it.
-		eventually(t, "the job has no descriptors but its own", func() error {
+		testbed.Eventually(t, patience, "the job has no descriptors but its own", func() error {
 			fds := sorted(openFds(j.pid))
 			if comm(j.pid) != "sleep" || strings.Join(fds, " ") != "0 1 2 3" {
 				return errorf("%q has %q", comm(j.pid), fds)

@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/seed-c1490a04/supervise/integration/testbed"
 )
 
 // becomeSeed starts children, then becomes supervise without arguments and without an environment, as the seed's clients do.
@@ -89,7 +91,7 @@ func (s *seedOwner) end(t *testing.T) {
 func TestSeed(t *testing.T) {
 	asUser(t)
 	s := startSeed(t, 3, "while :; do sleep 0.01; done")
-	eventually(t, "children in the job", func() error {
+	testbed.Eventually(t, patience, "children in the job", func() error {
 		pids := s.children(t, "sh")
 		if len(pids) != 3 {
 			return errors.New("not all there")
@@ -117,7 +119,7 @@ func TestSeedServedMeanwhile(t *testing.T) {
 				s.end(t)
 				return
 			}
-			eventually(t, "a guardian", func() error {
+			testbed.Eventually(t, patience, "a guardian", func() error {
 				if own, _ := filepath.Glob("/proc/[0-9]*/comm"); !anyIs(own, "guardian\n") {
 					return errors.New("none")
 				}
@@ -136,7 +138,7 @@ func servedMeanwhile(t *testing.T) *seedOwner {
 	for range 5 {
 		s := startSeed(t, 3, "sleep "+sleeper+"; true")
 		var pids []int
-		eventually(t, "children", func() error {
+		testbed.Eventually(t, patience, "children", func() error {
 			if pids = s.children(t, "sh"); len(pids) != 3 {
 				return errors.New("not all there")
 			}

@@ -108,13 +108,13 @@ func TestSocket(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		eventually(t, "the job", func() error {
+		testbed.Eventually(t, patience, "the job", func() error {
 			if len(sleepers()) < 2 {
 				return io.EOF
 			}
 			return nil
 		})
 		c.Close()
-		eventually(t, "the end", func() error { return isEmpty(sleepers()) })
+		testbed.Eventually(t, patience, "the end", func() error { return isEmpty(sleepers()) })
 	})
 }

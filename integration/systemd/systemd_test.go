@@ -152,29 +152,12 @@ func readRecord(t *testing.T, file string) (r record) {
 	return r
 }
 
-// eventually polls for what gives no event.
-func eventually(t *testing.T, what string, try func() error) {
-	t.Helper()
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for deadline := time.Now().Add(patience); ; <-tick.C {
-		err := try()
-		if err == nil {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Errorf("%s: %v", what, err)
-			return
-		}
-	}
-}
-
 // nothingLeft wants all units, directories and processes of a test gone; systemd takes a moment for its part.
 func nothingLeft(t *testing.T) {
 	t.Helper()
-	eventually(t, "units", func() error { return isEmpty(units()) })
-	eventually(t, "cgroups", func() error { return isEmpty(sessions()) })
-	eventually(t, "processes", func() error { return isEmpty(sleepers()) })
+	testbed.Eventually(t, patience, "units", func() error { return isEmpty(units()) })
+	testbed.Eventually(t, patience, "cgroups", func() error { return isEmpty(sessions()) })
+	testbed.Eventually(t, patience, "processes", func() error { return isEmpty(sleepers()) })
 }
 
 func isEmpty(list []string) error {

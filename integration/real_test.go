@@ -221,7 +221,7 @@ func TestGoBuildTimedOut(t *testing.T) {
 		b := newBox(t)
 		l := b.run(c, []string{"--timeout=3s"}, "go", "build", "-o", b.dir, "./cmd/...")
 		l.dir = moduleDir(t)
-		l.env = []string{"GOCACHE=" + filepath.Join(b.dir, "cache"), "GOFLAGS=-buildvcs=false"}
+		l.env = []string{"GOCACHE=" + filepath.Join(b.dir, "cache"), "GOTMPDIR=" + b.dir, "GOFLAGS=-buildvcs=false"}
 		o := b.start(l).wait()
 		o.wantCode(124)
 		r := o.wantRecord(c, "timeout")

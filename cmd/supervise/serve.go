@@ -17,7 +17,8 @@ import (
 )
 
 // A server is "supervise serve": an owner's jobs, by the protocol of
-// protocol/SERVE.md. The supervisor's goroutine does everything:
+// protocol/SERVE.md. The supervisor's goroutine does everything, but that it may have
+// others read the counters of jobs while it waits for them:
 //
 //	lines, end of input ──> request ──> methods ──┐
 //	output, limits, pressure ── poller ───────────┼──> answers, notifications ──> owner

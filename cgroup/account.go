@@ -46,5 +46,6 @@ func (w *OOMWatch) account(spared bool) *Account {
 	a := &Account{}
 	a.Stats, _ = w.job.stats()
 	a.OOM, _ = w.Cause(spared)
+	w.job.main.close() // there may be thousands
 	return a
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -87,7 +88,8 @@ func (j *Job) waits() bool {
 	return true
 }
 
-// look sees whether the containment is empty, if the job waits for that.
+// look sees whether the containment is empty, if the job waits for that. What cannot be
+// looked at is ended, and asked again by killAgain.
 func (j *Job) look() (waits bool) {
 	if j.empty = false; !j.waits() {
 		return false
@@ -97,8 +99,24 @@ func (j *Job) look() (waits bool) {
 		empty, err = j.Containment.Empty() // of what was before it no hint comes
 	}
 	j.fail(err)
+	if isTransient(err) {
+		if j.state < Killing {
+			j.kill()
+		}
+		return false
+	}
 	j.empty = empty || err != nil
 	return true
+}
+
+// isTransient says whether an error is that of somebody who lacks something just now.
+func isTransient(err error) bool {
+	for _, errno := range []error{unix.EMFILE, unix.ENFILE, unix.ENOMEM, unix.EAGAIN, unix.EINTR} {
+		if errors.Is(err, errno) {
+			return true
+		}
+	}
+	return false
 }
 
 // settle moves the job on after a look.
@@ -271,8 +289,8 @@ func (j *Job) kill() {
 	}
 	j.killed = time.Now()
 	j.deadline(killEvery)
-	if err != nil { // no cgroup.kill, say, or in the fallback processes that do not go
-		j.fail(err)
+	j.fail(err)
+	if err != nil && !isTransient(err) { // no cgroup.kill, say, or in the fallback processes that do not go
 		j.giveUp()
 		return
 	}
@@ -331,7 +349,9 @@ func (j *Job) killAgain() {
 		j.giveUp()
 		return
 	}
-	if empty, err := j.Containment.Empty(); !empty && err == nil {
+	if empty, err := j.Containment.Empty(); empty && err == nil {
+		j.s.touch(j)
+	} else {
 		j.fail(j.Containment.Kill())
 	}
 	j.deadline(min(killEvery, left))
@@ -373,7 +393,12 @@ func (j *Job) finish() {
 	}
 }
 
-func (j *Job) fail(err error) { j.err = errors.Join(j.err, err) }
+// fail notes an error, once.
+func (j *Job) fail(err error) {
+	if err != nil && (j.err == nil || !strings.Contains(j.err.Error(), err.Error())) {
+		j.err = errors.Join(j.err, err)
+	}
+}
 
 func (j *Job) result() Result {
 	r := j.res

@@ -7,6 +7,7 @@ import (
 	"os"
 	"runtime"
 	"slices"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -386,5 +387,48 @@ func TestKillAgain(t *testing.T) {
 	spec.Containment = negligent{g}
 	if r := run(t, s, spec); g.killed != 2 || r.Err != nil || len(r.Stuck) > 0 || r.LeftoversTotal != 1 {
 		t.Errorf("killed %d times; %+v", g.killed, r)
+	}
+}
+
+// A starved group is one that there are no descriptors for, some times.
+type starved struct {
+	*group
+	times int
+}
+
+func (s *starved) lacks() bool {
+	s.times--
+	return s.times >= 0
+}
+
+func (s *starved) Empty() (bool, error) {
+	if s.lacks() {
+		return false, unix.EMFILE
+	}
+	return s.group.Empty()
+}
+
+func (s *starved) Kill() error {
+	if s.lacks() {
+		return unix.EMFILE
+	}
+	return s.group.Kill()
+}
+
+// TestStarved: a job that cannot be looked at is none that is empty; it is ended, as soon as that can be done.
+func TestStarved(t *testing.T) {
+	for _, leftovers := range []Leftovers{Kill, Wait} {
+		s, g := newTest(t)
+		s.Sweep = func() error { return nil }
+		spec := shell(g, "sleep 100 & exit 3")
+		spec.Containment, spec.Leftovers = &starved{g, 3}, leftovers
+		r := run(t, s, spec)
+		if r.Exit.Status() != 3 || len(r.Stuck) > 0 || !errors.Is(r.Err, unix.EMFILE) || strings.Count(r.Err.Error(), "too many") != 1 {
+			t.Errorf("%+v", r)
+		}
+		if pids, _ := g.Procs(); len(pids) > 0 {
+			t.Errorf("%d live", pids)
+			g.Kill()
+		}
 	}
 }

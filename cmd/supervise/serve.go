@@ -36,6 +36,7 @@ type server struct {
 	poller   *wire.Poller
 	events   *limitEvents // nil: nobody asked for any
 	null     int          // /dev/null
+	ownerFDs int          // what is opened for the owner is below: see room
 	legacy   map[int]bool // descriptors from 3 on that came with us
 	version  string
 	reported []string // controllers of the jobs
@@ -145,7 +146,11 @@ func (v *server) connect() (err error) {
 	if v.poller, err = wire.NewPoller(); err != nil {
 		return err
 	}
+	v.ownerFDs = ownerFDs()
 	v.conn, err = wire.NewConn(0, v.out, protocol.MaxRequest)
+	if err == nil {
+		v.conn.MaxFD = v.ownerFDs
+	}
 	return err
 }
 

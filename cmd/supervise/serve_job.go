@@ -90,6 +90,9 @@ func (j *servedJob) startInCgroup(p *plan) (err error) {
 		return err
 	}
 	if err = j.prepare(p); err == nil {
+		err = j.v.room()
+	}
+	if err == nil {
 		p.spec.Containment = cgroupHold{j.cgroup, j}
 		err = j.startSpec(&p.spec)
 	}
@@ -297,6 +300,11 @@ func (j *servedJob) mark(name string) (*protocol.Phase, error) {
 		return nil, failure(protocol.CodeInvalidParams, "name", "name: at most %d bytes", maxMark)
 	case j.samples == nil:
 		if err := j.startSamples(); err != nil {
+			return nil, err
+		}
+		if err := j.v.room(); err != nil {
+			j.samples.sampler.Close()
+			j.samples = nil
 			return nil, err
 		}
 		j.samples.sinceStart(j.job.Started())

@@ -50,6 +50,10 @@ func (j *servedJob) startNested(p *plan) error {
 	defer unix.Close(theirs[0])
 	defer unix.Close(theirs[1])
 	n := j.nested
+	if err := j.v.room(); err != nil {
+		n.close()
+		return err
+	}
 	spec := p.spec
 	spec.Argv, spec.Path = n.command(p), "/proc/self/exe"
 	files := append(p.files, uintptr(theirs[0]), uintptr(theirs[1]))

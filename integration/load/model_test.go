@@ -24,6 +24,9 @@ type message struct {
 			Cause string
 			Exit  *struct{ Code *int }
 			Error *string
+			CPU   struct {
+				Total *float64 `json:"total_s"`
+			}
 		}
 	}
 }

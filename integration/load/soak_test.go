@@ -241,12 +241,49 @@ func TestRestart(t *testing.T) {
 	}
 }
 
-// TestFull takes jobs in until there is no descriptor left for another, and then ends each.
+// TestFull takes jobs in until there is no descriptor left for another, and then ends each, or all. All have their numbers.
 func TestFull(t *testing.T) {
-	o := serve(t, place{cgroup: newGround(t), limits: map[int]uint64{unix.RLIMIT_NOFILE: 128}})
-	jobs := 0
-	for full := false; !full; {
-		o.ask("spawn", `{"argv":["sh","-c","sleep 1000 & exec sleep 1000"],"stdio":["null","capture"]}`)
+	for name, end := range map[string]func(o *owner, jobs []int){
+		"kill": func(o *owner, jobs []int) {
+			for _, job := range jobs {
+				o.ask("kill", fmt.Sprintf(`{"job":%d}`, job))
+			}
+		},
+		"shutdown": func(o *owner, _ []int) { o.ask("shutdown", `{}`) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := serve(t, place{cgroup: newGround(t), limits: map[int]uint64{unix.RLIMIT_NOFILE: 128}})
+			jobs := o.fill(t, `{"argv":["sh","-c","sleep 1000 & exec sleep 1000"],"stdio":["null","capture"]}`)
+			jobs = append(jobs, o.fill(t, `{"argv":["sh","-c","sleep 1000 & exec sleep 1000"]}`)...)
+			end(o, jobs)
+			for ended := 0; ended < len(jobs); {
+				m, err := o.read()
+				if err != nil {
+					t.Fatalf("%d of %d jobs have ended: %v", ended, len(jobs), err)
+				}
+				if m.Method != "ended" {
+					continue
+				}
+				if ended++; m.Params.Record.Error != nil {
+					t.Errorf("job %d: %s", m.Params.Job, *m.Params.Record.Error)
+				}
+				if m.Params.Record.CPU.Total == nil {
+					t.Errorf("job %d: nobody knows its CPU time", m.Params.Job)
+				}
+			}
+			t.Logf("%d jobs", len(jobs))
+			o.model.jobs = nil
+			if err := o.close(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// fill spawns until there is no room for another.
+func (o *owner) fill(t *testing.T, params string) (jobs []int) {
+	for {
+		o.ask("spawn", params)
 		for m := (&message{}); m.ID != o.last; {
 			var err error
 			if m, err = o.read(); err != nil {
@@ -254,32 +291,12 @@ func TestFull(t *testing.T) {
 			}
 			switch {
 			case m.Error != nil && m.Error.Code != -32003:
-				t.Fatalf("after %d jobs: %+v", jobs, m.Error)
+				t.Fatalf("after %d jobs: %+v", len(jobs), m.Error)
 			case m.Error != nil:
-				full = true
+				return jobs
 			case m.Method == "":
-				jobs++
+				jobs = append(jobs, m.Result.Job)
 			}
 		}
-	}
-	for job := 1; job <= jobs; job++ {
-		o.ask("kill", fmt.Sprintf(`{"job":%d}`, job))
-	}
-	for ended := 0; ended < jobs; {
-		m, err := o.read()
-		if err != nil {
-			t.Fatalf("%d of %d jobs have ended: %v", ended, jobs, err)
-		}
-		if m.Method != "ended" {
-			continue
-		}
-		if ended++; m.Params.Record.Error != nil {
-			t.Errorf("job %d: %s", m.Params.Job, *m.Params.Record.Error)
-		}
-	}
-	t.Logf("%d jobs", jobs)
-	o.model.jobs = nil
-	if err := o.close(); err != nil {
-		t.Error(err)
 	}
 }

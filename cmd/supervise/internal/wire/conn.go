@@ -11,6 +11,8 @@ import (
 // AF_UNIX. It never blocks: what is said is kept for the next Flush, and what cannot be
 // sent then for a later one, so look at Blocked before more is said.
 type Conn struct {
+	MaxFD int // of descriptors that come those from it on are closed at once; 0: none
+
 	in, out End
 	max     int  // length of a line, its newline included
 	rights  bool // descriptors can travel
@@ -102,7 +104,13 @@ func (c *Conn) keep(control []byte) {
 	}
 	for i := range messages {
 		if fds, err := unix.ParseUnixRights(&messages[i]); err == nil {
-			c.received = append(c.received, fds...)
+			for _, fd := range fds {
+				if c.MaxFD > 0 && fd >= c.MaxFD {
+					unix.Close(fd)
+					continue
+				}
+				c.received = append(c.received, fd)
+			}
 		}
 	}
 	if over := len(c.received) - maxReceived; over > 0 {

@@ -222,6 +222,19 @@ func TestDescriptors(t *testing.T) {
 		}
 	}
 	CloseAll(second)
+	lowest, err := unix.FcntlInt(null.Fd(), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	unix.Close(lowest)
+	c.MaxFD = lowest + 1
+	if err := unix.Sendmsg(other, []byte("line\n"), unix.UnixRights(0, 0), nil, 0); err != nil {
+		t.Fatal(err)
+	}
+	if c.Read(); len(c.received) != 2 || c.received[1] != lowest {
+		t.Errorf("descriptors %v, with room for %d", c.received, lowest)
+	}
+	c.MaxFD = 0
 	var control [100]byte
 	if _, n, _, _, err := unix.Recvmsg(back, make([]byte, 100), control[:], unix.MSG_CMSG_CLOEXEC|unix.MSG_DONTWAIT); err != nil || n != unix.CmsgSpace(8) {
 		t.Errorf("received %d bytes of descriptors, %v", n, err)

@@ -25,15 +25,20 @@ func TestRead(t *testing.T) {
 
 // TestBound: an argv that is long is read as a whole, or not much more than was asked for.
 func TestBound(t *testing.T) {
-	cmd := exec.Command("sleep", "1000")
+	cmd := exec.Command("sh", "-c", "echo; read line", "sh")
 	for range 50 {
 		cmd.Args = append(cmd.Args, strings.Repeat("0", 10000))
 	}
-	if err := cmd.Start(); err != nil {
+	in, err1 := cmd.StdinPipe()
+	out, err2 := cmd.StdoutPipe()
+	if err := errors.Join(err1, err2, cmd.Start()); err != nil {
 		t.Fatal(err)
 	}
 	defer cmd.Wait()
-	defer cmd.Process.Kill()
+	defer in.Close()
+	if _, err := out.Read(make([]byte, 1)); err != nil { // its argv is not there yet when Start returns
+		t.Fatal(err)
+	}
 	for most, want := range map[int]int{0: 500000, 100000: 100000} {
 		b, err := Read(cmd.Process.Pid, "cmdline", most)
 		if err != nil || len(b) < want || most > 0 && len(b) > 2*most {

@@ -181,7 +181,9 @@ func (c *Conn) Send(line []byte, fds []int) {
 		c.unsent = append(c.unsent, chunk{append(append(c.spare, line...), '\n'), fds})
 		c.spare = nil
 	}
-	c.Blocked()
+	if !c.full && c.Unsent() > enough {
+		c.Flush()
+	}
 }
 
 // Flush sends what is kept, as far as there is room.
@@ -235,12 +237,7 @@ const enough = 16 << 10
 
 // Blocked says that something is kept for which there was no room: the owner does not
 // read.
-func (c *Conn) Blocked() bool {
-	if !c.full && c.Unsent() > enough {
-		c.Flush()
-	}
-	return c.full
-}
+func (c *Conn) Blocked() bool { return c.full }
 
 // Unsent is how many bytes are kept.
 func (c *Conn) Unsent() (n int) {

@@ -1,0 +1,182 @@
+package supervisor
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/seed-c1490a04/supervise/protocol"
+)
+
+// Stop sends sig to the whole job and gives it time to end.
+func (j *Job) Stop(cause protocol.Cause, sig unix.Signal, grace time.Duration) {
+	j.because(cause)
+	if grace <= 0 || sig == unix.SIGKILL {
+		j.kill()
+		return
+	}
+	j.signal(sig)
+	j.signal(unix.SIGCONT) // a stopped process could not act on it
+	j.deadline(grace)
+	j.state = Stopping
+	j.s.touch(j)
+}
+
+// signal sends sig to the whole job, and to its main process even if that has left
+// the containment: `podman run` has the service manager move it. It is our child
+// and not reaped, so the pid is its own.
+func (j *Job) signal(sig unix.Signal) {
+	outside := j.main != 0 && j.exit == nil && !j.Nested && !slices.Contains(j.procs(), j.main)
+	j.fail(j.Containment.Signal(sig))
+	if outside {
+		unix.Kill(j.main, sig)
+	}
+}
+
+// End kills the job because of something but its main process.
+func (j *Job) End(cause protocol.Cause, err error) {
+	if j.state == Killing || j.state == Ended {
+		return
+	}
+	j.fail(err)
+	j.because(cause)
+	j.kill()
+}
+
+// because notes why the job ends, once; leftovers that are ended do not change
+// what became of the main process.
+func (j *Job) because(cause protocol.Cause) {
+	if j.cause == "" && j.exit == nil {
+		j.cause = cause
+	}
+}
+
+// kill ends every process, now.
+func (j *Job) kill() {
+	j.state = Killing // before anything that ends meanwhile is told of
+	var err error
+	if !j.s.killed {
+		err = j.Containment.Kill()
+	}
+	if j.main != 0 && j.exit == nil && !j.Nested {
+		unix.Kill(j.main, unix.SIGKILL) // it may be outside: see signal
+	}
+	j.killed = time.Now()
+	j.deadline(killEvery)
+	j.fail(err)
+	if err != nil && !isTransient(err) { // no cgroup.kill, say, or in the fallback processes that do not go
+		j.giveUp()
+		return
+	}
+	j.s.touch(j)
+}
+
+// Release forgets the job, which goes on without us. The containment is the
+// caller's then, and nothing of the job may be in it.
+func (j *Job) Release() {
+	j.state = Ended
+	j.until, j.meter, j.tick = time.Time{}, time.Time{}, time.Time{}
+	j.s.alarm(j)
+	j.s.alive--
+	delete(j.s.jobs, j.main)
+	delete(j.s.watched, j.watch)
+}
+
+// listen asks for hints about the containment, once.
+func (j *Job) listen() (listens bool) {
+	if j.watch != 0 || j.s.Watch == nil {
+		return false
+	}
+	w, key, err := j.s.Watch(j.Containment)
+	if err != nil || w == nil {
+		return false // SIGCHLD of the last process does nearly always; killLimit in the rest
+	}
+	j.s.watcher, j.s.watched[key], j.watch = w, j, key
+	return true
+}
+
+// deadline has expire called after d, instead of any deadline before; 0: never.
+func (j *Job) deadline(d time.Duration) {
+	j.until = time.Time{}
+	if d > 0 {
+		j.until = time.Now().Add(d)
+	}
+	j.s.alarm(j)
+}
+
+// expire handles the deadline of the state.
+func (j *Job) expire() {
+	switch j.state {
+	case Running, Waiting:
+		j.Stop(protocol.CauseTimeout, j.Signal, j.Grace)
+	case Stopping:
+		j.kill()
+	case Killing:
+		j.killAgain()
+	}
+}
+
+// killAgain kills who was missed, or gives up.
+func (j *Job) killAgain() {
+	left := killLimit - time.Since(j.killed)
+	if left <= 0 {
+		j.giveUp()
+		return
+	}
+	if empty, err := j.Containment.Empty(); empty && err == nil {
+		j.s.touch(j)
+	} else {
+		j.fail(j.Containment.Kill())
+	}
+	j.deadline(min(killEvery, left))
+}
+
+// giveUp ends the job though processes of it live on, and names them.
+func (j *Job) giveUp() {
+	if empty, err := j.Containment.Empty(); !empty || err != nil {
+		j.stuck = j.procs()
+		j.fail(fmt.Errorf("processes %v could not be ended", j.stuck))
+	}
+	j.finish()
+}
+
+// finish sweeps up what has left the containment, and closes that, which is when it
+// reads its counters.
+func (j *Job) finish() {
+	j.spared = j.state == Running && j.exit != nil && j.exit.Code() == protocol.Exited
+	j.state = Ended
+	j.until, j.meter, j.tick = time.Time{}, time.Time{}, time.Time{}
+	j.s.alarm(j)
+	if !j.empty {
+		j.s.collect() // the dead need no sweep
+	}
+	if !j.s.childless && j.s.alive == 1 && len(j.stuck) == 0 {
+		j.fail(j.s.Sweep())
+	}
+	j.s.alive--
+	if j.res.Ended.IsZero() { // else it was one of many: see account
+		j.res.Ended = time.Now()
+	}
+	if c, ok := j.Containment.(io.Closer); ok {
+		j.fail(c.Close())
+	}
+	if j.Ended != nil {
+		delete(j.s.jobs, j.main)
+		delete(j.s.watched, j.watch)
+		j.Ended(j, j.result())
+	}
+}
+
+// isTransient says whether an error is that of somebody who lacks something just now.
+func isTransient(err error) bool {
+	for _, errno := range []error{unix.EMFILE, unix.ENFILE, unix.ENOMEM, unix.EAGAIN, unix.EINTR} {
+		if errors.Is(err, errno) {
+			return true
+		}
+	}
+	return false
+}

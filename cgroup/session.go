@@ -21,9 +21,9 @@ type Session struct {
 	root *root
 	name string
 
-	above above   // the cgroups above the jobs
-	lacks lacking // files that the kernel, or the controllers, do not give to jobs
-	made  int     // jobs, and those that were closed are gone
+	above ancestorOOM // the cgroups above the jobs
+	lacks lacking     // files that the kernel, or the controllers, do not give to jobs
+	made  int         // jobs, and those that were closed are gone
 	gone  int
 	stat  int  // cpu.stat, open; 0: not yet
 	born  bool // a job was, and did not die of it: see killedAtBirth

@@ -59,14 +59,14 @@ type Record struct {
 	Exit  *Exit `json:"exit"` // of the main process; null if it never was
 	Cause Cause `json:"cause"`
 
-	CPU      CPU      `json:"cpu"`
-	Memory   Memory   `json:"memory"`
-	IO       IO       `json:"io"`
-	Pids     Pids     `json:"pids"`
-	Pressure Pressure `json:"pressure"`
-	Main     Main     `json:"main"`
-	OOM      *OOM     `json:"oom"`    // null: nothing was killed for want of memory, or not known
-	Reaped   int      `json:"reaped"` // processes whose end was waited for, the main process included
+	CPU      CPU       `json:"cpu"`
+	Memory   Memory    `json:"memory"`
+	IO       IO        `json:"io"`
+	Pids     Pids      `json:"pids"`
+	Pressure Pressure  `json:"pressure"`
+	Main     MainUsage `json:"main"`
+	OOM      *OOM      `json:"oom"`    // null: nothing was killed for want of memory, or not known
+	Reaped   int       `json:"reaped"` // processes whose end was waited for, the main process included
 
 	Phases     []Phase      `json:"phases"` // null without --marks
 	Limits     []Limit      `json:"limits"`

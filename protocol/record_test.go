@@ -54,7 +54,7 @@ func fullRecord() *Record {
 		IO:       IO{new(uint64(512)), new(uint64(1024)), new(uint64(1)), new(uint64(2)), []DeviceIO{{"8:0", 512, 1024, 1, 2}}},
 		Pids:     Pids{new(uint64(9)), new(uint64(0))},
 		Pressure: Pressure{Stall{new(0.5), new(0.25)}, Stall{}, Stall{SomeS: new(0.001)}},
-		Main:     Main{new(uint64(1 << 20)), new(uint64(100)), new(uint64(1)), new(uint64(10)), new(uint64(20))},
+		Main:     MainUsage{new(uint64(1 << 20)), new(uint64(100)), new(uint64(1)), new(uint64(10)), new(uint64(20))},
 		OOM:      &OOM{OOMByAncestor, new("/sys/fs/cgroup/a"), new(uint64(1))},
 		Phases:   []Phase{{Name: "load", Started: at(1), WallS: 0.5, CPU: CPU{TotalS: new(0.25)}, MaxMemory: new(uint64(5))}},
 		Limits:   []Limit{{"--memory-max 1G", "memory.max", "1073741824"}}, Unenforced: []Unenforced{{"--io-weight 50", "no io controller"}},

@@ -84,9 +84,9 @@ type Stall struct {
 	FullS *float64 `json:"full_s"`
 }
 
-// Main is the rusage (getrusage(2)) of the main process and of the children that it
+// MainUsage is the rusage (getrusage(2)) of the main process and of the children that it
 // waited for.
-type Main struct {
+type MainUsage struct {
 	MaxRSSBytes         *uint64 `json:"max_rss_bytes"`        // of the largest of them
 	MinorFaults         *uint64 `json:"minor_faults"`         // without I/O
 	MajorFaults         *uint64 `json:"major_faults"`         // with I/O

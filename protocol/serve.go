@@ -140,9 +140,9 @@ type SpawnParams struct {
 	Signal     string    `json:"signal,omitempty"`      // such as "TERM", which it is if not given
 	Leftovers  Leftovers `json:"leftovers,omitempty"`   // kill if not given
 
-	Notify   []string   `json:"notify,omitempty"`   // more to hear of: NotifyDescendants and the following
-	Pressure []Pressing `json:"pressure,omitempty"` // PSI triggers
-	Sample   float64    `json:"sample,omitempty"`   // seconds between sample notifications; 0: none
+	Notify   []string          `json:"notify,omitempty"`   // more to hear of: NotifyDescendants and the following
+	Pressure []PressureTrigger `json:"pressure,omitempty"` // PSI triggers
+	Sample   float64           `json:"sample,omitempty"`   // seconds between sample notifications; 0: none
 }
 
 // What may be asked for in SpawnParams.Notify.
@@ -211,9 +211,9 @@ type CaptureSpec struct {
 	Wait  bool  `json:"wait,omitempty"`  // the job waits for a slow owner, instead of bytes being dropped
 }
 
-// A Pressing is a PSI trigger (Documentation/accounting/psi.rst): tell when processes
+// A PressureTrigger is a PSI trigger (Documentation/accounting/psi.rst): tell when processes
 // of the job waited for Stall seconds within Window.
-type Pressing struct {
+type PressureTrigger struct {
 	Resource string  `json:"resource"` // cpu, memory or io
 	Full     bool    `json:"full"`     // all processes at the same time waited, not just some
 	StallS   float64 `json:"stall_s"`
@@ -387,7 +387,7 @@ type ProcessExited struct {
 type Usage struct {
 	UserS   float64 `json:"user_s"`
 	SystemS float64 `json:"system_s"`
-	Main
+	MainUsage
 }
 
 // JobOutput is what a job has written to a captured descriptor.
@@ -416,7 +416,7 @@ type LimitHit struct {
 // PressureHit says that a PSI trigger has fired.
 type PressureHit struct {
 	Job int `json:"job"`
-	Pressing
+	PressureTrigger
 	Time Time `json:"time"`
 }
 

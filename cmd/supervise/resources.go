@@ -120,9 +120,9 @@ func reapedCPU() (c protocol.CPU) {
 }
 
 // mainUsage is what the kernel told when the main process was waited for.
-func mainUsage(u *unix.Rusage) protocol.Main {
+func mainUsage(u *unix.Rusage) protocol.MainUsage {
 	count := func(n int64) *uint64 { c := uint64(n); return &c }
-	return protocol.Main{
+	return protocol.MainUsage{
 		MaxRSSBytes: count(u.Maxrss * 1024), // it is in KiB
 		MinorFaults: count(u.Minflt), MajorFaults: count(u.Majflt),
 		VoluntarySwitches: count(u.Nvcsw), InvoluntarySwitches: count(u.Nivcsw),

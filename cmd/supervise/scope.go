@@ -158,7 +158,7 @@ func readRest(fd int) []byte {
 // way by ourselves, else by the program. That is still to be reaped, if pid is not
 // 0: it need not be waited for.
 func askScope(o *runOptions) (s scope, pid int, err error) {
-	if s, err = startScope(o); !errors.Is(err, transient.ErrUnusual) {
+	if s, err = startScope(o); !errors.Is(err, transient.ErrTryHelper) {
 		return s, 0, err
 	}
 	a, err := ask(scopeArgs(o.systemdTimeout, o.slice, jobName(o), []int{os.Getpid()})...)
@@ -173,7 +173,7 @@ func askScope(o *runOptions) (s scope, pid int, err error) {
 // startScope is for who is in a scope: who is in a service may have that delegated.
 func startScope(o *runOptions) (scope, error) {
 	if !strings.HasSuffix(cgroup.Own(), ".scope") {
-		return scope{}, transient.ErrUnusual
+		return scope{}, transient.ErrTryHelper
 	}
 	unit, err := transient.Start(transient.Request{
 		Description: description(jobName(o)), Slice: o.slice, Timeout: o.systemdTimeout,

@@ -113,11 +113,11 @@ func oomKills(m *protocol.MemoryEvents) uint64 {
 
 // A pressing is a trigger, as it was asked for.
 type pressing struct {
-	protocol.Pressing
+	protocol.PressureTrigger
 	trigger cgroup.Trigger
 }
 
-func pressingOf(p protocol.Pressing) (pressing, error) {
+func pressingOf(p protocol.PressureTrigger) (pressing, error) {
 	stall, window := time.Duration(p.StallS*1e9), time.Duration(p.WindowS*1e9)
 	switch {
 	case p.Resource != "cpu" && p.Resource != "memory" && p.Resource != "io":
@@ -141,7 +141,7 @@ func (j *servedJob) startTriggers(list []pressing) error {
 		}
 		j.triggers = append(j.triggers, fd)
 		j.v.s.Inputs = append(j.v.s.Inputs, supervisor.Input{
-			FD: fd, Read: func() bool { return j.pressed(p.Pressing) }, Events: func() int16 { return unix.POLLPRI },
+			FD: fd, Read: func() bool { return j.pressed(p.PressureTrigger) }, Events: func() int16 { return unix.POLLPRI },
 		})
 	}
 	return nil
@@ -149,12 +149,12 @@ func (j *servedJob) startTriggers(list []pressing) error {
 
 // pressed tells of pressure; late, it is worth nothing. It is asked once more when
 // the job is on its way out.
-func (j *servedJob) pressed(p protocol.Pressing) (more bool) {
+func (j *servedJob) pressed(p protocol.PressureTrigger) (more bool) {
 	if empty, err := j.cgroup.Empty(); empty || err != nil {
 		return false
 	}
 	if !j.v.blocked() {
-		j.v.notify(protocol.NotePressure, &protocol.PressureHit{Job: j.number, Pressing: p, Time: now()})
+		j.v.notify(protocol.NotePressure, &protocol.PressureHit{Job: j.number, PressureTrigger: p, Time: now()})
 	}
 	return true
 }

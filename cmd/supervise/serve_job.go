@@ -55,7 +55,7 @@ type cgroupHold struct {
 func (h cgroupHold) Close() error {
 	j := h.j
 	if j.account == nil {
-		j.account = j.oomWatch.Account(j.job.Spared())
+		j.account = j.oomWatch.Account(j.job.EndedUnkilled())
 	}
 	if j.oomWanted || j.limitWanted {
 		j.tellLimits(j.account.Stats)

@@ -56,7 +56,7 @@ func (j *servedJob) tellStatus(e *protocol.Event, usage *unix.Rusage, main bool)
 		j.v.notify(protocol.NoteExited, &protocol.ProcessExited{
 			Job: j.number, PID: e.PID(), Main: main, Exit: *exitOf(e), Time: now(),
 			Usage: protocol.Usage{
-				UserS: float64(usage.Utime.Nano()) / 1e9, SystemS: float64(usage.Stime.Nano()) / 1e9, Main: mainUsage(usage),
+				UserS: float64(usage.Utime.Nano()) / 1e9, SystemS: float64(usage.Stime.Nano()) / 1e9, MainUsage: mainUsage(usage),
 			},
 		})
 	case !main: // a descendant is told of once

@@ -133,7 +133,7 @@ func TestServePressure(t *testing.T) {
 	conn := startServe(t)
 	cmd := conn.Command("sh", "-c", "while :; do :; done & while :; do :; done")
 	cmd.Limits = map[string]string{"cpuset": "0"}
-	cmd.Pressure = []protocol.Pressing{{Resource: "cpu", StallS: 0.05, WindowS: 1}}
+	cmd.Pressure = []protocol.PressureTrigger{{Resource: "cpu", StallS: 0.05, WindowS: 1}}
 	cmd.Sample = 100 * time.Millisecond
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)

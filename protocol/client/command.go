@@ -55,7 +55,7 @@ type Cmd struct {
 
 	// More to hear of in Conn.Events.
 	Notify   []string // protocol.NotifyOOM and the others
-	Pressure []protocol.Pressing
+	Pressure []protocol.PressureTrigger
 	Sample   time.Duration // between samples; 0: none
 
 	// Supervisor is for a command without a connection, which starts its own.

@@ -69,9 +69,9 @@ func (j *Job) State() State { return j.state }
 // pid may be another's.
 func (j *Job) HasExited() bool { return j.exit != nil }
 
-// Spared says, when the job has ended, that it did by itself and without a SIGKILL: its
+// EndedUnkilled says, when the job has ended, that it did by itself and without a SIGKILL: its
 // main process has exited, and nobody outlived it.
-func (j *Job) Spared() bool { return j.spared }
+func (j *Job) EndedUnkilled() bool { return j.spared }
 
 // waits says whether the job is at a point where it waits for the end of everything.
 func (j *Job) waits() bool {

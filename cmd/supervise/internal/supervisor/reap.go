@@ -30,7 +30,7 @@ func (s *Supervisor) flush() {
 // says that there are more: where children end as fast as we reap, the loop goes
 // round meanwhile.
 func (s *Supervisor) collect() {
-	if s.hear(); s.quiet && len(s.jobs) > crowd {
+	if s.hear(); s.quiet && len(s.jobs) > scanAllLimit {
 		return
 	}
 	s.held = true
@@ -47,9 +47,9 @@ func (s *Supervisor) collect() {
 	}
 }
 
-// crowd is how many jobs make a look through all children cost more than what else
+// scanAllLimit is how many jobs make a look through all children cost more than what else
 // is done at the end of one.
-const crowd = 100
+const scanAllLimit = 100
 
 // hear takes some SIGCHLD: not all, which may come as fast as we take them.
 func (s *Supervisor) hear() {
@@ -216,12 +216,12 @@ func (s *Supervisor) lookAtEmpty(batch []*Job) (unreaped map[*Job]bool) {
 	return s.Unreaped(empty)
 }
 
-// many is how many jobs make it worth its while to read their counters together.
-const many = 8
+// accountTogether is how accountTogether jobs make it worth its while to read their counters together.
+const accountTogether = 8
 
 // account has the counters read of those jobs of a batch that settle is about to finish.
 func (s *Supervisor) account(batch []*Job) {
-	if s.Account == nil || len(batch) < many {
+	if s.Account == nil || len(batch) < accountTogether {
 		return
 	}
 	var ending []*Job

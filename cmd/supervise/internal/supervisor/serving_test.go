@@ -44,7 +44,7 @@ func newServing(t *testing.T) *serving {
 func (v *serving) start(script string, set func(*Spec)) *Job {
 	v.t.Helper()
 	spec := shell(&group{t: v.t}, script)
-	spec.Ended = func(j *Job, r Result) { v.ended[script], v.spare[script] = r, j.Spared(); v.live-- }
+	spec.Ended = func(j *Job, r Result) { v.ended[script], v.spare[script] = r, j.EndedUnkilled(); v.live-- }
 	if set != nil {
 		set(&spec)
 	}
@@ -120,7 +120,7 @@ func TestBlocked(t *testing.T) {
 func TestAccount(t *testing.T) {
 	v := newServing(t)
 	var pids []int
-	for i := range 2 * many {
+	for i := range 2 * accountTogether {
 		pids = append(pids, v.start(fmt.Sprintf("sleep 103 & exec sleep %d", 200+i), nil).PID()) // whose ends touch all jobs
 	}
 	accounts := map[*Job]int{}
@@ -142,8 +142,8 @@ func TestAccount(t *testing.T) {
 			t.Errorf("job %d: accounted for %d times, closed %d", j.PID(), n, j.Containment.(*group).closed)
 		}
 	}
-	if once < many || len(v.ended) != 2*many {
-		t.Errorf("accounted for %d, ended %d of %d", once, len(v.ended), 2*many)
+	if once < accountTogether || len(v.ended) != 2*accountTogether {
+		t.Errorf("accounted for %d, ended %d of %d", once, len(v.ended), 2*accountTogether)
 	}
 }
 

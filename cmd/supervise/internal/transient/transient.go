@@ -20,9 +20,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ErrUnusual says that nothing was asked for, or nothing granted, and that somebody
+// ErrTryHelper says that nothing was asked for, or nothing granted, and that somebody
 // who knows more may try.
-var ErrUnusual = errors.New("not a usual place")
+var ErrTryHelper = errors.New("not a usual place")
 
 // ErrSilent says that the manager did not answer in time; it may yet do what it
 // was asked for.
@@ -65,7 +65,7 @@ func start(socket string, r Request) (unit string, err error) {
 	})
 	// All at once; it fits into the buffer of a socket that nobody has written to.
 	if n, err := unix.Write(fd, append([]byte(handshake), message...)); err != nil || n != len(handshake)+len(message) {
-		return "", ErrUnusual
+		return "", ErrTryHelper
 	}
 	return unit, await(fd, unit, deadline)
 }
@@ -95,7 +95,7 @@ func dial(path string) (int, error) {
 		}
 	}
 	unix.Close(fd)
-	return -1, ErrUnusual
+	return -1, ErrTryHelper
 }
 
 // await reads until the job of the unit is done.
@@ -110,7 +110,7 @@ func await(fd int, unit string, deadline time.Time) error {
 		b = append(b, chunk...)
 		if !greeted {
 			if b, greeted = cutGreeting(b); !greeted && isRejection(b) {
-				return ErrUnusual
+				return ErrTryHelper
 			}
 			if !greeted {
 				continue
@@ -151,7 +151,7 @@ func look(b []byte, unit string) (rest []byte, done bool, err error) {
 		b = rest
 		switch kind {
 		case typeError: // the only call was ours
-			return nil, false, ErrUnusual
+			return nil, false, ErrTryHelper
 		case typeSignal:
 			if name, result, ok := jobRemoved(header, body); ok && name == unit {
 				if result != "done" {
@@ -177,7 +177,7 @@ func read(fd int, deadline time.Time) ([]byte, error) {
 		case n > 0:
 			return buf[:n], nil
 		case err != unix.EAGAIN && err != unix.EINTR:
-			return nil, ErrUnusual // it has hung up
+			return nil, ErrTryHelper // it has hung up
 		}
 	}
 }

@@ -96,9 +96,9 @@ func TestStart(t *testing.T) {
 		{"failed", func(t *testing.T, c net.Conn, unit string) {
 			c.Write(append([]byte(greeting), removed(t, unit, "failed")...))
 		}, `the manager's job ended as "failed"`},
-		{"refuses", func(t *testing.T, c net.Conn, unit string) { c.Write(append([]byte(greeting), refusal(t)...)) }, ErrUnusual.Error()},
-		{"rejects", func(t *testing.T, c net.Conn, unit string) { c.Write([]byte("REJECTED EXTERNAL\r\n")) }, ErrUnusual.Error()},
-		{"hangs up", func(t *testing.T, c net.Conn, unit string) { c.Close() }, ErrUnusual.Error()},
+		{"refuses", func(t *testing.T, c net.Conn, unit string) { c.Write(append([]byte(greeting), refusal(t)...)) }, ErrTryHelper.Error()},
+		{"rejects", func(t *testing.T, c net.Conn, unit string) { c.Write([]byte("REJECTED EXTERNAL\r\n")) }, ErrTryHelper.Error()},
+		{"hangs up", func(t *testing.T, c net.Conn, unit string) { c.Close() }, ErrTryHelper.Error()},
 		{"is silent", func(t *testing.T, c net.Conn, unit string) { c.Write([]byte(greeting)) }, ErrSilent.Error()},
 		{"big endian", func(t *testing.T, c net.Conn, unit string) {
 			c.Write([]byte(greeting + "B" + strings.Repeat("\x01", 20)))
@@ -148,7 +148,7 @@ func readRequest(t *testing.T, c net.Conn) string {
 }
 
 func TestNobody(t *testing.T) {
-	if _, err := dial(filepath.Join(t.TempDir(), "none")); !errors.Is(err, ErrUnusual) {
+	if _, err := dial(filepath.Join(t.TempDir(), "none")); !errors.Is(err, ErrTryHelper) {
 		t.Error(err)
 	}
 }

@@ -181,7 +181,7 @@ func (c *Conn) Send(line []byte, fds []int) {
 		c.unsent = append(c.unsent, chunk{append(append(c.spare, line...), '\n'), fds})
 		c.spare = nil
 	}
-	if !c.full && c.Unsent() > enough {
+	if !c.full && c.Unsent() > flushSize {
 		c.Flush()
 	}
 }
@@ -217,7 +217,7 @@ func (c *Conn) Flush() {
 
 // reuse keeps a buffer for the next line, unless it has grown.
 func (c *Conn) reuse(text []byte) {
-	if cap(text) <= 2*enough {
+	if cap(text) <= 2*flushSize {
 		c.spare = text[:0]
 	}
 }
@@ -232,8 +232,8 @@ func (c *Conn) send(first *chunk) (int, error) {
 	return unix.SendmsgN(c.out.fd, first.text, unix.UnixRights(first.fds...), nil, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
 }
 
-// enough is what is kept for a Flush, at most, in bytes.
-const enough = 16 << 10
+// flushSize is what is kept for a Flush, at most, in bytes.
+const flushSize = 16 << 10
 
 // Blocked says that something is kept for which there was no room: the owner does not
 // read.

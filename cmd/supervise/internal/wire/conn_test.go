@@ -156,10 +156,10 @@ func TestFlush(t *testing.T) {
 			t.Errorf("%q came", buf[:n])
 		}
 	}
-	for range 2 * enough / 100 {
+	for range 2 * flushSize / 100 {
 		c.Send(make([]byte, 100), nil)
 	}
-	if n := c.Unsent(); n > enough+101 {
+	if n := c.Unsent(); n > flushSize+101 {
 		t.Errorf("%d bytes are kept without a Flush", n)
 	}
 }

@@ -10,9 +10,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A vantage is a job's place in the hierarchy, as far as it explains why a
+// A ancestry is a job's place in the hierarchy, as far as it explains why a
 // controller does not get there.
-type vantage struct {
+type ancestry struct {
 	root      string // where the session is
 	levels    []level
 	v1        []string // controllers that hierarchies of version 1 hold
@@ -29,9 +29,9 @@ type level struct {
 }
 
 // where looks up from the job node to the top of the mount.
-func (j *Job) where() vantage {
+func (j *Job) where() ancestry {
 	self, _ := readFile("/proc/self/cgroup")
-	v := vantage{root: j.s.root.path, v1: parseV1(self), managed: Managed(), user: unix.Geteuid() != 0}
+	v := ancestry{root: j.s.root.path, v1: parseV1(self), managed: Managed(), user: unix.Geteuid() != 0}
 	v.container = exists("/run/.containerenv") || exists("/.dockerenv") || exists("/run/host/container-manager")
 	for p := path.Dir(j.node.path); ; p = path.Dir(p) {
 		d, err := openDir(p)
@@ -51,7 +51,7 @@ func (j *Job) where() vantage {
 }
 
 // stops returns the directory where a controller stops, why, and what to do.
-func (v vantage) stops(controller string) (ancestor, reason, fix string) {
+func (v ancestry) stops(controller string) (ancestor, reason, fix string) {
 	for _, l := range v.levels {
 		if !slices.Contains(l.controllers, controller) {
 			continue
@@ -70,7 +70,7 @@ func (v vantage) stops(controller string) (ancestor, reason, fix string) {
 }
 
 // fix says how a cgroup that has a controller is made to hand it down.
-func (v vantage) fix(l level, controller string) string {
+func (v ancestry) fix(l level, controller string) string {
 	manager, below := userManager(v.root)
 	switch {
 	case !v.managed && !v.container:
@@ -98,7 +98,7 @@ func usersFix(controller string) string {
 }
 
 // nowhere explains a controller that no cgroup in sight has.
-func (v vantage) nowhere(controller string) (reason, fix string) {
+func (v ancestry) nowhere(controller string) (reason, fix string) {
 	v1 := controller
 	if controller == "io" {
 		v1 = "blkio"

@@ -19,35 +19,35 @@ func TestVantageStops(t *testing.T) {
 	scope := manager + "/app.slice/x.scope"
 	for _, tt := range []struct {
 		name             string
-		v                vantage
+		v                ancestry
 		controller       string
 		ancestor, reason string
 		fix              string
 	}{
-		{"users are not given it", vantage{root: scope, managed: true, user: true,
+		{"users are not given it", ancestry{root: scope, managed: true, user: true,
 			levels: levels(scope+"/jobs-1", scope, manager+" memory", slice+" cpuset memory", "/c cpuset memory")},
 			"cpuset", slice, "does not hand it down", "systemctl edit user@.service: [Service] Delegate=cpu cpuset io memory pids"},
-		{"an unusual one", vantage{root: scope, managed: true, user: true, levels: levels(scope, manager, slice+" rdma")},
+		{"an unusual one", ancestry{root: scope, managed: true, user: true, levels: levels(scope, manager, slice+" rdma")},
 			"rdma", slice, "does not hand it down", "systemd does not hand this one on"},
-		{"the unit is not delegated", vantage{root: scope, managed: true, user: true,
+		{"the unit is not delegated", ancestry{root: scope, managed: true, user: true,
 			levels: levels(scope+"/jobs-1", scope, manager+"/app.slice memory", manager+" memory")},
 			"memory", manager + "/app.slice", "does not hand it down", "systemd-run --user --scope -p Delegate=yes"},
-		{"shared", vantage{root: scope, managed: true, user: true, levels: levels(scope+"/jobs-1", scope+" memory!")},
+		{"shared", ancestry{root: scope, managed: true, user: true, levels: levels(scope+"/jobs-1", scope+" memory!")},
 			"memory", scope, "holds processes of its own", "delegated scope or service"},
-		{"a service", vantage{root: "/c/system.slice/x.service", managed: true,
+		{"a service", ancestry{root: "/c/system.slice/x.service", managed: true,
 			levels: levels("/c/system.slice/x.service", "/c/system.slice memory")},
 			"memory", "/c/system.slice", "does not hand it down", "systemctl edit x.service: [Service] Delegate=yes"},
-		{"no systemd", vantage{root: "/c/x", levels: levels("/c/x memory!", "/c memory")},
+		{"no systemd", ancestry{root: "/c/x", levels: levels("/c/x memory!", "/c memory")},
 			"memory", "/c/x", "holds processes of its own", "a cgroup of its own"},
-		{"a container that holds it", vantage{root: "/c", container: true, levels: levels("/c/jobs-1", "/c memory!")},
+		{"a container that holds it", ancestry{root: "/c", container: true, levels: levels("/c/jobs-1", "/c memory!")},
 			"memory", "/c", "holds processes of its own", "as its first process"},
-		{"a container that was not given it", vantage{root: "/c", container: true, levels: levels("/c/jobs-1", "/c pids")},
+		{"a container that was not given it", ancestry{root: "/c", container: true, levels: levels("/c/jobs-1", "/c pids")},
 			"io", "/c", "was not given it", "--cgroup-manager=systemd"},
-		{"version 1", vantage{root: "/c/x", v1: []string{"blkio"}, levels: levels("/c/x", "/c pids")},
+		{"version 1", ancestry{root: "/c/x", v1: []string{"blkio"}, levels: levels("/c/x", "/c pids")},
 			"io", "/c", "cgroup v1 holds it", "cgroup_no_v1=blkio"},
-		{"switched off", vantage{root: "/c/x", levels: levels("/c/x", "/c pids")},
+		{"switched off", ancestry{root: "/c/x", levels: levels("/c/x", "/c pids")},
 			"memory", "/c", "built, or booted, without", "cgroup_disable=memory"},
-		{"unheard of", vantage{root: "/c/x", levels: levels("/c/x", "/c pids")}, "nosuch", "/c", "no such controller", ""},
+		{"unheard of", ancestry{root: "/c/x", levels: levels("/c/x", "/c pids")}, "nosuch", "/c", "no such controller", ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			ancestor, reason, fix := tt.v.stops(tt.controller)

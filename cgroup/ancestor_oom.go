@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// An above is the cgroups above the jobs of a session, from that up to the top of
+// An ancestorOOM is the cgroups ancestorOOM the jobs of a session, from that up to the top of
 // the mount, and the OOM counters that they had when somebody looked last.
-type above struct {
+type ancestorOOM struct {
 	dirs []*dir // nil: not opened yet
 	top  bool   // the last is the root of the whole hierarchy
 
@@ -23,7 +23,7 @@ type above struct {
 const aboveFresh = 10 * time.Millisecond
 
 // open opens the directories, as far as we may.
-func (a *above) open(session string) {
+func (a *ancestorOOM) open(session string) {
 	for p := session; p != "/"; p = path.Dir(p) {
 		d, err := openDir(p)
 		if err != nil { // above the mount
@@ -34,13 +34,13 @@ func (a *above) open(session string) {
 	}
 }
 
-func (a *above) close() {
+func (a *ancestorOOM) close() {
 	closeAll(a.dirs)
 	a.dirs = nil
 }
 
 // recent returns what the counters are, or were a moment ago.
-func (a *above) recent(memory bool) ([]oomCounts, error) {
+func (a *ancestorOOM) recent(memory bool) ([]oomCounts, error) {
 	if now := time.Now(); now.Sub(a.at) > aboveFresh || a.memory != memory {
 		counts, err := a.read(memory)
 		if err != nil {
@@ -53,7 +53,7 @@ func (a *above) recent(memory bool) ([]oomCounts, error) {
 
 // read reads the counters, those of memory only if asked to. What we may not read
 // counts as nothing.
-func (a *above) read(memory bool) ([]oomCounts, error) {
+func (a *ancestorOOM) read(memory bool) ([]oomCounts, error) {
 	counts := make([]oomCounts, 0, len(a.dirs))
 	buf := takeBuffer()
 	defer giveBuffer(buf)

@@ -1,9 +1,6 @@
 package main
 
-import (
-	"fmt"
-	"os"
-)
+import "fmt"
 
 const helpText = `Supervise runs commands so that nothing they start can outlive them.
 
@@ -35,6 +32,8 @@ status. When it ends, or supervise does, whatever it has started is killed.
   --cgroup PATH        make the job's cgroup below this one
   --slice SLICE        put the scope that systemd makes for it into this slice
   --systemd-timeout D  wait so long for systemd (default 5s), then do without
+  --trace fd:N         write what the loop sees and does to descriptor N, a JSON
+                       line each
   --name NAME          of the job, for its cgroup and record
   --memory-max SIZE    and --memory-high, --memory-low, --memory-min, --swap-max
                        (default 0 if memory is limited), --oom-group no,
@@ -78,6 +77,8 @@ Go, contrib/python has one in Python.
   --cgroup PATH        make the jobs' cgroups below this one
   --slice SLICE        put the scope that systemd makes for them into this slice
   --systemd-timeout D  wait so long for systemd (default 5s), then do without
+  --trace fd:N         write what the loop sees and does to descriptor N, a JSON
+                       line each
   --no-guard           do without the guardian: then kill -9 on supervise leaks
 
 exit status: 0 when all was told; 1 if the owner hung up before that; 125 if
@@ -110,19 +111,11 @@ failed, 2 if it was misused.
   supervise doctor --json | jq -r '.fixes[].advice'
 `
 
+// helpTexts are the texts by command; "" is the overview.
+var helpTexts = map[string]string{"": helpText, "run": helpRun, "serve": helpServe, "doctor": helpDoctor}
+
 // help prints a text to stdout.
-func help(args []string) int {
-	switch {
-	case len(args) == 0:
-		fmt.Fprint(os.Stdout, helpText)
-	case args[0] == "run":
-		fmt.Fprint(os.Stdout, helpRun)
-	case args[0] == "serve":
-		fmt.Fprint(os.Stdout, helpServe)
-	case args[0] == "doctor":
-		fmt.Fprint(os.Stdout, helpDoctor)
-	default:
-		return usage(fmt.Errorf("help: no command %q%s", args[0], didYouMean(args[0], []string{"run", "serve", "doctor"})))
-	}
+func help(topic string) (status int) {
+	fmt.Print(helpTexts[topic])
 	return 0
 }

@@ -14,24 +14,15 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
-	"strings"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/seed-c1490a04/supervise/cgroup"
+	"github.com/seed-c1490a04/supervise/cmd/internal/cli"
+	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/binary"
+	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/containment"
+	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/doctor"
 	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/guardian"
-)
-
-// Exit statuses of our own; anything else is the job's.
-const (
-	exitRubbish       = 1   // the owner does not speak the protocol
-	exitUnavailable   = 1   // doctor: cgroup containment is not to be had
-	exitUsage         = 2   // the command line is wrong
-	exitTimeout       = 124 // --timeout ran out
-	exitFailure       = 125 // we failed
-	exitNotExecutable = 126 // the command cannot be executed
-	exitNotFound      = 127 // there is no such command
-	exitSignal        = 128 // plus the signal that ended the main process
+	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/run"
+	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/serve"
 )
 
 // One thread does everything: signals to the process wake the one that sleeps in
@@ -41,68 +32,53 @@ func init() { runtime.LockOSThread() }
 func main() {
 	cgroup.Init()
 	if args, ok := guardian.Invoked(); ok {
-		if clean(args) != nil {
-			os.Exit(exitFailure)
+		if containment.Clean(args) != nil {
+			os.Exit(cli.ExitFailure)
 		}
 		return
 	}
+	p := &cli.Program{Name: "supervise", Version: version, Help: help}
 	if len(os.Args) <= 1 {
-		os.Exit(seed())
+		os.Exit(binary.Main(p))
 	}
-	os.Exit(command(os.Args[1], os.Args[2:]))
+	os.Exit(command(p, os.Args[1], os.Args[2:]))
 }
 
-// command runs a subcommand.
-func command(name string, args []string) int {
+// command runs a subcommand and returns the exit status.
+func command(p *cli.Program, name string, args []string) int {
 	switch name {
 	case "run":
-		return run(args)
+		return run.Main(p, args)
 	case "serve":
-		return serve(args)
+		return serve.Main(p, args)
 	case "doctor":
-		return doctor(args)
+		return doctor.Main(p, args)
 	case "version", "--version":
 		fmt.Println("supervise", version())
 		return 0
 	case "help", "--help", "-h":
-		return help(args)
+		if len(args) == 0 {
+			return help("")
+		}
+		if helpTexts[args[0]] == "" {
+			return p.Usage(fmt.Errorf("help: no command %q%s", args[0], cli.DidYouMean(args[0], []string{"run", "serve", "doctor"})))
+		}
+		return help(args[0])
 	}
 	known := []string{"run", "serve", "doctor", "version", "help"}
-	return usage(fmt.Errorf("no command %q%s; 'supervise run -- %s' runs a program, 'supervise help' lists the commands",
-		name, didYouMean(name, known), name))
+	return p.Usage(fmt.Errorf("no command %q%s; 'supervise run -- %s' runs a program, 'supervise help' lists the commands",
+		name, cli.DidYouMean(name, known), name))
 }
 
-// version is what the Go tool put into the binary: a tag, or a pseudo-version.
+// version is the release, unless the Go tool put another tag, or a pseudo-version, into
+// the binary.
 func version() string {
 	info, ok := debug.ReadBuildInfo()
-	if !ok || info.Main.Version == "" {
-		return "(devel)"
+	if !ok || info.Main.Version == "" || info.Main.Version == "(devel)" {
+		return release
 	}
 	return info.Main.Version
 }
 
-// quiet is set where stderr is not for us.
-var quiet bool
-
-// complain writes one line to stderr.
-func complain(err error) {
-	if quiet {
-		return
-	}
-	unix.Write(2, []byte("supervise: "+oneLine(err)+"\n")) // not os.Stderr, whose broken pipe would kill us
-}
-
-// oneLine puts the message of an error, or of several joined, on one line.
-func oneLine(err error) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
-			return '?'
-		}
-		return r
-	}, strings.ReplaceAll(err.Error(), "\n", "; "))
-}
-
-func usage(err error) int {
-	complain(err)
-	return exitUsage
-}
+// release is the version of this source.
+const release = "v1.0.0"

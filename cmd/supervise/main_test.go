@@ -1,19 +1,15 @@
 package main
 
 import (
-	"errors"
-	"flag"
-	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
-)
 
-var update = flag.Bool("update", false, "write the golden files anew")
+	"github.com/seed-c1490a04/supervise/cmd/internal/cli"
+)
 
 func TestMain(m *testing.M) {
 	// What the tests capture goes through descriptors 0 to 2, which must be open.
@@ -23,24 +19,6 @@ func TestMain(m *testing.M) {
 		}
 	}
 	os.Exit(m.Run())
-}
-
-// golden compares with testdata/name, or writes it.
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	file := filepath.Join("testdata", name)
-	if *update {
-		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got != string(want) {
-		t.Errorf("%s differs (go test -update writes it anew); got\n%s", file, got)
-	}
 }
 
 // capture returns what f writes to a descriptor, which must fit into a pipe.
@@ -65,39 +43,6 @@ func capture(t *testing.T, fd int, f func()) string {
 		t.Fatal(err)
 	}
 	return string(b)
-}
-
-func TestOneLine(t *testing.T) {
-	a, b, c := errors.New("a"), errors.New("b"), errors.New("c")
-	tests := []struct {
-		name string
-		err  error
-		want string
-	}{
-		{"plain", a, "a"},
-		{"wrapped", fmt.Errorf("doing it: %w", a), "doing it: a"},
-		{"one joined", errors.Join(a), "a"},
-		{"two", errors.Join(a, b), "a; b"},
-		{"nil between", errors.Join(a, nil, b), "a; b"},
-		{"left", errors.Join(errors.Join(a, b), c), "a; b; c"},
-		{"right", errors.Join(a, errors.Join(b, c)), "a; b; c"},
-		{"deep", errors.Join(errors.Join(errors.Join(a)), errors.Join(errors.Join(b, c))), "a; b; c"},
-		{"wrapped inside", errors.Join(fmt.Errorf("doing it: %w", a), b), "doing it: a; b"},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			if got := oneLine(tt.err); got != tt.want {
-				t.Errorf("got %q, want %q", got, tt.want)
-			}
-		})
-	}
-}
-
-func TestComplain(t *testing.T) {
-	err := errors.Join(errors.New("a"), errors.New("b"))
-	if got := capture(t, 2, func() { complain(err) }); got != "supervise: a; b\n" {
-		t.Errorf("got %q", got)
-	}
 }
 
 func TestCommand(t *testing.T) {
@@ -125,12 +70,13 @@ func TestCommand(t *testing.T) {
 		{[]string{"run", "--record", "fd:1000000", "true"}, 125, "",
 			"supervise: run: --record fd:1000000: descriptor 1000000 is not open\n"},
 	}
+	p := &cli.Program{Name: "supervise", Version: version, Help: help}
 	for _, tt := range tests {
 		t.Run(strings.Join(tt.args, " "), func(t *testing.T) {
 			var status int
 			var stdout string
 			stderr := capture(t, 2, func() {
-				stdout = capture(t, 1, func() { status = command(tt.args[0], tt.args[1:]) })
+				stdout = capture(t, 1, func() { status = command(p, tt.args[0], tt.args[1:]) })
 			})
 			if status != tt.status || !strings.HasPrefix(stdout, tt.stdout) || stderr != tt.stderr {
 				t.Errorf("status %d, stdout %q, stderr %q", status, stdout, stderr)

@@ -22,7 +22,7 @@ func (j *Job) Stop(cause protocol.Cause, sig unix.Signal, grace time.Duration) {
 	j.signal(sig)
 	j.signal(unix.SIGCONT) // a stopped process could not act on it
 	j.deadline(grace)
-	j.state = Stopping
+	j.enter(Stopping)
 	j.s.touch(j)
 }
 
@@ -57,11 +57,12 @@ func (j *Job) because(cause protocol.Cause) {
 
 // kill ends every process, now.
 func (j *Job) kill() {
-	j.state = Killing // before anything that ends meanwhile is told of
+	j.enter(Killing) // before anything that ends meanwhile is told of
 	var err error
 	if !j.s.killed {
 		err = j.Containment.Kill()
 	}
+	j.s.trace(TraceEvent{What: "kill", Job: j.main, Error: errorText(err)})
 	if j.main != 0 && j.exit == nil && !j.Nested {
 		unix.Kill(j.main, unix.SIGKILL) // it may be outside: see signal
 	}
@@ -78,7 +79,7 @@ func (j *Job) kill() {
 // Release forgets the job, which goes on without us. The containment is the
 // caller's then, and nothing of the job may be in it.
 func (j *Job) Release() {
-	j.state = Ended
+	j.enter(Ended)
 	j.until, j.meter, j.tick = time.Time{}, time.Time{}, time.Time{}
 	j.s.alarm(j)
 	j.s.alive--
@@ -131,6 +132,7 @@ func (j *Job) killAgain() {
 		j.s.touch(j)
 	} else {
 		j.fail(j.Containment.Kill())
+		j.s.trace(TraceEvent{What: "kill again", Job: j.main})
 	}
 	j.deadline(min(killEvery, left))
 }
@@ -147,8 +149,8 @@ func (j *Job) giveUp() {
 // finish sweeps up what has left the containment, and closes that, which is when it
 // reads its counters.
 func (j *Job) finish() {
-	j.spared = j.state == Running && j.exit != nil && j.exit.Code() == protocol.Exited
-	j.state = Ended
+	j.unkilled = j.state == Running && j.exit != nil && j.exit.Code() == protocol.Exited
+	j.enter(Ended)
 	j.until, j.meter, j.tick = time.Time{}, time.Time{}, time.Time{}
 	j.s.alarm(j)
 	if !j.empty {
@@ -158,16 +160,18 @@ func (j *Job) finish() {
 		j.fail(j.s.Sweep())
 	}
 	j.s.alive--
-	if j.res.Ended.IsZero() { // else it was one of many: see account
-		j.res.Ended = time.Now()
+	if j.ended.IsZero() { // else it was one of many: see account
+		j.ended = time.Now()
 	}
+	j.makeRecord()
 	if c, ok := j.Containment.(io.Closer); ok {
 		j.fail(c.Close())
+		j.s.trace(TraceEvent{What: "removed", Job: j.main, Error: errorText(j.err)})
 	}
-	if j.Ended != nil {
+	if j.s.Tell != nil {
 		delete(j.s.jobs, j.main)
 		delete(j.s.watched, j.watch)
-		j.Ended(j, j.result())
+		j.s.Tell(Event{Kind: JobEnded, Job: j, Record: j.completeRecord()})
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/signals"
 	"github.com/seed-c1490a04/supervise/protocol"
 )
 
@@ -35,25 +36,29 @@ const killEvery = time.Second
 // A Job runs, or has run. It belongs to the goroutine of Run.
 type Job struct {
 	Spec
-	s       *Supervisor
-	state   State
-	main    int // pid, 0 if there is no main process
-	exit    *protocol.Event
-	cause   protocol.Cause // "" until something but the main process decides
-	until   time.Time      // the deadline of the state; zero: none
-	killed  time.Time      // when it first was
-	meter   time.Time      // when to look at the processor time again; zero: never
-	tick    time.Time      // of the next sample; zero: there is none
-	next    time.Time      // the first of these; zero: there is none
-	spared  bool
-	empty   bool // it was seen to be, and who had died by then was told of
-	place   int  // among the alarms; -1: not there
-	watch   int  // the watcher's key; 0: none
-	started time.Time
-	res     Result
-	reaped  int // processes known to be the job's
-	stuck   []int
-	err     error
+	s        *Supervisor
+	state    State
+	main     int // pid, 0 if there is no main process
+	exit     *protocol.Event
+	cause    protocol.Cause // "" until something but the main process decides
+	until    time.Time      // the deadline of the state; zero: none
+	killed   time.Time      // when it first was
+	meter    time.Time      // when to look at the processor time again; zero: never
+	tick     time.Time      // of the next sample; zero: there is none
+	next     time.Time      // the first of these; zero: there is none
+	unkilled bool
+	empty    bool // it was seen to be, and who had died by then was told of
+	place    int  // among the alarms; -1: not there
+	watch    int  // the watcher's key; 0: none
+	started  time.Time
+	usage    *unix.Rusage // of the main process, once that was reaped
+	reaped   int          // processes known to be the job's
+	ended    time.Time    // when it was empty; zero: not yet
+	left     []protocol.Leftover
+	leftAll  int // how many processes outlived the main process, listed in left or not
+	record   *protocol.Record
+	stuck    []int
+	err      error
 }
 
 // PID returns that of the main process, 0 if there is none.
@@ -71,7 +76,7 @@ func (j *Job) HasExited() bool { return j.exit != nil }
 
 // EndedUnkilled says, when the job has ended, that it did by itself and without a SIGKILL: its
 // main process has exited, and nobody outlived it.
-func (j *Job) EndedUnkilled() bool { return j.spared }
+func (j *Job) EndedUnkilled() bool { return j.unkilled }
 
 // waits says whether the job is at a point where it waits for the end of everything.
 func (j *Job) waits() bool {
@@ -134,11 +139,11 @@ func (j *Job) strayed() (wait bool) {
 	j.fail(err)
 	pids = slices.DeleteFunc(pids, func(pid int) bool { return j.s.chores[pid] != nil })
 	if len(pids) > 0 && j.state == Running {
-		j.res.LeftoversTotal = len(pids)
+		j.leftAll = len(pids)
 		j.listLeftovers(pids)
-		j.state = Waiting // SIGCHLD of the last tells of its end
+		j.enter(Waiting) // SIGCHLD of the last tells of its end
 	}
-	return len(pids) > 0 && j.Leftovers == Wait
+	return len(pids) > 0 && j.Leftovers == protocol.LeftoversWait
 }
 
 // outlived decides about processes that outlived the main process. Of a few it is
@@ -146,15 +151,15 @@ func (j *Job) strayed() (wait bool) {
 // thousandth of the processor: they are ended, or held, first.
 func (j *Job) outlived() {
 	held := false
-	if h, ok := j.Containment.(Holder); ok && j.Leftovers != Wait {
+	if h, ok := j.Containment.(Holder); ok && j.Leftovers != protocol.LeftoversWait {
 		var err error
 		held, err = h.Hold()
 		j.fail(err)
 	}
 	pids := j.procs()
-	if j.res.LeftoversTotal = len(pids); j.Leftovers == Wait {
+	if j.leftAll = len(pids); j.Leftovers == protocol.LeftoversWait {
 		j.listLeftovers(pids)
-		j.state = Waiting
+		j.enter(Waiting)
 		j.s.touch(j)
 		return
 	}
@@ -182,7 +187,7 @@ func (j *Job) procs() []int {
 // stoppedBy stops the job if that is what a signal to us means. It is asked before
 // anything is reaped: who sent it may have sent it to the job as well (systemd does),
 // and the job ends because of that.
-func (j *Job) stoppedBy(s Signal) bool {
+func (j *Job) stoppedBy(s signals.Signal) bool {
 	if s.Signal != unix.SIGTERM || j.state > Waiting || j.termGrace(s.From) <= 0 {
 		return false
 	}
@@ -191,7 +196,7 @@ func (j *Job) stoppedBy(s Signal) bool {
 }
 
 // forward hands a signal on to the main process.
-func (j *Job) forward(s Signal) {
+func (j *Job) forward(s signals.Signal) {
 	sig := s.Signal
 	if sig == unix.SIGCONT && j.s.Terminal != nil && j.exit == nil {
 		j.s.Terminal.Resume(j.main)
@@ -227,20 +232,4 @@ func (j *Job) fail(err error) {
 	if err != nil && (j.err == nil || !strings.Contains(j.err.Error(), err.Error())) {
 		j.err = errors.Join(j.err, err)
 	}
-}
-
-func (j *Job) result() Result {
-	r := j.res
-	r.PID, r.Exit, r.Cause = j.main, j.exit, j.cause
-	r.Started, r.Stuck, r.Reaped, r.Err = j.started, j.stuck, j.reaped, j.err
-	if j.s.Attribute == nil { // then all are its own
-		r.Reaped = j.s.reaped
-	}
-	if r.Cause == "" {
-		r.Cause = protocol.CauseExited
-		if j.exit != nil && j.exit.Code() != protocol.Exited {
-			r.Cause = protocol.CauseSignaled
-		}
-	}
-	return r
 }

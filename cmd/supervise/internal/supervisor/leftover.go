@@ -27,7 +27,7 @@ func (j *Job) listLeftovers(pids []int) {
 	began := time.Now()
 	few := len(pids) <= maxLeftovers
 	for _, pid := range pids[:min(len(pids), maxLeftovers)] {
-		if len(j.res.Leftovers) > 0 && time.Since(began) > listLimit {
+		if len(j.left) > 0 && time.Since(began) > listLimit {
 			return
 		}
 		l, exiting, ok := readLeftover(pid)
@@ -35,9 +35,9 @@ func (j *Job) listLeftovers(pids []int) {
 			l.AgeS = &most // its start is told in ticks of 10 ms; it is younger than the job
 		}
 		if ok && (!exiting || !few) {
-			j.res.Leftovers = append(j.res.Leftovers, l)
+			j.left = append(j.left, l)
 		} else if few {
-			j.res.LeftoversTotal--
+			j.leftAll--
 		}
 	}
 }

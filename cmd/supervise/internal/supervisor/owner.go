@@ -1,8 +1,6 @@
 package supervisor
 
 import (
-	"encoding/binary"
-
 	"golang.org/x/sys/unix"
 
 	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/wire"
@@ -15,9 +13,9 @@ import (
 type Owner struct {
 	In  int // requests come in here, and its end is the owner's; -1: none of both
 	Out int // status changes of all children go out here; -1: nowhere
-	// Usage has each event followed by the rusage of a process that has ended: see
-	// AppendUsage.
-	Usage bool
+	// AppendUsage, if not nil, appends to each event what is to be told of the rusage of a
+	// process that has ended.
+	AppendUsage func(b []byte, u *unix.Rusage) []byte
 	// Mute owners say nothing that matters.
 	Mute bool
 	// Gone is called when the owner has; nil: all jobs end.
@@ -65,38 +63,10 @@ func (o *Owner) tell(e *protocol.Event, usage *unix.Rusage) {
 	if o.Out < 0 {
 		return
 	}
-	if o.unsent = e[:]; o.Usage {
-		o.unsent = AppendUsage(e[:protocol.EventSize:protocol.EventSize], usage)
+	if o.unsent = e[:]; o.AppendUsage != nil {
+		o.unsent = o.AppendUsage(e[:protocol.EventSize:protocol.EventSize], usage)
 	}
 	o.flush()
-}
-
-// UsageSize is how many bytes AppendUsage appends.
-const UsageSize = 7 * 8
-
-// AppendUsage appends what is worth telling of a rusage: int64 of the user and
-// system time in nanoseconds, the maximum RSS in KiB, minor and major faults,
-// voluntary and involuntary switches.
-func AppendUsage(b []byte, u *unix.Rusage) []byte {
-	for _, n := range [...]int64{u.Utime.Nano(), u.Stime.Nano(), u.Maxrss, u.Minflt, u.Majflt, u.Nvcsw, u.Nivcsw} {
-		b = binary.NativeEndian.AppendUint64(b, uint64(n))
-	}
-	return b
-}
-
-// ParseUsage reads what AppendUsage wrote; nil: it is something else.
-func ParseUsage(b []byte) *unix.Rusage {
-	if len(b) != UsageSize {
-		return nil
-	}
-	var n [UsageSize / 8]int64
-	for i := range n {
-		n[i] = int64(binary.NativeEndian.Uint64(b[8*i:]))
-	}
-	return &unix.Rusage{
-		Utime: unix.NsecToTimeval(n[0]), Stime: unix.NsecToTimeval(n[1]), Maxrss: n[2],
-		Minflt: n[3], Majflt: n[4], Nvcsw: n[5], Nivcsw: n[6],
-	}
 }
 
 // flush goes on delivering, and says whether it is done: also if nobody will

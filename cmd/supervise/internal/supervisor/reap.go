@@ -16,14 +16,8 @@ func (s *Supervisor) unreaped() bool { return s.held && !s.undelivered() }
 // reap takes statuses and does what follows.
 func (s *Supervisor) reap() {
 	s.collect()
-	s.flush()
+	s.batchTold()
 	s.settle()
-}
-
-func (s *Supervisor) flush() {
-	if s.Flush != nil {
-		s.Flush()
-	}
 }
 
 // collect takes statuses from the kernel for as long as they can be delivered. Held
@@ -135,8 +129,9 @@ func (s *Supervisor) status(e *protocol.Event, of *Job) {
 		s.Owner.tell(e, &s.usage)
 	}
 	j := s.jobs[e.PID()]
-	if s.Told != nil {
-		s.Told(cmp.Or(j, of), e, &s.usage)
+	s.traceStatus(cmp.Or(j, of), e)
+	if s.Tell != nil {
+		s.Tell(Event{Kind: StatusChanged, Job: cmp.Or(j, of), Status: e, Usage: &s.usage})
 	}
 	switch {
 	case e.Code().Ended():
@@ -152,7 +147,8 @@ func (s *Supervisor) ended(j, of *Job, e *protocol.Event) {
 	s.reaped++
 	switch {
 	case j != nil && j.main != 0:
-		j.exit, j.res.Main = e, s.usage
+		usage := s.usage
+		j.exit, j.usage = e, &usage
 	case of != nil:
 		j = of
 	}
@@ -227,8 +223,8 @@ func (s *Supervisor) account(batch []*Job) {
 	var ending []*Job
 	now := time.Now()
 	for _, j := range batch {
-		if j.empty && j.state > Waiting && j.res.Ended.IsZero() { // else it is in the batch twice
-			j.res.Ended = now
+		if j.empty && j.state > Waiting && j.ended.IsZero() { // else it is in the batch twice
+			j.ended = now
 			ending = append(ending, j)
 		}
 	}

@@ -16,35 +16,44 @@ import (
 type serving struct {
 	t     *testing.T
 	s     *Supervisor
-	ended map[string]Result
-	spare map[string]bool // those that were spared
+	ended map[string]*protocol.Record
+	spare map[string]bool // those that were unkilled
 	told  []int           // pids whose end was told, in order
 	live  int
 }
 
 func newServing(t *testing.T) *serving {
-	s := &Supervisor{Signals: arriving{caught}, Sweep: func() error { return nil }}
+	s := &Supervisor{Signals: caught, Sweep: func() error { return nil }}
 	t.Cleanup(func() {
 		if _, err := unix.Wait4(-1, nil, unix.WNOHANG, nil); err != unix.ECHILD {
 			t.Errorf("a child is left: %v", err)
 		}
 	})
-	v := &serving{t: t, s: s, ended: map[string]Result{}, spare: map[string]bool{}}
+	v := &serving{t: t, s: s, ended: map[string]*protocol.Record{}, spare: map[string]bool{}}
 	s.Serving = Serving{
 		More: func() bool { return v.live > 0 },
-		Told: func(_ *Job, e *protocol.Event, _ *unix.Rusage) {
-			if e.Code().Ended() {
-				v.told = append(v.told, e.PID())
-			}
-		},
 	}
+	s.Tell = v.hear
 	return v
+}
+
+func (v *serving) hear(e Event) {
+	switch e.Kind {
+	case StatusChanged:
+		if e.Status.Code().Ended() {
+			v.told = append(v.told, e.Status.PID())
+		}
+	case JobEnded:
+		script := e.Job.Tag.(string)
+		v.ended[script], v.spare[script] = e.Record, e.Job.EndedUnkilled()
+		v.live--
+	}
 }
 
 func (v *serving) start(script string, set func(*Spec)) *Job {
 	v.t.Helper()
 	spec := shell(&group{t: v.t}, script)
-	spec.Ended = func(j *Job, r Result) { v.ended[script], v.spare[script] = r, j.EndedUnkilled(); v.live-- }
+	spec.Tag = script
 	if set != nil {
 		set(&spec)
 	}
@@ -73,11 +82,11 @@ func TestServing(t *testing.T) {
 	}
 	for script, cause := range want {
 		r, ok := v.ended[script]
-		if !ok || r.Cause != cause || !slices.Contains(v.told, r.PID) {
+		if !ok || r.Cause != cause || !slices.Contains(v.told, *r.PID) {
 			t.Errorf("%s: %+v (told %t), want %s", script, r, ok, cause)
 		}
 		if v.spare[script] != (script == "exit 3") {
-			t.Errorf("%s: spared %t", script, v.spare[script])
+			t.Errorf("%s: unkilled %t", script, v.spare[script])
 		}
 	}
 	if len(v.s.jobs)+len(v.s.alarms)+len(v.s.watched)+v.s.alive != 0 {
@@ -152,7 +161,7 @@ func TestAttribute(t *testing.T) {
 	v := newServing(t)
 	var j *Job
 	v.s.Attribute = func(int) *Job { return j }
-	j = v.start("(sleep 0.01; exit 5) & exit 0", func(s *Spec) { s.Leftovers = Wait })
+	j = v.start("(sleep 0.01; exit 5) & exit 0", func(s *Spec) { s.Leftovers = protocol.LeftoversWait })
 	v.start("exit 1", nil)
 	v.s.Run()
 	if got := v.ended["(sleep 0.01; exit 5) & exit 0"].Reaped; got < 2 {
@@ -175,15 +184,4 @@ func TestRelease(t *testing.T) {
 	}
 	unix.Kill(j.PID(), unix.SIGKILL)
 	unix.Wait4(j.PID(), nil, 0, nil)
-}
-
-func TestUsage(t *testing.T) {
-	want := unix.Rusage{Utime: unix.Timeval{Sec: 1, Usec: 2}, Stime: unix.Timeval{Usec: 3}, Maxrss: 4, Minflt: 5, Majflt: 6, Nvcsw: 7, Nivcsw: 8}
-	b := AppendUsage(nil, &want)
-	if got := ParseUsage(b); got == nil || *got != want {
-		t.Errorf("got %+v, want %+v", got, want)
-	}
-	if ParseUsage(b[1:]) != nil {
-		t.Error("takes anything")
-	}
 }

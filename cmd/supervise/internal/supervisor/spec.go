@@ -37,14 +37,12 @@ type Accountant interface {
 // A Sampler can be looked at now and then.
 type Sampler interface{ Sample(at time.Time) }
 
-// Leftovers is what becomes of processes that outlive the main process.
-type Leftovers int
-
-const (
-	Kill Leftovers = iota // kill them at once
-	Wait                  // wait for them
-	Fail                  // kill them, and the job has failed
-)
+// A Recorder fills in its part of the record: where the job was held and what it used.
+// It is asked once, when it is empty and not closed yet. Unkilled says that the job ended
+// by itself: see [Job.EndedUnkilled].
+type Recorder interface {
+	Record(r *protocol.Record, unkilled bool)
+}
 
 // A Spec describes a job.
 type Spec struct {
@@ -53,35 +51,17 @@ type Spec struct {
 	Argv        []string
 	Attr        *syscall.ProcAttr
 
-	Leftovers Leftovers
-	Every     time.Duration // between samples, if the containment is a Sampler; 0: none
-	Timeout   time.Duration // 0: none
-	CPUTime   time.Duration // processor time that the whole job may use; 0: any. Needs an Accountant
-	Signal    unix.Signal   // sent to the whole job when the time is up
-	Grace     time.Duration // between that and the kill; 0: kill at once
-	TermGrace time.Duration // if set, SIGTERM to us also starts a grace period, of this length
-	StopGrace time.Duration // the same for SIGTERM from the service manager
+	Leftovers protocol.Leftovers // "": kill them
+	Every     time.Duration      // between samples, if the containment is a Sampler; 0: none
+	Timeout   time.Duration      // 0: none
+	CPUTime   time.Duration      // processor time that the whole job may use; 0: any. Needs an Accountant
+	Signal    unix.Signal        // sent to the whole job when the time is up
+	Grace     time.Duration      // between that and the kill; 0: kill at once
+	TermGrace time.Duration      // if set, SIGTERM to us also starts a grace period, of this length
+	StopGrace time.Duration      // the same for SIGTERM from the service manager
 
 	// Nested says that the main process is a supervisor itself, which ends all there is
 	// when it is told to: it must not be killed.
 	Nested bool
 	Tag    any // the caller's
-
-	// Ended, if not nil, is told how the job went, when it has ended and is forgotten;
-	// else that is among the results of Run.
-	Ended func(*Job, Result)
-}
-
-// A Result is how a job went.
-type Result struct {
-	PID            int             // 0: none
-	Exit           *protocol.Event // of the main process; nil: it had none, or is stuck
-	Cause          protocol.Cause
-	Started, Ended time.Time
-	Leftovers      []protocol.Leftover
-	LeftoversTotal int
-	Stuck          []int       // processes that could not be ended
-	Main           unix.Rusage // of the main process, if Exit is not nil
-	Reaped         int
-	Err            error // what went wrong on our, or the owner's, side
 }

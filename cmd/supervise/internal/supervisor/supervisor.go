@@ -32,22 +32,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/signals"
 	"github.com/seed-c1490a04/supervise/protocol"
 )
-
-// Signals are those sent to this process: see package signals.
-type Signals interface {
-	FD() int          // readable when there are any
-	Read() []Signal   // takes some of them, without waiting
-	ChildFD() int     // readable when there was SIGCHLD
-	ReadChild() []int // takes some of it: the pids that it was about
-}
-
-// A Signal is one that was sent to this process.
-type Signal struct {
-	unix.Signal
-	From int // pid of the sender; 0: the kernel, or outside our pid namespace
-}
 
 // A Watcher gives hints that containments may have become empty.
 type Watcher interface {
@@ -80,10 +67,17 @@ func (i Input) events() int16 {
 
 // A Supervisor runs jobs. Set the fields before Start.
 type Supervisor struct {
-	Owner    *Owner   // nil: none
-	Signals  Signals  // nil: none
-	Forward  bool     // they go to the main processes; else each ends all jobs
-	Terminal Terminal // nil: none
+	Owner    *Owner          // nil: none
+	Signals  *signals.Caught // those sent to this process; nil: none are caught
+	Forward  bool            // they go to the main processes; else each ends all jobs
+	Terminal Terminal        // nil: none
+
+	// Tell, if not nil, is the front end of many jobs, which is told of all that happens,
+	// and decides what a signal to this process means. Without one, Run returns the
+	// records of the jobs.
+	Tell func(Event)
+	// Trace, if not nil, is called for each thing that the loop sees or does.
+	Trace func(TraceEvent)
 
 	// Sweep ends descendants that are in no containment; it returns when all are dead.
 	Sweep func() error
@@ -124,18 +118,13 @@ type Supervisor struct {
 	killed    bool // KillAll was called just now
 }
 
-// Serving is for whoever starts jobs while others run, from the goroutine of Run;
-// all may be nil.
+// Serving is what the loop asks of a front end that starts jobs while others run, from
+// the goroutine of Run. All may be nil.
 type Serving struct {
 	// More says that jobs may yet be started, so that Run goes on without any.
 	More func() bool
 	// Blocked says that what was told is not taken: see Backpressure.
 	Blocked func() bool
-	// Flush sends what was told. Events are not to wait for what follows from them.
-	Flush func()
-	// Told hears of every status of a child: of a job's main process, or of another
-	// that Attribute found to be the job's, or, with a nil job, did not.
-	Told func(j *Job, e *protocol.Event, usage *unix.Rusage)
 	// Attribute finds the job of a child that has ended and is no main process.
 	Attribute func(pid int) *Job
 	// Unreaped says of which jobs, at least of these, which are empty, there are children
@@ -145,8 +134,6 @@ type Serving struct {
 	// Account is given many jobs that are empty and will be closed at once, to read their
 	// counters together.
 	Account func([]*Job)
-	// Signaled handles signals to us.
-	Signaled func(Signal)
 	// KillAll kills what is in any containment, in one go.
 	KillAll func() error
 }
@@ -163,6 +150,7 @@ func (s *Supervisor) Start(spec Spec) (*Job, error) {
 		j.main = pid
 	}
 	j.Argv, j.Attr = nil, nil // a job that sleeps is to be small
+	s.trace(TraceEvent{What: "start", Job: j.main})
 	if s.jobs == nil {
 		s.jobs, s.watched = map[int]*Job{}, map[int]*Job{}
 	}
@@ -177,9 +165,21 @@ func (s *Supervisor) Start(spec Spec) (*Job, error) {
 	return j, nil
 }
 
-// Run returns when all jobs have ended and every event is delivered. The results
-// are in the order of no particular kind.
-func (s *Supervisor) Run() []Result {
+// StartProgram is Start, but takes a file that is executable and of no known format for a
+// shell script, as execvp(3) does.
+func (s *Supervisor) StartProgram(spec Spec) (*Job, error) {
+	j, err := s.Start(spec)
+	if err == unix.ENOEXEC {
+		spec.Argv = append([]string{"sh", spec.Path}, spec.Argv[1:]...)
+		spec.Path = "/bin/sh"
+		j, err = s.Start(spec)
+	}
+	return j, err
+}
+
+// Run returns when all jobs have ended and every event is delivered: the records of the
+// jobs, in no particular order, or none if there is a front end, which was told them.
+func (s *Supervisor) Run() []*protocol.Record {
 	if s.Owner != nil {
 		s.Owner.open()
 	}
@@ -216,7 +216,7 @@ func (s *Supervisor) Run() []Result {
 		}
 		s.settle()
 	}
-	return s.results()
+	return s.records()
 }
 
 // Chore says that a child is ours, and not the job's: of its end done is told,
@@ -254,6 +254,7 @@ func (s *Supervisor) Drop(fd int) {
 
 // ownerGone ends all jobs, whose owner has gone; err is what it did wrong.
 func (s *Supervisor) ownerGone(err error) {
+	s.trace(TraceEvent{What: "owner gone"})
 	if s.Owner.Gone != nil {
 		s.Owner.Gone()
 		return
@@ -281,7 +282,7 @@ func (s *Supervisor) anyRuns() bool {
 // busy says whether there is anything left to wait for. A process that cannot
 // be ended is not waited for.
 func (s *Supervisor) busy() bool {
-	s.flush()
+	s.batchTold()
 	if s.alive > 0 || s.undelivered() || s.More != nil && s.More() {
 		return true
 	}
@@ -299,9 +300,10 @@ func (s *Supervisor) undelivered() bool {
 
 // signal handles a signal that was sent to us. If signals end all jobs, one that
 // comes when all have ended means not to wait for a silent owner either.
-func (s *Supervisor) signal(sig Signal) {
-	if s.Signaled != nil {
-		s.Signaled(sig)
+func (s *Supervisor) signal(sig signals.Signal) {
+	s.trace(TraceEvent{What: "signal", Signal: signals.Name(sig.Signal), PID: sig.From})
+	if s.Tell != nil {
+		s.Tell(Event{Kind: SignalArrived, Signal: sig})
 		return
 	}
 	if !s.Forward {
@@ -323,6 +325,7 @@ func (s *Supervisor) signal(sig Signal) {
 // process is none of the owner's. The pid is the child's for as long as we,
 // the only ones who do, have not reaped it.
 func (s *Supervisor) request(r protocol.Request) {
+	s.trace(TraceEvent{What: "request", PID: int(r.PID), Signal: signals.Name(unix.Signal(r.Signal))})
 	if s.Whole && r.PID == -1 {
 		for _, j := range s.jobs {
 			j.signal(unix.Signal(r.Signal))
@@ -337,16 +340,16 @@ func (s *Supervisor) request(r protocol.Request) {
 // End kills all jobs.
 func (s *Supervisor) End(cause protocol.Cause, err error) {
 	s.killed = s.KillAll != nil && s.KillAll() == nil
+	s.trace(TraceEvent{What: "end", Cause: cause})
 	for _, j := range s.jobs {
 		j.End(cause, err)
 	}
 	s.killed = false
 }
 
-func (s *Supervisor) results() []Result {
-	var all []Result
+func (s *Supervisor) records() (all []*protocol.Record) {
 	for _, j := range s.jobs {
-		all = append(all, j.result())
+		all = append(all, j.completeRecord())
 	}
 	return all
 }

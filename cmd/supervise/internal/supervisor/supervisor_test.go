@@ -32,13 +32,18 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-type arriving struct{ *signals.Caught }
-
-func (a arriving) Read() (list []Signal) {
-	for _, s := range a.Caught.Read() {
-		list = append(list, Signal{s.Signal, s.From})
+// status is the exit status of a job's main process, or the number of the signal that
+// ended it; -1: it did not end.
+func status(r *protocol.Record) int {
+	switch e := r.Exit; {
+	case e == nil:
+		return -1
+	case e.Code != nil:
+		return *e.Code
+	default:
+		sig, _ := signals.Parse(*e.Signal)
+		return int(sig)
 	}
-	return list
 }
 
 type group struct {
@@ -90,7 +95,7 @@ func (g *group) Procs() (pids []int, err error) {
 func newTest(t *testing.T) (*Supervisor, *group) {
 	g := &group{t: t}
 	s := &Supervisor{
-		Signals: arriving{caught}, Forward: true,
+		Signals: caught, Forward: true,
 		Sweep: func() error { return g.Kill() },
 	}
 	t.Cleanup(func() {
@@ -111,7 +116,7 @@ func shell(g *group, script string) Spec {
 	}
 }
 
-func run(t *testing.T, s *Supervisor, spec Spec) Result {
+func run(t *testing.T, s *Supervisor, spec Spec) *protocol.Record {
 	t.Helper()
 	if _, err := s.Start(spec); err != nil {
 		t.Fatal(err)
@@ -139,12 +144,12 @@ func TestEndings(t *testing.T) {
 		{"exit", "exit 7", nil, protocol.CauseExited, 7, 0, 0},
 		{"signal", "kill -KILL $$", nil, protocol.CauseSignaled, 9, 0, 0},
 		{"leftovers", "sleep 100 & exit 3", nil, protocol.CauseExited, 3, 1, 1},
-		{"leftovers, failing", "sleep 100 & exit 0", func(s *Spec) { s.Leftovers = Fail }, protocol.CauseExited, 0, 1, 1},
-		{"leftovers, waited for", "exec 3>&-; (sleep 0.1; exit 0) & exit 0", func(s *Spec) { s.Leftovers = Wait }, protocol.CauseExited, 0, -1, 0},
+		{"leftovers, failing", "sleep 100 & exit 0", func(s *Spec) { s.Leftovers = protocol.LeftoversFail }, protocol.CauseExited, 0, 1, 1},
+		{"leftovers, waited for", "exec 3>&-; (sleep 0.1; exit 0) & exit 0", func(s *Spec) { s.Leftovers = protocol.LeftoversWait }, protocol.CauseExited, 0, -1, 0},
 		{"timeout", "exec sleep 100", func(s *Spec) { s.Timeout, s.Grace = 10*time.Millisecond, time.Minute }, protocol.CauseTimeout, 15, 0, 0},
 		{deaf, "trap '' TERM; exec >&-; sleep 100 & wait", func(s *Spec) { s.Timeout, s.Grace = 10*time.Millisecond, 10*time.Millisecond }, protocol.CauseTimeout, 9, 0, 1},
 		{"timeout, no grace", "exec sleep 100", func(s *Spec) { s.Timeout = 10 * time.Millisecond }, protocol.CauseTimeout, 9, 0, 1},
-		{waitedFor, "sleep 100 & exit 0", func(s *Spec) { s.Leftovers, s.Timeout = Wait, 200*time.Millisecond }, protocol.CauseExited, 0, 1, 1},
+		{waitedFor, "sleep 100 & exit 0", func(s *Spec) { s.Leftovers, s.Timeout = protocol.LeftoversWait, 200*time.Millisecond }, protocol.CauseExited, 0, 1, 1},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -171,13 +176,13 @@ func TestEndings(t *testing.T) {
 				waitid(unix.P_PID, g.leader, unix.WEXITED|unix.WNOWAIT, nil)
 			}
 			r := s.Run()[0]
-			if r.Cause != tt.cause || r.Exit.Status() != tt.status || r.PID != r.Exit.PID() {
-				t.Errorf("cause %s, exit %d of %d; job %d", r.Cause, r.Exit.Status(), r.Exit.PID(), r.PID)
+			if r.Cause != tt.cause || status(r) != tt.status || *r.PID != g.leader {
+				t.Errorf("cause %s, exit %d; job %d", r.Cause, status(r), *r.PID)
 			}
-			if tt.left >= 0 && r.LeftoversTotal != tt.left || g.killed < tt.kills {
-				t.Errorf("%d leftovers, %d kills", r.LeftoversTotal, g.killed)
+			if tt.left >= 0 && *r.LeftoversTotal != tt.left || g.killed < tt.kills {
+				t.Errorf("%d leftovers, %d kills", *r.LeftoversTotal, g.killed)
 			}
-			if r.Err != nil || r.Ended.Before(r.Started) || r.Reaped == 0 {
+			if r.Error != nil || r.Ended.Before(r.Started.Time) || r.Reaped == 0 {
 				t.Errorf("%+v", r)
 			}
 		})
@@ -203,8 +208,8 @@ func TestForward(t *testing.T) {
 	r.Read(make([]byte, 6))
 	r.Close()
 	unix.Kill(os.Getpid(), unix.SIGUSR1)
-	if result := s.Run()[0]; result.Exit.Status() != 5 {
-		t.Errorf("exit %d", result.Exit.Status())
+	if result := s.Run()[0]; status(result) != 5 {
+		t.Errorf("exit %d", status(result))
 	}
 }
 
@@ -232,8 +237,8 @@ func TestOwnerGone(t *testing.T) {
 		requests.WriteString(said)
 		requests.Close()
 		r := run(t, s, shell(g, "exec sleep 100"))
-		if r.Cause != protocol.CauseOwnerGone || (r.Err == nil) != (said == "") || r.Exit.Status() != 9 {
-			t.Errorf("%q: cause %s, error %v, exit %d", said, r.Cause, r.Err, r.Exit.Status())
+		if r.Cause != protocol.CauseOwnerGone || (r.Error == nil) != (said == "") || status(r) != 9 {
+			t.Errorf("%q: cause %s, error %v, exit %d", said, r.Cause, r.Error, status(r))
 		}
 	}
 }
@@ -246,8 +251,8 @@ func TestMuteOwner(t *testing.T) {
 	s.Owner.Gone = func() { g.Signal(unix.SIGINT) }
 	requests.WriteString("rubbish")
 	requests.Close()
-	if r := run(t, s, shell(g, "exec sleep 100")); r.Exit.Status() != int(unix.SIGINT) || r.Err != nil {
-		t.Errorf("exit %d, %v", r.Exit.Status(), r.Err)
+	if r := run(t, s, shell(g, "exec sleep 100")); status(r) != int(unix.SIGINT) || r.Error != nil {
+		t.Errorf("exit %d, %v", status(r), r.Error)
 	}
 }
 
@@ -321,8 +326,8 @@ func TestRequest(t *testing.T) {
 	for _, pid := range []int32{1, -1, 0, int32(os.Getpid()), 1 << 30, int32(g.leader)} {
 		binary.Write(requests, binary.NativeEndian, protocol.Request{PID: pid, Signal: int32(unix.SIGINT)})
 	}
-	if r := s.Run()[0]; r.Exit.Status() != int(unix.SIGINT) {
-		t.Errorf("ended by %d", r.Exit.Status())
+	if r := s.Run()[0]; status(r) != int(unix.SIGINT) {
+		t.Errorf("ended by %d", status(r))
 	}
 }
 
@@ -363,8 +368,8 @@ func TestManagerStop(t *testing.T) {
 	if err := unix.Waitid(unix.P_PID, j.PID(), nil, unix.WEXITED|unix.WNOWAIT, nil); err != nil {
 		t.Fatal(err)
 	}
-	s.signal(Signal{unix.SIGTERM, 1})
-	if r := s.Run()[0]; r.Cause != protocol.CauseKilled || r.Exit == nil || r.Exit.Status() != 3 {
+	s.signal(signals.Signal{Signal: unix.SIGTERM, From: 1})
+	if r := s.Run()[0]; r.Cause != protocol.CauseKilled || r.Exit == nil || status(r) != 3 {
 		t.Errorf("%+v", r)
 	}
 }
@@ -385,7 +390,7 @@ func TestKillAgain(t *testing.T) {
 	s.Sweep = func() error { return nil }
 	spec := shell(g, "sleep 100 & exit 3")
 	spec.Containment = negligent{g}
-	if r := run(t, s, spec); g.killed != 2 || r.Err != nil || len(r.Stuck) > 0 || r.LeftoversTotal != 1 {
+	if r := run(t, s, spec); g.killed != 2 || r.Error != nil || *r.LeftoversTotal != 1 {
 		t.Errorf("killed %d times; %+v", g.killed, r)
 	}
 }
@@ -417,13 +422,13 @@ func (s *starved) Kill() error {
 
 // TestStarved: a job that cannot be looked at is none that is empty; it is ended, as soon as that can be done.
 func TestStarved(t *testing.T) {
-	for _, leftovers := range []Leftovers{Kill, Wait} {
+	for _, leftovers := range []protocol.Leftovers{protocol.LeftoversKill, protocol.LeftoversWait} {
 		s, g := newTest(t)
 		s.Sweep = func() error { return nil }
 		spec := shell(g, "sleep 100 & exit 3")
 		spec.Containment, spec.Leftovers = &starved{g, 3}, leftovers
 		r := run(t, s, spec)
-		if r.Exit.Status() != 3 || len(r.Stuck) > 0 || !errors.Is(r.Err, unix.EMFILE) || strings.Count(r.Err.Error(), "too many") != 1 {
+		if status(r) != 3 || r.Error == nil || strings.Count(*r.Error, unix.EMFILE.Error()) != 1 {
 			t.Errorf("%+v", r)
 		}
 		if pids, _ := g.Procs(); len(pids) > 0 {

@@ -1,0 +1,135 @@
+package containment
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/seed-c1490a04/supervise/cgroup"
+	"github.com/seed-c1490a04/supervise/cmd/internal/cli"
+	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/record"
+	"github.com/seed-c1490a04/supervise/protocol"
+)
+
+// A Job is one job in a cgroup: its directory, the limits that hold there, and what was
+// counted. It is a containment for the loop.
+type Job struct {
+	*cgroup.Job
+	Samples *record.Samples // nil: none are taken
+
+	limits     cgroup.Limits // that are enforced
+	unenforced []protocol.Unenforced
+	oomWatch   *cgroup.OOMWatch // nil: the record will not say what the job used
+	account    *cgroup.Account  // nil: not read yet
+	reason     string           // the place's
+}
+
+// NewJob makes the cgroup of a job.
+func (p *Place) NewJob(name string) (*Job, error) {
+	j, err := p.session.NewJob(name)
+	if err != nil {
+		return nil, err
+	}
+	return &Job{Job: j, reason: p.reason}, nil
+}
+
+// SetLimits sets the limits that the job begins with, which the record will name.
+func (j *Job) SetLimits(given cgroup.Limits, bestEffort bool, warn func(error)) (err error) {
+	j.limits, j.unenforced, err = j.Limit(given.Complete(), bestEffort, warn)
+	return err
+}
+
+// Limit sets limits, and says which of them hold. One that cannot be had is an error
+// (cgroup.LimitErrors), or with bestEffort unenforced, of which warn, if not nil, is told.
+func (j *Job) Limit(limits cgroup.Limits, bestEffort bool, warn func(error)) (set cgroup.Limits, not []protocol.Unenforced, err error) {
+	err = j.Job.Limit(limits)
+	var failed cgroup.LimitErrors
+	if !errors.As(err, &failed) || !bestEffort {
+		return limits, nil, err
+	}
+	for _, e := range failed {
+		not = append(not, unenforced(e.Limit, e, warn))
+		limits = slices.DeleteFunc(limits, func(one cgroup.Limit) bool { return one == e.Limit })
+	}
+	return limits, not, nil
+}
+
+func unenforced(l cgroup.Limit, why error, warn func(error)) protocol.Unenforced {
+	if warn != nil {
+		warn(fmt.Errorf("not enforced: %w", why))
+	}
+	return protocol.Unenforced{Name: l.Name, Reason: cli.OneLine(why)}
+}
+
+// Limits are those that the job began with, as the record has them.
+func (j *Job) Limits() ([]protocol.Limit, []protocol.Unenforced) {
+	return record.Limits(j.limits), append([]protocol.Unenforced{}, j.unenforced...)
+}
+
+// Count has the record say what the job uses. It is called before the job's start.
+func (j *Job) Count() (err error) {
+	j.oomWatch, err = j.WatchOOM()
+	return err
+}
+
+// StartSamples begins to sample the job.
+func (j *Job) StartSamples() (err error) {
+	j.Samples, err = record.New(j.Job)
+	return err
+}
+
+// DropSamples ends the sampling, as if it had not begun.
+func (j *Job) DropSamples() {
+	if j.Samples != nil {
+		j.Samples.Close()
+		j.Samples = nil
+	}
+}
+
+// Sample implements supervisor.Sampler.
+func (j *Job) Sample(at time.Time) {
+	if j.Samples != nil {
+		j.Samples.Look(at)
+	}
+}
+
+// Account returns the counters at the job's end; nil before that, or if none are read.
+func (j *Job) Account() *cgroup.Account { return j.account }
+
+// Accounts reads the counters of many jobs that are empty together: see cgroup.Accounts.
+func Accounts(jobs []*Job) {
+	watches := make([]*cgroup.OOMWatch, len(jobs))
+	for i, j := range jobs {
+		watches[i] = j.oomWatch
+	}
+	for i, a := range cgroup.Accounts(watches) {
+		jobs[i].account = a
+	}
+}
+
+// Record implements supervisor.Recorder. The counters are read here, as they go with the
+// directory; what cannot be read is not known.
+func (j *Job) Record(r *protocol.Record, unkilled bool) {
+	path := j.Path()
+	r.Containment, r.Cgroup, r.ContainmentReason = protocol.ContainmentCgroup, &path, record.Optional(j.reason)
+	r.Limits, r.Unenforced = j.Limits()
+	if j.oomWatch != nil {
+		if j.account == nil {
+			j.account = j.oomWatch.Account(unkilled)
+		}
+		record.SetResources(r, j.account.Stats)
+		record.SetOOM(r, j.account.OOM)
+	}
+	if j.Samples != nil {
+		j.Samples.Finish(r)
+	}
+}
+
+// Close removes the job's cgroup, which is empty.
+func (j *Job) Close() error {
+	if j.Samples != nil {
+		j.Samples.Close()
+	}
+	return j.Job.Close()
+}

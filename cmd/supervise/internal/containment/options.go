@@ -1,0 +1,42 @@
+// Package containment finds the place where this process holds its jobs, and holds them
+// there: in cgroups of their own below a session, with a guardian over it, or by descent
+// alone.
+package containment
+
+import (
+	"time"
+
+	"github.com/seed-c1490a04/supervise/cgroup"
+)
+
+// A Mode is what --contain asks for.
+type Mode string
+
+const (
+	Auto      Mode = "auto"      // a cgroup, or else the fallback
+	Cgroup    Mode = "cgroup"    // a cgroup, or an error
+	Subreaper Mode = "subreaper" // the fallback: by descent alone
+)
+
+// Options say which place to take. The zero value of a field is its default.
+type Options struct {
+	Mode     Mode          // "": Auto
+	Cgroup   string        // the only cgroup to use; "": any
+	Slice    string        // of a scope that systemd makes; "": the manager's choice
+	Patience time.Duration // how long the service manager is waited for
+	Reason   string        // why Mode is Subreaper; "": it was asked for
+
+	JobName    string        // of the one job, which is made at once; "": the caller makes jobs by NewJob
+	Limits     cgroup.Limits // of the one job
+	BestEffort bool          // a limit that cannot be had is no error
+	Meter      bool          // the job's processor time is limited, which needs a cgroup
+	Numbers    bool          // the record is to say what the job used
+
+	Warn func(error) // is told what the caller's user should know; nil: nobody
+}
+
+func (o *Options) warn(err error) {
+	if o.Warn != nil {
+		o.Warn(err)
+	}
+}

@@ -1,0 +1,245 @@
+package containment
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"strings"
+	"syscall"
+
+	"github.com/seed-c1490a04/supervise/cgroup"
+	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/guardian"
+	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/program"
+	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/record"
+	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/subreaper"
+	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/supervisor"
+	"github.com/seed-c1490a04/supervise/protocol"
+)
+
+// A Place is where this process holds jobs: a session of cgroups and the guardian over
+// it, or only the tree of its descendants. It owns all of that, and is the containment of
+// its one job, if it was made with one.
+type Place struct {
+	supervisor.Containment                // the one job, or the tree
+	Tree                   subreaper.Tree // all descendants
+
+	session    *cgroup.Session // nil: the fallback, or closed
+	job        *Job            // the one job; nil: there is none
+	guardian   *guardian.Guardian
+	mark       subreaper.Mark  // of the processes that the guardian knows; 0: none
+	watcher    *cgroup.Watcher // nil until needed
+	helper     int             // supervise-scope, on its way out; 0: none
+	reason     string          // why it is the fallback, or a cgroup without controllers
+	unenforced []protocol.Unenforced
+}
+
+// open makes a session where it may and, if named, a job in it. On an error nothing is
+// left.
+func open(where cgroup.Search, jobName string) (p *Place, err error) {
+	p = &Place{}
+	if p.session, err = cgroup.Open(where); err != nil {
+		return nil, err
+	}
+	if jobName == "" {
+		return p, nil
+	}
+	if p.job, err = p.NewJob(jobName); err != nil {
+		return nil, errors.Join(err, p.Close())
+	}
+	p.Containment = p.job
+	return p, nil
+}
+
+// Fallback holds by descent alone.
+func Fallback(reason string) *Place {
+	p := &Place{reason: reason}
+	p.Containment = &p.Tree
+	return p
+}
+
+// Try takes a cgroup as Choose does, up to the birth of a first process: it starts a
+// program that does not exist, and the error that says so comes from inside the job.
+func Try(o *Options) (*Place, error) {
+	p, err := chooseCgroup(o, cgroup.Managed())
+	if err != nil {
+		return nil, err
+	}
+	if _, err := p.job.Start("", []string{""}, &syscall.ProcAttr{}); err != syscall.ENOENT {
+		return nil, errors.Join(fmt.Errorf("starting a process in the job: %w", err), p.Close())
+	}
+	return p, nil
+}
+
+// InCgroup says whether jobs get cgroups here.
+func (p *Place) InCgroup() bool { return p.session != nil }
+
+// Job returns the one job's cgroup; nil: it has none, or there are many jobs.
+func (p *Place) Job() *Job { return p.job }
+
+// Session returns the session of cgroups; nil: the fallback.
+func (p *Place) Session() *cgroup.Session { return p.session }
+
+// Reason says why it is the fallback, or a cgroup without controllers; "": neither.
+func (p *Place) Reason() string { return p.reason }
+
+// WhyNot says why there is no cgroup.
+func (p *Place) WhyNot() string { return cmp.Or(p.reason, askedFor) }
+
+func (p *Place) setReason(reason string) {
+	p.reason = reason
+	if p.job != nil {
+		p.job.reason = reason
+	}
+}
+
+// Connect has a loop work with the place: it watches cgroups, sweeps up what has left
+// them, and waits for supervise-scope.
+func (p *Place) Connect(s *supervisor.Supervisor) {
+	s.Watch, s.Sweep, p.Tree.Reap = p.watch, p.Tree.Kill, s.CollectDead
+	if p.session != nil && p.job == nil {
+		s.KillAll = p.session.Kill
+	}
+	if p.helper > 0 {
+		s.Chore(p.helper, func(bool) { p.helper = 0 })
+	}
+}
+
+// watch is the loop's Watch: all jobs of the session by one watcher.
+func (p *Place) watch(c supervisor.Containment) (w supervisor.Watcher, key int, err error) {
+	j, ok := c.(*Job)
+	if c == supervisor.Containment(p) {
+		j, ok = p.job, p.job != nil
+	}
+	if !ok {
+		return nil, 0, nil
+	}
+	if p.watcher == nil {
+		if p.watcher, err = cgroup.NewWatcher(); err != nil {
+			return nil, 0, err
+		}
+	}
+	key, err = p.watcher.Watch(j.Job)
+	return p.watcher, key, err
+}
+
+// JobOf returns the name of the job that a process, living or zombie, is in, from the
+// text of its /proc/PID/cgroup; "": none of the session's.
+func (p *Place) JobOf(membership string) string {
+	if p.session == nil {
+		return ""
+	}
+	_, rest, ok := strings.Cut(membership, "/"+p.session.Name()+"/")
+	if !ok {
+		return ""
+	}
+	name, _, _ := strings.Cut(rest, "/")
+	return name
+}
+
+// claim has the jobs get what controllers there are.
+func (p *Place) claim() error {
+	if p.job == nil {
+		return p.session.Claim()
+	}
+	return p.session.Claim(p.job.Job)
+}
+
+// Enter turns a fallback into a place in a cgroup, and moves all descendants into its one
+// job. On an error everything is where it was.
+func (p *Place) Enter(where cgroup.Search, jobName string) error {
+	in, err := open(where, jobName)
+	if err != nil {
+		return err
+	}
+	in.Tree = p.Tree // which spares the guardian of the fallback, if there is one
+	if err = in.adopt(); err != nil {
+		return errors.Join(err, in.Close())
+	}
+	p.dismiss()
+	in.Tree.Spare = []int{in.guardian.PID()}
+	*p = *in
+	return nil
+}
+
+// adopt moves all descendants into the job.
+func (p *Place) adopt() error {
+	if err := p.Guard(); err != nil {
+		return err
+	}
+	if err := p.job.Adopt(p.Tree.Each); err != nil {
+		return err
+	}
+	p.session.RemoveStale()
+	return p.claim()
+}
+
+// Start implements supervisor.Containment.
+func (p *Place) Start(path string, argv []string, attr *syscall.ProcAttr) (pid int, err error) {
+	pid, err = p.Containment.Start(path, argv, attr)
+	if err == nil && (attr.Sys.Setpgid || attr.Sys.Setsid) {
+		p.Tree.Group = pid
+	}
+	return pid, err
+}
+
+// Hold implements supervisor.Holder: in the fallback Kill would begin with it anyway; to
+// freeze a cgroup costs more than to kill it.
+func (p *Place) Hold() (held bool, err error) {
+	if p.job != nil {
+		return false, nil
+	}
+	err = p.Tree.Hold()
+	return err == nil, err
+}
+
+// Procs implements supervisor.Lister.
+func (p *Place) Procs() ([]int, error) { return p.Containment.(supervisor.Lister).Procs() }
+
+// CPU implements supervisor.Accountant.
+func (p *Place) CPU() (user, system uint64, err error) {
+	if p.job == nil {
+		return 0, 0, errors.ErrUnsupported
+	}
+	return p.job.CPU()
+}
+
+// Record implements supervisor.Recorder.
+func (p *Place) Record(r *protocol.Record, unkilled bool) {
+	r.ContainmentReason, r.Unenforced = record.Optional(p.reason), append(r.Unenforced, p.unenforced...)
+	if p.job != nil {
+		p.job.Record(r, unkilled)
+	}
+}
+
+// Close gives everything back when all jobs have ended. A second time it does nothing.
+func (p *Place) Close() error {
+	if p.guardian != nil {
+		p.guardian.Dismiss() // it exits while we remove the directories
+	}
+	if p.watcher != nil {
+		p.watcher.Close()
+	}
+	program.Reap(p.helper) // unless the loop did
+	p.helper = 0
+	err := error(nil)
+	if p.job != nil && p.session != nil {
+		err = p.job.Close()
+	}
+	if p.guardian != nil {
+		p.guardian.Wait() // it is where we are, and that may have to go
+		p.guardian = nil
+	}
+	if p.session != nil {
+		err = errors.Join(err, p.session.Close())
+		p.session = nil
+	}
+	return err
+}
+
+// GiveUp turns to the fallback.
+func (p *Place) GiveUp(reason error) error {
+	err := p.Close()
+	p.job, p.reason = nil, reason.Error()
+	p.Containment, p.Tree.Spare = &p.Tree, nil
+	return err
+}

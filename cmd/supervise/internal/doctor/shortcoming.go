@@ -1,0 +1,185 @@
+package doctor
+
+import (
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/seed-c1490a04/supervise/cgroup"
+	"github.com/seed-c1490a04/supervise/protocol"
+)
+
+// facts are what the conditions of the table ask.
+type facts struct{ *protocol.Diagnosis }
+
+func (f facts) container() string {
+	if f.Place.Container == nil {
+		return ""
+	}
+	return *f.Place.Container
+}
+
+// own is the cgroup below which jobs go; it is our own if there is none; nil if the
+// mount does not show it.
+func (f facts) own() *protocol.CgroupOnPath {
+	if len(f.Chain) == 0 {
+		return nil
+	}
+	return &f.Chain[len(f.Chain)-1]
+}
+
+// closed says that we may not write to our own cgroup, though it is there.
+func (f facts) closed() bool { return f.own() != nil && (f.Mount.ReadOnly || !f.own().Writable) }
+
+func (f facts) shared() bool { return f.Road != nil && *f.Road == string(cgroup.Shared) && !f.Top }
+
+func (f facts) unmounted() bool    { return f.Mount == nil }
+func (f facts) foreignMount() bool { return f.Mount != nil && !f.Mount.Shown }
+
+// closedContainer: root may not write; or nobody may, not even a systemd inside, which
+// would not run.
+func (f facts) closedContainer() bool {
+	return f.container() != "" && f.closed() && !f.readOnly() && (f.Mount.ReadOnly || f.Place.UID == 0)
+}
+
+func (f facts) containerUser() bool {
+	return f.container() != "" && f.closed() && !f.closedContainer() && !f.Place.Systemd
+}
+
+// inUserNamespace: root there is nobody in particular to the cgroups outside.
+func (f facts) inUserNamespace() bool {
+	return f.container() == "" && f.closed() && !f.Mount.ReadOnly && f.Place.UserNamespace
+}
+
+// readOnly: for us, and not for the whole container.
+func (f facts) readOnly() bool {
+	return f.closed() && f.Mount.ReadOnly && (f.container() == "" || f.Place.Systemd)
+}
+
+// wantsScope says that only systemd can give us a cgroup that is ours alone.
+func (f facts) wantsScope() bool {
+	here := f.closed() && !f.closedContainer() && !f.readOnly() && !f.inUserNamespace()
+	return f.Place.Systemd && (here || f.shared() || f.keptByUserManager())
+}
+
+func (f facts) noUserManager() bool {
+	return f.wantsScope() && f.Place.UserManager != nil && !*f.Place.UserManager
+}
+
+func (f facts) needsScope() bool { return f.wantsScope() && !f.noUserManager() }
+
+// needsOwnCgroup: there is no systemd, and ours is somebody else's, or others are
+// in it.
+func (f facts) needsOwnCgroup() bool {
+	mayNot := f.closed() && f.container() == "" && !f.readOnly() && !f.inUserNamespace()
+	return !f.Place.Systemd && (mayNot || f.shared())
+}
+
+// v1Held lists the controllers that are missing because version 1 has them.
+func (f facts) v1Held() (held []string) {
+	for _, c := range f.Controllers {
+		name := c.Name
+		if name == "io" {
+			name = "blkio" // there
+		}
+		if !c.Available && c.StopsAt == nil && slices.Contains(f.V1, name) {
+			held = append(held, c.Name)
+		}
+	}
+	return held
+}
+
+func (f facts) heldByV1() bool { return len(f.v1Held()) > 0 }
+
+// find is the place in the chain of the first cgroup of such a name, -1 if none is.
+func (f facts) find(prefix, suffix string) int {
+	return slices.IndexFunc(f.Chain, func(c protocol.CgroupOnPath) bool {
+		base := path.Base(c.Name)
+		return strings.HasPrefix(base, prefix) && strings.HasSuffix(base, suffix)
+	})
+}
+
+// userService is the place of the user's manager.
+func (f facts) userService() int { return f.find("user@", ".service") }
+
+// stopped lists the controllers that stop at a place in the chain for which at is
+// true; of those that the first one does not have the place is -1. Except are left
+// out.
+func (f facts) stopped(at func(i int) bool, except ...string) (names []string) {
+	except = slices.Concat(except, f.v1Held())
+	for _, c := range f.Controllers {
+		i := -1
+		if c.StopsAt != nil {
+			i = slices.IndexFunc(f.Chain, func(p protocol.CgroupOnPath) bool { return p.Name == *c.StopsAt })
+		}
+		if !c.Available && len(f.Chain) > 0 && at(i) && !slices.Contains(except, c.Name) {
+			names = append(names, c.Name)
+		}
+	}
+	return names
+}
+
+// keptFromUsers: the system's manager gives the users' managers too little.
+func (f facts) keptFromUsers() bool { return len(f.fromUsers()) > 0 }
+
+// fromUsers lists what does not get to the user's manager, which supervise-scope may
+// have seen. In a session that is our neighbour, below the same slice; from a rootless
+// podman it is out of sight.
+func (f facts) fromUsers() []string {
+	if f.inRootless() {
+		return f.stopped(func(i int) bool { return i < 0 })
+	}
+	if seen := f.Bus.UserControllers; seen != nil {
+		return f.stopped(func(i int) bool { return i >= 0 }, seen...)
+	}
+	user := f.userService()
+	if user < 0 {
+		user = f.find("user-", ".slice") + 1
+	}
+	return f.stopped(func(i int) bool { return i >= 0 && i < user })
+}
+
+func (f facts) inRootless() bool {
+	return f.container() == podman && !f.closed() && f.find("user", ".slice") < 0
+}
+
+// keptByUserManager: they reach the user's manager, but not us.
+func (f facts) keptByUserManager() bool {
+	user := f.userService()
+	return user >= 0 && len(f.stopped(func(i int) bool { return i >= user })) > 0
+}
+
+// service is the system's service that we are in, "" if none.
+func (f facts) service() string {
+	if f.userService() >= 0 || !f.Place.Systemd {
+		return ""
+	}
+	for _, c := range slices.Backward(f.Chain) {
+		if strings.HasSuffix(c.Name, ".service") {
+			return path.Base(c.Name)
+		}
+	}
+	return ""
+}
+
+// keptFromService: where it is read-only as well, the fix for that has both.
+func (f facts) keptFromService() bool {
+	return f.service() != "" && !f.readOnly() && len(f.stopped(func(i int) bool { return i >= 0 })) > 0
+}
+
+func (f facts) noScopeProgram() bool { return f.Place.Systemd && f.Bus.Program == nil }
+
+// unreachable: supervise-scope is there, but no manager answers it.
+func (f facts) unreachable() bool {
+	answers := slices.ContainsFunc(f.Bus.Roads, func(r protocol.BusRoad) bool { return r.OK })
+	return f.Place.Systemd && f.Bus.Program != nil && !answers && !f.noUserManager()
+}
+
+// lacks asks whether a feature is known to be missing.
+func lacks(name string) func(facts) bool {
+	return func(f facts) bool {
+		return slices.ContainsFunc(f.Features, func(p protocol.Feature) bool {
+			return p.Name == name && p.Works != nil && !*p.Works
+		})
+	}
+}

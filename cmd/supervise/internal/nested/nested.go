@@ -1,0 +1,101 @@
+// Package nested is what one supervise says to another below it: the arguments by which
+// the outer supervise starts the inner one, the inner one's first message, and the usage
+// that follows its events.
+//
+// Where there are no cgroups a supervise holds its jobs by supervises of their own. There
+// are two uses. The guarded fallback of "supervise run" (see Guarded) gives the job's
+// supervisor a parent that is a subreaper, and can end what a killed supervisor leaves. A
+// server (see Served) gives each job a subreaper, so that the job's orphans stay with it,
+// and hears of the job over a SOCK_SEQPACKET socket:
+//
+//	first message:  int32 pid of the main process, int32 errno if it could not be started
+//	the others:     protocol.Event, and the usage of a process that has ended
+//	from the server: protocol.Request; pid -1 is every process; the end of it ends the job
+//
+// The record comes by a pipe.
+package nested
+
+import (
+	"encoding/binary"
+	"errors"
+	"strconv"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/seed-c1490a04/supervise/protocol"
+)
+
+// Exe is this program's executable.
+const Exe = "/proc/self/exe"
+
+// WholeJob is the pid of a request that is for every process of a job.
+const WholeJob = -1
+
+// Guarded returns the arguments of the inner supervise of the guarded fallback: flags are
+// those of the outer one (of a flag that is there twice the last one counts), owner the
+// descriptor that ends it, reason why there is no cgroup.
+func Guarded(flags []string, owner int, reason string, argv []string) []string {
+	args := append([]string{"supervise", "run"}, flags...)
+	args = append(args, "--no-guard", "--contain=subreaper", "--owner=fd:"+strconv.Itoa(owner), "--fallback-reason="+reason, "--")
+	return append(args, argv...)
+}
+
+// A Job is what a server wants a nested supervise to run.
+type Job struct {
+	Name, Program string
+	Leftovers     protocol.Leftovers
+	Reason        string // why there is no cgroup
+	Argv          []string
+}
+
+// Served returns the arguments of the supervise that holds a server's job. Its socket and
+// its record's pipe are the descriptors fd and fd+1, behind the job's own.
+func Served(j *Job, fd int) []string {
+	leftovers := j.Leftovers
+	if leftovers == "" {
+		leftovers = protocol.LeftoversKill
+	}
+	return append([]string{
+		"supervise", "run", "--no-guard", "--contain=subreaper", "--fallback-reason=" + j.Reason,
+		"--events=fd:" + strconv.Itoa(fd), "--record=fd:" + strconv.Itoa(fd+1), "--program=" + j.Program,
+		"--name=" + j.Name, "--leftovers=" + string(leftovers), "--",
+	}, j.Argv...)
+}
+
+// startLimit bounds the start of a program that is supervise itself.
+const startLimit = 10 * time.Second
+
+// AwaitStarted waits for the first message: the pid of the main process, or why there is
+// none, a bare errno where execve(2) gave one.
+func AwaitStarted(fd int) (pid int, err error) {
+	deadline := time.Now().Add(startLimit)
+	for {
+		fds := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
+		if _, err := unix.Poll(fds, int(time.Until(deadline).Milliseconds())); err == unix.EINTR && time.Now().Before(deadline) {
+			continue
+		}
+		break
+	}
+	var first [8]byte
+	size, _, err := unix.Recvfrom(fd, first[:], unix.MSG_DONTWAIT)
+	if err != nil || size != len(first) {
+		return 0, errors.New("the supervisor of the job did not start")
+	}
+	if errno := binary.NativeEndian.Uint32(first[4:]); errno != 0 {
+		return 0, syscall.Errno(errno)
+	}
+	return int(binary.NativeEndian.Uint32(first[:])), nil
+}
+
+// TellStarted sends the first message. An error that wraps no errno is told as EIO.
+func TellStarted(fd, pid int, err error) {
+	var first [8]byte
+	errno := unix.EIO
+	if errors.As(err, &errno); err != nil {
+		binary.NativeEndian.PutUint32(first[4:], uint32(errno))
+	}
+	binary.NativeEndian.PutUint32(first[:], uint32(pid))
+	unix.SendmsgN(fd, first[:], nil, nil, unix.MSG_NOSIGNAL|unix.MSG_DONTWAIT)
+}

@@ -1,0 +1,120 @@
+// Package options has the flags that "run" and "serve" share: where jobs are held, and
+// the trace.
+package options
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/seed-c1490a04/supervise/cgroup"
+	"github.com/seed-c1490a04/supervise/cmd/internal/cli"
+	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/containment"
+	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/record"
+	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/supervisor"
+	"github.com/seed-c1490a04/supervise/protocol"
+)
+
+// Place is what the flags say of the place of jobs.
+type Place struct {
+	Contain  containment.Mode
+	Cgroup   string
+	Slice    string
+	Patience time.Duration // for all that the service manager is asked
+	NoGuard  bool
+	TraceFD  int // -1: none
+}
+
+// Default is Place without a flag.
+func Default() Place {
+	return Place{Contain: containment.Auto, Patience: containment.DefaultPatience, TraceFD: -1}
+}
+
+// Flags are the flags of a Place that is part of other options, in the order of the help.
+func Flags[O any](of func(*O) *Place) []cli.Flag[O] {
+	flag := func(name string, set func(p *Place, value string) error) cli.Flag[O] {
+		return cli.Flag[O]{Name: name, Set: func(o *O, value string) error { return set(of(o), value) }}
+	}
+	noGuard := flag("no-guard", func(p *Place, _ string) error { p.NoGuard = true; return nil })
+	noGuard.Switch = true
+	return []cli.Flag[O]{
+		flag("contain", setContain),
+		flag("cgroup", func(p *Place, v string) error { p.Cgroup = v; return cli.NotEmpty(v) }),
+		flag("slice", func(p *Place, v string) error { p.Slice = v; return cli.NotEmpty(v) }),
+		flag("systemd-timeout", setPatience),
+		flag("trace", func(p *Place, v string) (err error) { p.TraceFD, err = cli.Descriptor(v); return err }),
+		noGuard,
+	}
+}
+
+func setContain(p *Place, v string) error {
+	switch mode := containment.Mode(v); mode {
+	case containment.Auto, containment.Cgroup, containment.Subreaper:
+		p.Contain = mode
+		return nil
+	}
+	return errors.New("want auto, cgroup or subreaper")
+}
+
+func setPatience(p *Place, v string) (err error) {
+	p.Patience, err = cli.Duration(v)
+	if err == nil && (p.Patience == 0 || p.Patience > time.Hour) {
+		err = errors.New("want more than 0 and at most 1h")
+	}
+	return err
+}
+
+// Check finds what excludes each other.
+func (p *Place) Check() error {
+	if p.Cgroup != "" && p.Contain == containment.Subreaper {
+		return errors.New("--cgroup and --contain=subreaper exclude each other")
+	}
+	if p.Slice != "" && (p.Cgroup != "" || p.Contain == containment.Subreaper) {
+		return errors.New("--slice is for a scope made by systemd; it excludes --cgroup and --contain=subreaper")
+	}
+	return nil
+}
+
+// Containment is what the flags ask of a place; a warning goes to warn.
+func (p *Place) Containment(warn func(error)) containment.Options {
+	return containment.Options{Mode: p.Contain, Cgroup: p.Cgroup, Slice: p.Slice, Patience: p.Patience, Warn: warn}
+}
+
+// Trace writes what the loop sees and does, a JSON line each; nil: nothing is traced. A
+// line for which there is no room is lost, as the loop waits for no reader; the next line
+// says how many were.
+func (p *Place) Trace() func(supervisor.TraceEvent) {
+	if p.TraceFD < 0 {
+		return nil
+	}
+	fd, lost := p.TraceFD, 0
+	return func(e supervisor.TraceEvent) {
+		fds := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLOUT}}
+		if n, _ := unix.Poll(fds, 0); n != 1 || fds[0].Revents&unix.POLLOUT == 0 {
+			lost++
+			return
+		}
+		line, err := json.Marshal(struct {
+			Time protocol.Time `json:"time"`
+			supervisor.TraceEvent
+			Lost int `json:"lost,omitempty"`
+		}{protocol.Time{Time: time.Now()}, e, lost})
+		if err == nil && record.WriteAll(fd, append(line, '\n')) == nil {
+			lost = 0
+		}
+	}
+}
+
+// ParseLimit is cgroup.ParseLimit, and suggests a name that is known.
+func ParseLimit(name, value string) (cgroup.Limits, error) {
+	l, err := cgroup.ParseLimit(name, value)
+	var unknown *cgroup.UnknownLimitError
+	if errors.As(err, &unknown) {
+		flags, properties := cgroup.LimitNames()
+		err = fmt.Errorf("%w%s", err, cli.DidYouMean(name, append(flags, properties...)))
+	}
+	return l, err
+}

@@ -1,0 +1,75 @@
+package program
+
+import (
+	"errors"
+	"os"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// LookPath finds a program as execvp(3) does: a name with a slash is taken as it
+// is, else PATH is searched. The error is ENOENT, or EACCES if something of that
+// name was found but cannot be executed.
+func LookPath(name string) (string, error) {
+	path, ok := os.LookupEnv("PATH")
+	if !ok {
+		path = DefaultPath
+	}
+	return LookPathIn(name, path, "")
+}
+
+// DefaultPath is confstr(_CS_PATH).
+const DefaultPath = "/bin:/usr/bin"
+
+// LookPathIn searches another PATH, for a process that begins in dir; "": in ours.
+func LookPathIn(name, path, dir string) (string, error) {
+	if name == "" {
+		return "", unix.ENOENT
+	}
+	if strings.Contains(name, "/") {
+		err := executable(Below(dir, name))
+		if err == errNotExecutable {
+			err = unix.EACCES
+		}
+		return name, err
+	}
+	result := error(unix.ENOENT)
+	for in := range strings.SplitSeq(path, ":") {
+		if in == "" {
+			in = "."
+		}
+		file := in + "/" + name
+		err := executable(Below(dir, file))
+		if err == nil {
+			return file, nil
+		}
+		if err == errNotExecutable { // and not a directory that we may not search: shells pass over those
+			result = unix.EACCES
+		}
+	}
+	return "", result
+}
+
+// Below returns a path as seen from dir; "" is the current directory.
+func Below(dir, path string) string {
+	if dir == "" || strings.HasPrefix(path, "/") {
+		return path
+	}
+	return dir + "/" + path
+}
+
+// errNotExecutable says that there is a file, but not one to execute.
+var errNotExecutable = errors.New("not executable")
+
+// executable checks what execve(2) would refuse.
+func executable(file string) error {
+	var st unix.Stat_t
+	if err := unix.Stat(file, &st); err != nil {
+		return err
+	}
+	if st.Mode&unix.S_IFMT != unix.S_IFREG || unix.Faccessat(unix.AT_FDCWD, file, unix.X_OK, unix.AT_EACCESS) != nil {
+		return errNotExecutable
+	}
+	return nil
+}

@@ -1,0 +1,17 @@
+// Package program finds programs and executes those that belong to supervise.
+package program
+
+import (
+	"syscall"
+)
+
+// IsNotFound says whether an error means that a program, or its interpreter, is
+// missing. The errors of finding and of executing a program are bare errnos; all others
+// are wrapped.
+func IsNotFound(err error) bool { return err == syscall.ENOENT || err == syscall.ENOTDIR }
+
+// IsErrno says whether an error is a bare errno, as execve(2) returns it.
+func IsErrno(err error) bool {
+	_, ok := err.(syscall.Errno)
+	return ok
+}

@@ -1,0 +1,170 @@
+package program
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// A Sibling is a running program that belongs to supervise and does what would weigh
+// more than all the rest of supervise: supervise-scope speaks D-Bus to the service
+// manager, supervise-oci knows the formats of container runtimes. It prints its answer on
+// stdout, or one line of complaint on stderr.
+type Sibling struct {
+	name     string
+	pid      int
+	out, err int // read ends of its stdout and stderr
+}
+
+// FindSibling returns the path of a program that belongs to supervise: beside it, in
+// libexec, or in PATH.
+func FindSibling(name string) (string, error) {
+	exe, err := os.Readlink("/proc/self/exe")
+	if err == nil {
+		dir := filepath.Dir(exe)
+		for _, p := range []string{filepath.Join(dir, name), filepath.Join(dir, "../libexec/supervise", name)} {
+			if unix.Access(p, unix.X_OK) == nil {
+				return p, nil
+			}
+		}
+	}
+	if p, err := LookPath(name); err == nil {
+		return p, nil
+	}
+	return "", fmt.Errorf("%s is neither beside supervise nor in PATH", name)
+}
+
+// Ask starts a sibling with nothing to read. The caller calls Output or All, and Reap
+// unless the supervisor's loop waits for the process.
+func Ask(name string, args ...string) (*Sibling, error) {
+	null, err := unix.Open(os.DevNull, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		null = 0
+	} else {
+		defer unix.Close(null)
+	}
+	return AskAbout(null, name, args...)
+}
+
+// AskAbout is Ask with a descriptor as the sibling's standard input.
+func AskAbout(stdin int, name string, args ...string) (*Sibling, error) {
+	file, err := FindSibling(name)
+	if err != nil {
+		return nil, err
+	}
+	var out, errs [2]int
+	if err := unix.Pipe2(out[:], unix.O_CLOEXEC|unix.O_NONBLOCK); err != nil {
+		return nil, os.NewSyscallError("pipe2", err)
+	}
+	defer unix.Close(out[1])
+	if err := unix.Pipe2(errs[:], unix.O_CLOEXEC|unix.O_NONBLOCK); err != nil {
+		unix.Close(out[0])
+		return nil, os.NewSyscallError("pipe2", err)
+	}
+	defer unix.Close(errs[1])
+	s := &Sibling{name: name, out: out[0], err: errs[0]}
+	s.pid, err = syscall.ForkExec(file, append([]string{name}, args...), &syscall.ProcAttr{
+		Env: append(os.Environ(), "GOMAXPROCS=1"), Files: []uintptr{uintptr(stdin), uintptr(out[1]), uintptr(errs[1])},
+		Sys: &syscall.SysProcAttr{Setpgid: true, Pdeathsig: unix.SIGKILL}, // Ctrl-C is for the job
+	})
+	if err != nil {
+		s.close()
+		return nil, fmt.Errorf("running %s: %w", file, err)
+	}
+	return s, nil
+}
+
+// PID returns the sibling's process id.
+func (s *Sibling) PID() int { return s.pid }
+
+func (s *Sibling) close() {
+	unix.Close(s.out)
+	unix.Close(s.err)
+}
+
+// Wait returns when the sibling has printed something or has ended, or after limit: then
+// the sibling is killed, as it is when one of the other descriptors can be read.
+func (s *Sibling) Wait(limit time.Duration, interrupts ...int) {
+	fds := []unix.PollFd{{Fd: int32(s.out), Events: unix.POLLIN}}
+	for _, fd := range interrupts {
+		fds = append(fds, unix.PollFd{Fd: int32(fd), Events: unix.POLLIN})
+	}
+	deadline := time.Now().Add(limit)
+	for {
+		n, err := unix.Poll(fds, int(time.Until(deadline).Milliseconds()+1))
+		if fds[0].Revents != 0 || err != nil && err != unix.EINTR {
+			return
+		}
+		if n > 0 || time.Now().After(deadline) {
+			unix.Kill(s.pid, unix.SIGKILL)
+			return
+		}
+	}
+}
+
+// Output returns what the sibling has printed, after Wait or after its end; the error is
+// the sibling's complaint, if it printed nothing else.
+func (s *Sibling) Output() ([]byte, error) {
+	defer s.close()
+	if b := ReadPipe(s.out); len(b) > 0 {
+		return b, nil
+	}
+	return nil, s.complaint()
+}
+
+// All waits for the sibling's end, at most for limit, and returns all that it printed,
+// or its complaint. It reaps the sibling.
+func (s *Sibling) All(limit time.Duration) (b []byte, err error) {
+	defer s.close()
+	for end := time.Now().Add(limit); ; {
+		s.Wait(max(0, time.Until(end)))
+		more := ReadPipe(s.out)
+		if b = append(b, more...); len(more) == 0 {
+			break
+		}
+	}
+	defer Reap(s.pid) // unless complaint did
+	if len(b) == 0 {
+		return nil, s.complaint()
+	}
+	return b, nil
+}
+
+func (s *Sibling) complaint() error {
+	line, _, _ := strings.Cut(strings.TrimSpace(string(ReadPipe(s.err))), "\n")
+	if line = strings.TrimPrefix(line, s.name+": "); line == "" {
+		line = s.name + s.silentEnd()
+	}
+	return errors.New(line)
+}
+
+// silentEnd says how the sibling ended, which it did without a word.
+func (s *Sibling) silentEnd() string {
+	var status unix.WaitStatus
+	if pid, _ := unix.Wait4(s.pid, &status, 0, nil); pid == s.pid && status.Signaled() {
+		return fmt.Sprintf(" was ended by signal %d", status.Signal())
+	}
+	return fmt.Sprintf(" ended without a word, with status %d", status.ExitStatus())
+}
+
+// Reap waits for a child whose status does not matter; 0 is none.
+func Reap(pid int) {
+	for pid > 0 {
+		if _, err := unix.Wait4(pid, nil, 0, nil); err != unix.EINTR {
+			return
+		}
+	}
+}
+
+// ReadPipe returns what is in a non-blocking pipe, at most what fits into one.
+func ReadPipe(fd int) []byte {
+	b := make([]byte, 64<<10)
+	n, _ := unix.Read(fd, b)
+	return b[:max(n, 0)]
+}

@@ -1,0 +1,117 @@
+// Package record turns what the kernel counts into the fields of a record, and a record
+// into a summary for people.
+package record
+
+import (
+	"fmt"
+
+	"github.com/seed-c1490a04/supervise/cgroup"
+	"github.com/seed-c1490a04/supervise/protocol"
+)
+
+// SetResources puts what a job's cgroup had counted into its record; nil: nothing
+// is known.
+func SetResources(r *protocol.Record, s *cgroup.Stats) {
+	if s == nil {
+		return
+	}
+	if s.CPU != nil {
+		r.CPU = cpuOf(s.CPU)
+	}
+	if m := s.Memory; m != nil {
+		r.Memory.PeakBytes, r.Memory.SwapPeakBytes = m.Peak, m.SwapPeak
+		r.Memory.Events, r.Memory.EventsLocal = MemoryEvents(m.Events), MemoryEvents(m.EventsLocal)
+	}
+	if s.IO != nil {
+		r.IO = ioOf(s.IO)
+	}
+	if p := s.Pids; p != nil {
+		r.Pids = protocol.Pids{Peak: p.Peak, MaxHits: p.MaxEvents}
+	}
+	r.Pressure = protocol.Pressure{CPU: stall(s.CPUPressure), Memory: stall(s.MemoryPressure), IO: stall(s.IOPressure)}
+}
+
+func cpuOf(c *cgroup.CPUStat) protocol.CPU {
+	return protocol.CPU{
+		UserS: seconds64(c.User), SystemS: seconds64(c.System), TotalS: seconds64(c.Usage),
+		Periods: c.Periods, ThrottledPeriods: c.Throttled, ThrottledS: seconds64(c.ThrottledTime),
+	}
+}
+
+// MemoryEvents are the counters of memory.events; nil stays nil.
+func MemoryEvents(e *cgroup.MemoryEvents) *protocol.MemoryEvents {
+	if e == nil {
+		return nil
+	}
+	return &protocol.MemoryEvents{
+		Low: e.Low, High: e.High, Max: e.Max, OOM: e.OOM, OOMKill: e.OOMKill, OOMGroupKill: e.OOMGroupKill,
+	}
+}
+
+func ioOf(s *cgroup.IOStat) protocol.IO {
+	t := &s.Total
+	io := protocol.IO{
+		ReadBytes: &t.ReadBytes, WriteBytes: &t.WriteBytes, ReadOps: &t.ReadOps, WriteOps: &t.WriteOps,
+		Devices: make([]protocol.DeviceIO, len(s.Devices)),
+	}
+	for i, d := range s.Devices {
+		io.Devices[i] = protocol.DeviceIO{
+			Device:    fmt.Sprintf("%d:%d", d.Major, d.Minor),
+			ReadBytes: d.ReadBytes, WriteBytes: d.WriteBytes, ReadOps: d.ReadOps, WriteOps: d.WriteOps,
+		}
+	}
+	return io
+}
+
+func stall(p *cgroup.Pressure) (s protocol.Stall) {
+	if p != nil {
+		s.SomeS, s.FullS = seconds64(p.Some), seconds64(p.Full)
+	}
+	return s
+}
+
+// oomBy are the record's words.
+var oomBy = map[cgroup.OOMCause]string{
+	cgroup.OOMOwnLimit: protocol.OOMByJob, cgroup.OOMAncestor: protocol.OOMByAncestor, cgroup.OOMMachine: protocol.OOMByMachine,
+	cgroup.OOMOutside: protocol.OOMByOutside, cgroup.OOMDaemon: protocol.OOMByDaemon,
+}
+
+// SetOOM says whose memory ran out. The cause becomes oom where SIGKILL ended the main
+// process and supervise did not send it.
+func SetOOM(r *protocol.Record, o cgroup.OOM) {
+	if o.Cause == cgroup.OOMNone {
+		return
+	}
+	r.OOM = &protocol.OOM{By: oomBy[o.Cause], Cgroup: Optional(o.Path), Kills: &o.Kills}
+	if r.Cause == protocol.CauseSignaled && r.Exit != nil && r.Exit.Signal != nil && *r.Exit.Signal == "SIGKILL" {
+		r.Cause = protocol.CauseOOM
+	}
+}
+
+// Limits lists limits for a record, without those that others imply.
+func Limits(limits cgroup.Limits) []protocol.Limit {
+	list := []protocol.Limit{}
+	for _, l := range limits {
+		if !l.Implied {
+			list = append(list, protocol.Limit{Name: l.Name, File: l.File, Value: l.Value})
+		}
+	}
+	return list
+}
+
+// seconds64 makes seconds of microseconds.
+func seconds64(us *uint64) *float64 {
+	if us == nil {
+		return nil
+	}
+	s := float64(*us) / 1e6
+	return &s
+}
+
+// Optional returns nil for a text that is not there, as the record has it.
+func Optional(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}

@@ -1,0 +1,150 @@
+package record
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/seed-c1490a04/supervise/cgroup"
+	"github.com/seed-c1490a04/supervise/protocol"
+)
+
+// Samples are readings of what a job in a cgroup uses: taken now and then, and at each
+// mark. It belongs to one goroutine.
+type Samples struct {
+	Tell func(*protocol.Sample) // is given each sample of Look; nil: none is told
+
+	sampler *cgroup.Sampler
+	started time.Time
+	closed  bool
+	fd      int // where Write writes
+	dropped int // lines for which there was no room
+
+	peak   *protocol.MemoryNow
+	phases []protocol.Phase
+	begun  *protocol.Sample // at the last mark, or the start
+	name   string           // of the phase
+	most   *uint64          // memory since its begin
+
+	marks   int    // the descriptor of ReadMarks; -1: none
+	partial []byte // a line that is not complete
+}
+
+// New begins to sample a job.
+func New(j *cgroup.Job) (*Samples, error) {
+	sampler, err := j.Sampler()
+	if err != nil {
+		return nil, err
+	}
+	s := &Samples{sampler: sampler, started: time.Now(), marks: -1}
+	s.begun = s.Take(s.started)
+	return s, nil
+}
+
+// WriteTo has each sample of Look written to a descriptor, a JSON line each.
+func (s *Samples) WriteTo(fd int) { s.fd, s.Tell = fd, s.write }
+
+// SinceStart has the first phase begin at the job's start, when all was 0.
+func (s *Samples) SinceStart(started time.Time) {
+	b := s.begun
+	b.CPU, b.IO, b.Pressure = cpuDelta(b.CPU, b.CPU), ioDelta(b.IO, b.IO), pressureDelta(b.Pressure, b.Pressure)
+	b.Time.Time, b.WallS, s.started = started, 0, started
+}
+
+// Look takes a sample and tells it.
+func (s *Samples) Look(at time.Time) {
+	if p := s.Take(at); s.Tell != nil {
+		s.Tell(p)
+	}
+}
+
+// Take reads a sample, and remembers the greatest.
+func (s *Samples) Take(at time.Time) *protocol.Sample {
+	raw, _ := s.sampler.Sample() // what cannot be read is null
+	p := sampleOf(&raw)
+	p.Time.Time, p.WallS = at, at.Sub(s.started).Seconds()
+	if m := p.Memory.CurrentBytes; m != nil {
+		if s.most == nil || *m > *s.most {
+			s.most = m
+		}
+		if s.peak == nil || *m > *s.peak.CurrentBytes {
+			s.peak = &p.Memory
+		}
+	}
+	return p
+}
+
+// One takes a single sample of a job that started at a moment.
+func One(j *cgroup.Job, started time.Time) (*protocol.Sample, error) {
+	s, err := New(j)
+	if err != nil {
+		return nil, err
+	}
+	defer s.Close()
+	s.started = started
+	return s.Take(time.Now()), nil
+}
+
+func sampleOf(raw *cgroup.Sample) *protocol.Sample {
+	p := &protocol.Sample{
+		Memory:   protocol.MemoryNow{CurrentBytes: raw.Memory},
+		Pids:     raw.Pids,
+		Pressure: protocol.Pressure{CPU: stall(raw.CPUPressure), Memory: stall(raw.MemoryPressure), IO: stall(raw.IOPressure)},
+	}
+	if raw.CPU != nil {
+		p.CPU = cpuOf(raw.CPU)
+	}
+	if st := raw.Stat; st != nil {
+		p.Memory.MemorySplit = protocol.MemorySplit{AnonBytes: st.Anon, FileBytes: st.File, KernelBytes: st.Kernel}
+	}
+	if t := raw.IO; t != nil {
+		p.IO = protocol.IO{ReadBytes: &t.ReadBytes, WriteBytes: &t.WriteBytes, ReadOps: &t.ReadOps, WriteOps: &t.WriteOps}
+	}
+	return p
+}
+
+// write writes a line if there is room for it: the job does not wait for a slow reader.
+func (s *Samples) write(p *protocol.Sample) {
+	fds := []unix.PollFd{{Fd: int32(s.fd), Events: unix.POLLOUT}}
+	line, err := json.Marshal(p)
+	if n, _ := unix.Poll(fds, 0); n == 0 || err != nil {
+		s.dropped++
+		return
+	}
+	if err := WriteAll(s.fd, append(line, '\n')); err != nil {
+		s.dropped++
+	}
+}
+
+// DroppedError says that samples could not be written; nil: all were.
+func (s *Samples) DroppedError() error {
+	if s.dropped == 0 {
+		return nil
+	}
+	return fmt.Errorf("%d samples could not be written: the reader is too slow, or gone", s.dropped)
+}
+
+// Finish takes the marks that are left, ends the last phase, takes the last sample, and
+// puts what was seen into the record.
+func (s *Samples) Finish(r *protocol.Record) {
+	s.lastMarks()
+	if len(s.phases) > 0 {
+		s.endPhase()
+	}
+	s.Look(time.Now())
+	s.Close()
+	r.Phases = s.phases
+	if s.peak != nil {
+		r.Memory.AtPeak = &s.peak.MemorySplit
+	}
+}
+
+// Close gives the descriptors back, once.
+func (s *Samples) Close() {
+	if !s.closed {
+		s.closed = true
+		s.sampler.Close()
+	}
+}

@@ -1,0 +1,185 @@
+package record
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/seed-c1490a04/supervise/protocol"
+)
+
+// Summary is the record for people, a few aligned lines.
+func Summary(r *protocol.Record) string {
+	var b strings.Builder
+	line := func(key, format string, args ...any) {
+		fmt.Fprintf(&b, "%-12s %s\n", key+":", fmt.Sprintf(format, args...))
+	}
+	line("command", "%s", quoted(r.Argv))
+	line("ended", "%s", ending(r))
+	line("wall", "%s", seconds(&r.WallS))
+	line("cpu", "user %s, system %s", seconds(r.CPU.UserS), seconds(r.CPU.SystemS))
+	if r.Memory.PeakBytes != nil {
+		line("memory", "%s at most", amount(r.Memory.PeakBytes))
+	}
+	if r.IO.ReadBytes != nil {
+		line("io", "%s read, %s written", amount(r.IO.ReadBytes), amount(r.IO.WriteBytes))
+	}
+	line("processes", "%d reaped%s", r.Reaped, pids(r))
+	for _, p := range r.Phases {
+		line("phase", "%s: wall %s, cpu %s", quote(p.Name), seconds(&p.WallS), seconds(p.CPU.TotalS))
+	}
+	if b := bottleneck(r); b != "" {
+		line("bottleneck", "%s", b)
+	}
+	if r.OOM != nil {
+		line("oom", "%s", outOfMemory(r.OOM))
+	}
+	for _, u := range r.Unenforced {
+		line("unlimited", "%s", u.Reason)
+	}
+	for _, l := range r.Leftovers {
+		line("leftover", "%s", leftover(l))
+	}
+	if r.LeftoversTotal != nil && *r.LeftoversTotal > len(r.Leftovers) {
+		line("leftover", "and %d more", *r.LeftoversTotal-len(r.Leftovers))
+	}
+	if r.Containment != "" {
+		line("containment", "%s", containment(r))
+	}
+	if r.Error != nil {
+		line("error", "%s", *r.Error)
+	}
+	return b.String()
+}
+
+func pids(r *protocol.Record) string {
+	s := ""
+	if r.Pids.Peak != nil {
+		s += fmt.Sprintf(", %d at once", *r.Pids.Peak)
+	}
+	if hits := r.Pids.MaxHits; hits != nil && *hits > 0 {
+		s += fmt.Sprintf(", %d forks refused by a limit", *hits)
+	}
+	return s
+}
+
+func outOfMemory(o *protocol.OOM) string {
+	s := map[string]string{
+		protocol.OOMByJob: "a limit of the job's own", protocol.OOMByAncestor: "the limit of a cgroup above",
+		protocol.OOMByMachine: "the machine's memory", protocol.OOMByOutside: "a limit that cannot be seen from here, or the machine's memory",
+		protocol.OOMByDaemon: "systemd-oomd",
+	}[o.By]
+	if o.Cgroup != nil {
+		s += ", " + *o.Cgroup
+	}
+	if o.Kills != nil {
+		s += fmt.Sprintf("; %d killed", *o.Kills)
+	}
+	return s
+}
+
+// share of the wall time from which on waiting is worth a word.
+const share = 0.1
+
+// bottleneck names what the job waited for most, if it did for long: by its quota, or
+// as the kernel's pressure stall information says; "": for nothing, or nobody knows.
+func bottleneck(r *protocol.Record) string {
+	most, text := share*r.WallS, ""
+	for _, w := range []struct {
+		s    *float64
+		text string
+	}{
+		{r.CPU.ThrottledS, "its CPU quota: throttled for %s"},
+		{r.Pressure.CPU.SomeS, "the CPU: others had it for %s"},
+		{r.Pressure.Memory.SomeS, "memory: it waited %s for pages"},
+		{r.Pressure.IO.SomeS, "I/O: it waited %s"},
+	} {
+		if w.s != nil && *w.s > most {
+			most, text = *w.s, fmt.Sprintf(w.text, seconds(w.s))
+		}
+	}
+	return text
+}
+
+func leftover(l protocol.Leftover) string {
+	s := fmt.Sprintf("%s (%d), %s old, %s", quoted([]string{l.Comm}), l.PID, seconds(l.AgeS), size(l.RSSBytes))
+	if len(l.Argv) > 0 {
+		s += ": " + quoted(l.Argv)
+	}
+	return s
+}
+
+func ending(r *protocol.Record) string {
+	switch {
+	case r.Exit == nil:
+		return string(r.Cause)
+	case r.Exit.Code != nil:
+		return fmt.Sprintf("%s, status %d", r.Cause, *r.Exit.Code)
+	case r.Exit.Core:
+		return fmt.Sprintf("%s, %s, core dumped", r.Cause, *r.Exit.Signal)
+	}
+	return fmt.Sprintf("%s, %s", r.Cause, *r.Exit.Signal)
+}
+
+func containment(r *protocol.Record) string {
+	switch {
+	case r.Cgroup != nil:
+		return string(r.Containment) + " " + *r.Cgroup
+	case r.ContainmentReason != nil:
+		return string(r.Containment) + ", because: " + *r.ContainmentReason
+	}
+	return string(r.Containment)
+}
+
+// seconds rounds to what matters: microseconds below a second, else milliseconds.
+func seconds(s *float64) string {
+	if s == nil {
+		return "unknown"
+	}
+	d := time.Duration(*s * 1e9)
+	if d < time.Second {
+		return d.Round(time.Microsecond).String()
+	}
+	return d.Round(time.Millisecond).String()
+}
+
+func size(bytes *int64) string {
+	if bytes == nil {
+		return "size unknown"
+	}
+	return fmt.Sprintf("%.1f MiB", float64(*bytes)/(1<<20))
+}
+
+// amount is for people, who want no more than a digit behind the point.
+func amount(n *uint64) string {
+	f, unit := float64(*n), 0
+	for f >= 1024 && unit < 4 {
+		f, unit = f/1024, unit+1
+	}
+	return fmt.Sprintf("%.*f %s", min(unit, 1), f, [...]string{"bytes", "KiB", "MiB", "GiB", "TiB"}[unit])
+}
+
+// quoted joins a command line so that it can be read, and pasted into a shell.
+func quoted(argv []string) string {
+	words := make([]string, len(argv))
+	for i, a := range argv {
+		words[i] = quote(a)
+	}
+	return strings.Join(words, " ")
+}
+
+func quote(word string) string {
+	switch {
+	case strings.ContainsFunc(word, isUnprintable): // as $'...' of bash and others: nothing reaches the terminal raw
+		q := strconv.Quote(word)
+		return "$'" + strings.ReplaceAll(q[1:len(q)-1], "'", `\'`) + "'"
+	case word == "" || strings.ContainsAny(word, " \"'\\$`*?[]{}()<>|&;#~"):
+		return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+	}
+	return word
+}
+
+func isUnprintable(r rune) bool { return r == utf8.RuneError || unicode.IsControl(r) }

@@ -1,0 +1,23 @@
+package record
+
+import (
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// WriteAll writes to a descriptor that may be a pipe or non-blocking.
+func WriteAll(fd int, b []byte) error {
+	for len(b) > 0 {
+		n, err := unix.Write(fd, b)
+		switch {
+		case err == unix.EAGAIN:
+			unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLOUT}}, -1)
+		case err != nil && err != unix.EINTR:
+			return os.NewSyscallError("write", err)
+		case n > 0:
+			b = b[n:]
+		}
+	}
+	return nil
+}

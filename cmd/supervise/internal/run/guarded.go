@@ -1,0 +1,66 @@
+package run
+
+import (
+	"errors"
+	"os"
+	"slices"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/seed-c1490a04/supervise/cmd/internal/cli"
+	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/nested"
+	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/signals"
+	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/supervisor"
+	"github.com/seed-c1490a04/supervise/protocol"
+)
+
+// guardedBySupervise runs the job in a second supervise below this one. Without
+// cgroups only an ancestor that is a subreaper can end what a killed supervisor
+// leaves, so we become that ancestor; and the second one, whose owner we are,
+// ends the job if we are killed.
+func (r *runner) guardedBySupervise() int {
+	r.guarding = true
+	owner, ours, err := ownerSocket()
+	if err != nil {
+		return r.startFailed(err)
+	}
+	r.ownerGone = func() { unix.Shutdown(ours, unix.SHUT_WR) } // hand it on
+	for _, fd := range []int{r.out.fd, r.samples, r.c.marks, r.c.TraceFD} {
+		if fd > 2 {
+			unix.FcntlInt(uintptr(fd), unix.F_SETFD, 0) // for the inner one
+		}
+	}
+	argv := nested.Guarded(r.c.given, owner, r.place.Reason(), r.c.argv)
+	result, err := r.supervise(nested.Exe, argv, supervisor.Spec{})
+	unix.Close(owner)
+	if err != nil {
+		return r.startFailed(err)
+	}
+	if n, _, _ := unix.Recvfrom(ours, make([]byte, 1), unix.MSG_DONTWAIT); n != 1 && !diedOfSignal(result) {
+		r.Complain(errors.New("the supervisor below this one was killed, or crashed; the job is ended"))
+		return cli.ExitFailure
+	}
+	return r.status(result)
+}
+
+// diedOfSignal says whether the supervisor below ended by a signal that was sent to both
+// of us: as its job did (see signals.DieOf), or before it caught any.
+func diedOfSignal(result *protocol.Record) bool {
+	e := result.Exit
+	if e == nil || e.Signal == nil {
+		return false
+	}
+	sig, _ := signals.Parse(*e.Signal)
+	return slices.Contains(signals.Fatal, sig)
+}
+
+// ownerSocket returns an end that the inner supervise inherits, and ours, which
+// closes when we die, and by which it says that it has done what had to be done.
+func ownerSocket() (theirs, ours int, err error) {
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return 0, 0, os.NewSyscallError("socketpair", err)
+	}
+	_, err = unix.FcntlInt(uintptr(pair[0]), unix.F_SETFD, 0)
+	return pair[0], pair[1], os.NewSyscallError("fcntl", err)
+}

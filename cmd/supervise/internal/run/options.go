@@ -1,0 +1,190 @@
+package run
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/seed-c1490a04/supervise/cgroup"
+	"github.com/seed-c1490a04/supervise/cmd/internal/cli"
+	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/containment"
+	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/options"
+	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/signals"
+	"github.com/seed-c1490a04/supervise/protocol"
+)
+
+// commandLine is what "supervise run" was given.
+type commandLine struct {
+	options.Place
+	leftovers protocol.Leftovers
+	timeout   time.Duration
+	cpuTime   time.Duration
+	grace     time.Duration
+	graceSet  bool
+	signal    unix.Signal
+	name      string
+
+	limits     cgroup.Limits
+	resources  string // OCI document with more of them, "": none
+	bestEffort bool   // go on where a limit cannot be had
+
+	record      string
+	summary     bool
+	sampleEvery time.Duration // 0: never
+	samplesFile string        // "": nowhere
+	marks       int           // descriptor, -1: none
+
+	owner  int    // descriptor, -1: none
+	linked string // the job ends when this file has no link left; "": none
+	help   bool
+
+	// What one supervise says to another: see package nested.
+	events  int    // descriptor of the binary protocol, -1: none
+	program string // to execute instead of argv[0], "": that
+	guarded bool   // by the supervise above, which is the owner; reason is its word
+	reason  string // why the job is in the fallback
+
+	argv  []string
+	given []string // the flags as they were given, for the guarded supervise
+}
+
+const (
+	defaultGrace  = 10 * time.Second
+	defaultSample = time.Second
+)
+
+// wantsNumbers says whether the record, or a part of it, is to be delivered.
+func (c *commandLine) wantsNumbers() bool { return c.record != "" || c.summary }
+
+// samples says whether the job is to be sampled.
+func (c *commandLine) samples() bool { return c.sampleEvery > 0 || c.marks >= 0 }
+
+type flag = cli.Flag[commandLine]
+
+// flags are in the order of the help text.
+func flags() []flag {
+	place := options.Flags(func(c *commandLine) *options.Place { return &c.Place })
+	list := []flag{
+		{Name: "timeout", Set: func(c *commandLine, v string) (err error) { c.timeout, err = cli.Duration(v); return err }},
+		{Name: "cpu-timeout", Set: func(c *commandLine, v string) (err error) { c.cpuTime, err = cli.Duration(v); return err }},
+		{Name: "grace", Set: func(c *commandLine, v string) (err error) {
+			c.graceSet = true
+			c.grace, err = cli.Duration(v)
+			return err
+		}},
+		{Name: "signal", Set: func(c *commandLine, v string) (err error) { c.signal, err = signals.Parse(v); return err }},
+		{Name: "leftovers", Set: setLeftovers},
+	}
+	list = append(list, place...)
+	return append(list, []flag{
+		{Name: "name", Set: setName},
+		{Name: "property", Short: "-p", Set: setProperty},
+		{Name: "resources", Set: func(c *commandLine, v string) error { c.resources = v; return cli.NotEmpty(v) }},
+		{Name: "best-effort", Switch: true, Set: func(c *commandLine, v string) error { c.bestEffort = true; return nil }},
+		{Name: "sample", Set: func(c *commandLine, v string) (err error) { c.sampleEvery, err = cli.Duration(v); return err }},
+		{Name: "samples", Set: func(c *commandLine, v string) error { c.samplesFile = v; return cli.NotEmpty(v) }},
+		{Name: "marks", Set: func(c *commandLine, v string) (err error) { c.marks, err = cli.Descriptor(v); return err }},
+		{Name: "record", Set: func(c *commandLine, v string) error { c.record = v; return cli.NotEmpty(v) }},
+		{Name: "summary", Switch: true, Set: func(c *commandLine, v string) error { c.summary = true; return nil }},
+		{Name: "owner", Set: func(c *commandLine, v string) (err error) { c.owner, err = cli.Descriptor(v); return err }},
+		{Name: "while-linked", Set: func(c *commandLine, v string) error { c.linked = v; return cli.NotEmpty(v) }},
+		{Name: "events", Set: func(c *commandLine, v string) (err error) { c.events, err = cli.Descriptor(v); return err }},
+		{Name: "program", Set: func(c *commandLine, v string) error { c.program = v; return nil }},
+		{Name: "fallback-reason", Set: func(c *commandLine, v string) error { c.guarded, c.reason = true, v; return nil }},
+		{Name: "help", Short: "-h", Switch: true, Set: func(c *commandLine, v string) error { c.help = true; return nil }},
+	}...)
+}
+
+// parse reads the arguments behind "run": flags up to the first argument that is none, or
+// "--", then the command.
+func parse(args []string) (*commandLine, error) {
+	c := &commandLine{Place: options.Default(), grace: defaultGrace, signal: unix.SIGTERM, owner: -1, events: -1, marks: -1}
+	table := cli.Flags[commandLine]{
+		Command: "run", Hint: "'supervise help run' lists them", List: flags(), More: limitFlag, MoreNames: limitFlags,
+	}
+	var err error
+	if c.given, c.argv, err = table.Parse(c, args); err != nil {
+		return nil, err
+	}
+	if len(c.argv) == 0 && !c.help {
+		return nil, errors.New("run: no command given; try: supervise run -- sleep 10")
+	}
+	if err := c.check(); err != nil {
+		return nil, fmt.Errorf("run: %w", err)
+	}
+	return c, nil
+}
+
+// check finds what excludes each other.
+func (c *commandLine) check() error {
+	if c.samplesFile != "" && c.sampleEvery == 0 {
+		c.sampleEvery = defaultSample
+	}
+	if err := c.Check(); err != nil || c.Contain != containment.Subreaper {
+		return err
+	}
+	if c.cpuTime > 0 {
+		return errors.New("--cpu-timeout needs a cgroup; it excludes --contain=subreaper")
+	}
+	if c.samples() {
+		return errors.New("--sample and --marks need a cgroup; they exclude --contain=subreaper")
+	}
+	return nil
+}
+
+// limitFlag is the flag of a limit; nil: there is none of that name.
+func limitFlag(name string) *flag {
+	for _, limit := range limitFlags() {
+		if limit == name {
+			return &flag{Name: name, Set: func(c *commandLine, v string) error { return c.addLimit(name, v) }}
+		}
+	}
+	return nil
+}
+
+func limitFlags() []string {
+	names, _ := cgroup.LimitNames()
+	return names
+}
+
+// addLimit takes a limit by either of its names.
+func (c *commandLine) addLimit(name, value string) error {
+	l, err := options.ParseLimit(name, value)
+	c.limits = append(c.limits, l...)
+	return err
+}
+
+// setProperty takes a limit by systemd's name, as for systemd-run: MemoryMax=1G.
+func setProperty(c *commandLine, v string) (err error) {
+	name, value, ok := strings.Cut(v, "=")
+	switch {
+	case !ok:
+		return errors.New("want a property and its value, such as MemoryMax=1G")
+	case name == "RuntimeMaxSec":
+		c.timeout, err = cli.Duration(value)
+		return err
+	case name == strings.ToLower(name):
+		return fmt.Errorf("want a property such as MemoryMax=1G; or try --%s %s", name, value)
+	}
+	return c.addLimit(name, value)
+}
+
+func setLeftovers(c *commandLine, v string) error {
+	switch mode := protocol.Leftovers(v); mode {
+	case protocol.LeftoversKill, protocol.LeftoversWait, protocol.LeftoversFail:
+		c.leftovers = mode
+		return nil
+	}
+	return errors.New("want kill, wait or fail")
+}
+
+func setName(c *commandLine, v string) error {
+	if len(v) > 255 || strings.ContainsAny(v, "/\n\x00") {
+		return errors.New("want at most 255 bytes without slash and newline")
+	}
+	c.name = v
+	return cli.NotEmpty(v)
+}

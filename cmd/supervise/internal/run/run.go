@@ -1,0 +1,255 @@
+// Package run is "supervise run": one job, whose exit status becomes supervise's own.
+//
+//	command line ──> record's file, link, samples' file ──> place (a cgroup, or the fallback)
+//	    ──> guardian ──> main process ──> the loop ──> record ──> exit status
+//
+// In the fallback the job gets a second supervise as its parent: see guardedBySupervise.
+package run
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/seed-c1490a04/supervise/cgroup"
+	"github.com/seed-c1490a04/supervise/cmd/internal/cli"
+	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/containment"
+	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/nested"
+	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/program"
+	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/record"
+	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/resident"
+	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/signals"
+	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/subreaper"
+	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/supervisor"
+	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/transient"
+	"github.com/seed-c1490a04/supervise/protocol"
+)
+
+// Main runs a job by the arguments behind "run". It returns the exit status.
+func Main(p *cli.Program, args []string) int {
+	c, err := parse(args)
+	if err != nil {
+		return p.Usage(err)
+	}
+	if c.help {
+		return p.Help("run")
+	}
+	r := &runner{Program: *p, c: c, began: time.Now()}
+	if err := r.openFiles(); err != nil {
+		r.Complain(fmt.Errorf("run: %w", err))
+		return cli.ExitFailure
+	}
+	r.Quiet = c.events >= 0 // stderr is the job's alone
+	status := r.run()
+	if c.guarded {
+		unix.SendmsgN(c.owner, []byte{0}, nil, nil, unix.MSG_NOSIGNAL) // all was done that had to be
+	}
+	return status
+}
+
+// A runner carries one "supervise run" from the command line to the exit status.
+type runner struct {
+	cli.Program
+	c        *commandLine
+	out      *recordFile
+	samples  int // descriptor for samples; -1: none
+	began    time.Time
+	caught   *signals.Caught
+	place    *containment.Place // nil: it did not come to that
+	terminal *terminal
+	link     *link // nil: none
+	guarding bool  // the job is another supervise, which does what the options say
+
+	ownerGone func() // nil: the job ends
+}
+
+// openFiles opens what the command line names, before anything is started.
+func (r *runner) openFiles() (err error) {
+	if r.out, err = openRecord(r.c.record); err != nil {
+		return fmt.Errorf("--record %s: %w", r.c.record, err)
+	}
+	if r.samples, err = openSamples(r.c.samplesFile); err != nil {
+		return fmt.Errorf("--samples %s: %w", r.c.samplesFile, err)
+	}
+	if r.c.linked != "" {
+		if r.link, err = watchLinks(r.c.linked); err != nil {
+			return fmt.Errorf("--while-linked %s: %w", r.c.linked, err)
+		}
+	}
+	return nil
+}
+
+func (r *runner) run() int {
+	file, err := r.c.program, error(nil)
+	if file == "" {
+		file, err = program.LookPath(r.c.argv[0])
+	}
+	if err == nil {
+		err = subreaper.Become()
+	}
+	if err == nil { // before there is anything to leave behind
+		r.caught, err = signals.Catch(signals.Forwarded)
+	}
+	if err == nil {
+		err = r.take()
+	}
+	if err != nil {
+		return r.startFailed(err)
+	}
+	if !r.place.InCgroup() && !r.c.NoGuard {
+		return r.guardedBySupervise()
+	}
+	result, err := r.supervise(file, r.c.argv, r.spec())
+	if err != nil {
+		return r.startFailed(err)
+	}
+	return r.finish(result)
+}
+
+// take takes the place that the command line asks for.
+func (r *runner) take() (err error) {
+	c := r.c
+	if c.resources != "" {
+		given, err := resources(c.resources)
+		if err != nil {
+			return err
+		}
+		c.limits = append(given, c.limits...) // of two for one file the flag counts
+	}
+	o := c.Containment(r.Complain)
+	o.Limits, o.BestEffort, o.Meter, o.Numbers = c.limits, c.bestEffort, c.cpuTime > 0, c.wantsNumbers()
+	if o.JobName = c.name; o.JobName == "" {
+		o.JobName = path.Base(c.argv[0])
+	}
+	if o.Reason = c.reason; c.guarded {
+		o.Warn = nil // the supervise above has said it
+	}
+	if r.place, err = containment.Choose(&o); err != nil {
+		return err
+	}
+	if err = r.sample(); err != nil {
+		err = errors.Join(err, r.place.Close())
+	}
+	return err
+}
+
+// sample begins to sample the job, where that is asked for and can be.
+func (r *runner) sample() error {
+	j := r.place.Job()
+	if j == nil || !r.c.samples() {
+		return nil
+	}
+	if err := j.StartSamples(); err != nil {
+		return err
+	}
+	j.Samples.ReadMarksFrom(r.c.marks)
+	if r.samples >= 0 {
+		j.Samples.WriteTo(r.samples)
+	}
+	return nil
+}
+
+// spec is what the options say about the job.
+func (r *runner) spec() supervisor.Spec {
+	c := r.c
+	s := supervisor.Spec{
+		Leftovers: c.leftovers, Every: c.sampleEvery, Timeout: c.timeout, CPUTime: c.cpuTime,
+		Signal: c.signal, Grace: c.grace, StopGrace: c.grace,
+	}
+	if c.graceSet {
+		s.TermGrace = c.grace
+	}
+	return s
+}
+
+// supervise runs the job from start to end and gives the place back. An error
+// means that the job was not started.
+func (r *runner) supervise(file string, argv []string, spec supervisor.Spec) (*protocol.Record, error) {
+	s := &supervisor.Supervisor{
+		Signals: r.caught, Forward: true, IsManager: transient.IsManager,
+		Strays: r.place.Tree.Procs, Idle: resident.GiveBackStartUp,
+	}
+	r.place.Connect(s)
+	if !r.guarding {
+		r.addInputs(s)
+		s.Trace = r.c.Trace()
+	}
+	r.terminal = findTerminal()
+	spec.Path, spec.Argv, spec.Attr, s.Terminal = file, argv, r.attr(), r.terminal
+	if r.c.owner >= 0 {
+		s.Owner = &supervisor.Owner{In: r.c.owner, Out: -1, Mute: true, Gone: r.ownerGone}
+	}
+	if r.c.events >= 0 {
+		s.Owner, s.Whole = &supervisor.Owner{In: r.c.events, Out: r.c.events, AppendUsage: nested.AppendUsage}, true
+	}
+	if err := r.start(s, spec); err != nil {
+		return nil, errors.Join(err, r.place.Close())
+	}
+	if session := r.place.Session(); session != nil {
+		session.RemoveStale() // while the job is on its way
+		r.out.warmUp()
+	}
+	result := s.Run()[0]
+	r.terminal.takeBack(result.Exit)
+	return result, nil
+}
+
+// addInputs has the loop read marks and watch the link.
+func (r *runner) addInputs(s *supervisor.Supervisor) {
+	if marks := r.c.marks; marks >= 0 {
+		read := func() bool { return record.DropMarks(marks) }
+		if j := r.place.Job(); j != nil && j.Samples != nil {
+			read = j.Samples.ReadMarks
+		}
+		s.Inputs = []supervisor.Input{{FD: marks, Read: read}}
+	}
+	if r.link != nil {
+		s.Inputs = append(s.Inputs, r.link.input(func() { s.End(protocol.CauseOwnerGone, nil) }))
+	}
+}
+
+// start starts the guardian and the main process. A cgroup that cannot be joined
+// is given up for the fallback, if that may be.
+func (r *runner) start(s *supervisor.Supervisor, spec supervisor.Spec) error {
+	if !r.c.NoGuard && !r.guarding {
+		if err := r.place.Guard(); err != nil {
+			return err
+		}
+	}
+	spec.Containment = r.place
+	j, err := s.StartProgram(spec)
+	var join *cgroup.JoinError
+	if errors.As(err, &join) && r.mayFallBack() {
+		if err := r.place.GiveUp(join); err != nil {
+			return err
+		}
+		j, err = s.StartProgram(spec)
+	}
+	if err == nil && r.c.events >= 0 {
+		nested.TellStarted(r.c.events, j.PID(), nil)
+	}
+	return err
+}
+
+// mayFallBack says whether the job may be held without a cgroup.
+func (r *runner) mayFallBack() bool {
+	return r.c.Contain == containment.Auto && r.c.Cgroup == "" && len(r.c.limits) == 0 && r.c.cpuTime == 0
+}
+
+// attr has the job inherit everything, in a process group of its own: what is
+// typed at the terminal, or sent to our group, reaches it once.
+func (r *runner) attr() *syscall.ProcAttr {
+	sys := &syscall.SysProcAttr{Setpgid: true}
+	if r.c.events >= 0 {
+		sys = &syscall.SysProcAttr{Setsid: true} // as all jobs of serve
+	}
+	if r.terminal.eager {
+		sys.Foreground, sys.Ctty = true, r.terminal.fd
+	}
+	return &syscall.ProcAttr{Env: os.Environ(), Files: []uintptr{0, 1, 2}, Sys: sys}
+}

@@ -1,0 +1,86 @@
+package run
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/seed-c1490a04/supervise/cmd/internal/cli"
+	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/nested"
+	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/program"
+	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/signals"
+	"github.com/seed-c1490a04/supervise/protocol"
+)
+
+// finish delivers the record, then the exit status.
+func (r *runner) finish(result *protocol.Record) int {
+	if j := r.place.Job(); j != nil && j.Samples != nil {
+		if err := j.Samples.DroppedError(); err != nil {
+			r.Complain(err)
+		}
+	}
+	if err := r.deliver(result); err != nil {
+		r.Complain(err)
+		return cli.ExitFailure
+	}
+	if result.Error != nil {
+		r.Complain(errors.New(*result.Error))
+		return cli.ExitFailure
+	}
+	return r.status(result)
+}
+
+// status turns a result into our exit status. At a terminal a job that was
+// interrupted from the keyboard takes us, and the script we are in, along.
+func (r *runner) status(result *protocol.Record) int {
+	if *result.LeftoversTotal > 0 && r.c.leftovers == protocol.LeftoversFail && !r.guarding {
+		r.Complain(leftoversError(result))
+		return cli.ExitFailure
+	}
+	e := result.Exit
+	switch {
+	case result.Cause == protocol.CauseTimeout || result.Cause == protocol.CauseCPUTimeout:
+		return cli.ExitTimeout
+	case e == nil:
+		return cli.ExitFailure
+	case e.Code != nil:
+		return *e.Code
+	}
+	sig, _ := signals.Parse(*e.Signal)
+	if r.terminal.interrupted(sig) {
+		signals.DieOf(sig)
+	}
+	return cli.ExitSignal + int(sig)
+}
+
+func leftoversError(result *protocol.Record) error {
+	names := ""
+	for _, l := range result.Leftovers {
+		names += fmt.Sprintf(" %s (%d)", l.Comm, l.PID)
+	}
+	if more := *result.LeftoversTotal - len(result.Leftovers); more > 0 {
+		names += fmt.Sprintf(" and %d more", more)
+	}
+	return fmt.Errorf("the command left %d running, now killed:%s", *result.LeftoversTotal, names)
+}
+
+// startFailed reports a job that never was.
+func (r *runner) startFailed(err error) int {
+	if r.c.events >= 0 {
+		nested.TellStarted(r.c.events, 0, err)
+		return cli.ExitFailure
+	}
+	if e := r.deliver(r.failedRecord(err)); e != nil {
+		err = errors.Join(err, e)
+	}
+	name := r.c.argv[0]
+	switch {
+	case program.IsNotFound(err):
+		r.Complain(fmt.Errorf("%s: not found", name))
+		return cli.ExitNotFound
+	case program.IsErrno(err):
+		r.Complain(fmt.Errorf("%s: cannot be executed: %w", name, err))
+		return cli.ExitNotExecutable
+	}
+	r.Complain(err)
+	return cli.ExitFailure
+}

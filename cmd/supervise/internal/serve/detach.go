@@ -1,0 +1,140 @@
+package serve
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/seed-c1490a04/supervise/cgroup"
+	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/containment"
+	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/program"
+	"github.com/seed-c1490a04/supervise/protocol"
+)
+
+// A detaching moves a job to a scope of its own, which the service manager is asked
+// for. The job is frozen meanwhile, so that nobody is forked outside.
+type detaching struct {
+	v     *server
+	j     *job
+	id    json.RawMessage
+	thaw  bool // the job was not frozen before
+	scope containment.Scope
+}
+
+// detach lets a job go.
+func (r *request) detach() (any, error) {
+	var p protocol.JobParams
+	j, err := r.job(&p, &p.Job)
+	switch {
+	case err != nil:
+		return nil, err
+	case j.held == nil || !cgroup.Managed():
+		return nil, failure(protocol.CodeUnsupported, "", "to detach a job needs systemd, and a cgroup")
+	case len(j.outputs) > 0:
+		return nil, failure(protocol.CodeUnsupported, "job", "the output of job %d is captured; it would write to nobody", j.number)
+	case j.detaching:
+		return nil, failure(protocol.CodeUnsupported, "job", "job %d is being detached already", j.number)
+	}
+	d := &detaching{v: r.v, j: j, id: r.ID, thaw: !j.frozen}
+	if err := j.setFrozen(true); err != nil {
+		return nil, err
+	}
+	if err := d.ask(); err != nil {
+		d.undo()
+		return nil, err
+	}
+	j.detaching, r.late = true, true
+	return nil, nil
+}
+
+// ask asks for a scope with all of the job in it.
+func (d *detaching) ask() error {
+	pids, err := d.j.held.Procs()
+	if err != nil {
+		return err
+	}
+	v := d.v
+	a, err := containment.AskScope(v.o.Patience, v.o.Slice, d.j.name, pids...)
+	if err != nil {
+		return err
+	}
+	v.s.Chore(a.PID(), func(bool) { d.answered(a) })
+	return nil
+}
+
+// answered goes on when the manager has.
+func (d *detaching) answered(a *program.Sibling) {
+	var err error
+	d.scope, err = containment.ReadScope(a)
+	d.j.detaching = false
+	if d.v.jobs[d.j.number] == nil { // it was killed meanwhile
+		err = failure(protocol.CodeNoJob, "job", "job %d has ended", d.j.number)
+		d.answer(nil, err)
+		return
+	}
+	if err == nil {
+		err = d.release()
+	}
+	if err != nil {
+		d.undo()
+		d.answer(nil, fmt.Errorf("detaching: %w", errors.Join(errors.ErrUnsupported, err)))
+		return
+	}
+	d.answer(&protocol.DetachResult{Unit: d.scope.Unit, Cgroup: d.scope.Cgroup}, nil)
+}
+
+// answer answers who asked, if there was an id.
+func (d *detaching) answer(result any, err error) {
+	if d.id != nil {
+		d.v.answer(d.id, result, errorOf(err), nil)
+	}
+}
+
+func (d *detaching) undo() {
+	if d.thaw {
+		d.j.setFrozen(false)
+	}
+}
+
+// release forgets the job, which has left its cgroup.
+func (d *detaching) release() error {
+	j := d.j
+	empty, err := j.held.Empty()
+	if err != nil || !empty {
+		return errors.Join(err, errors.New("the manager has not moved all of it"))
+	}
+	j.stopWatching()
+	j.loop.Release()
+	delete(d.v.dirs, j.held.Name())
+	delete(d.v.jobs, j.number)
+	d.v.detached = append(d.v.detached, d.scope.Cgroup)
+	for _, id := range j.waits {
+		d.v.answer(id, nil, failure(protocol.CodeNoJob, "job", "job %d was detached", j.number), nil)
+	}
+	d.v.waits -= len(j.waits)
+	return j.held.Close()
+}
+
+// sweepLast ends, when no job is left, what has moved out of its job's cgroup; not
+// what was detached.
+func (v *server) sweepLast() error {
+	tree := v.place.Tree
+	for _, path := range v.detached {
+		pids, err := tree.Procs()
+		if err != nil {
+			return err
+		}
+		tree.Spare = append(tree.Spare, inside(path, pids)...)
+	}
+	return tree.Kill()
+}
+
+// inside returns those of some processes that are in a cgroup.
+func inside(path string, pids []int) (in []int) {
+	for _, pid := range pids {
+		if len(cgroup.Outside(path, []int{pid})) == 0 {
+			in = append(in, pid)
+		}
+	}
+	return in
+}

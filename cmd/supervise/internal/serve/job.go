@@ -1,0 +1,281 @@
+package serve
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/seed-c1490a04/supervise/cgroup"
+	"github.com/seed-c1490a04/supervise/cmd/internal/cli"
+	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/containment"
+	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/record"
+	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/supervisor"
+	"github.com/seed-c1490a04/supervise/protocol"
+)
+
+// A job is one of a server's. It is forgotten when its end has been told.
+type job struct {
+	v      *server
+	number int
+	pid    int // of the main process
+	name   string
+	argv   []string
+	tags   map[string]string
+
+	loop   *supervisor.Job
+	held   *containment.Job // in its cgroup; nil: it is nested
+	nested *nestedJob       // nil: it is in a cgroup
+
+	unenforced []protocol.Unenforced // of a nested job
+
+	outputs  []*output
+	triggers []int // of pressure
+	watches  []int // of limits
+	waits    []json.RawMessage
+
+	descendants, oomWanted, limitWanted, frozen, detaching bool
+	told                                                   protocol.LimitHit // by limit and oom
+}
+
+// minSample keeps samples from costing more than they tell.
+const minSample = time.Millisecond
+
+// readAccounts has the counters read of jobs that end together.
+func (v *server) readAccounts(jobs []*supervisor.Job) {
+	var held []*containment.Job
+	for _, of := range jobs {
+		if j := jobOf(of); j.held != nil {
+			held = append(held, j.held)
+		}
+	}
+	containment.Accounts(held)
+}
+
+// startInCgroup starts the job in a cgroup of its own.
+func (j *job) startInCgroup(p *plan) (err error) {
+	if j.held, err = j.v.place.NewJob(j.name); err != nil {
+		return err
+	}
+	if err = j.prepare(p); err == nil {
+		err = j.v.checkDescriptorReserve()
+	}
+	if err == nil {
+		p.spec.Containment = j.held
+		j.loop, err = j.v.s.StartProgram(p.spec)
+	}
+	if err != nil {
+		j.abandon()
+		return err
+	}
+	j.v.dirs[j.held.Name()] = j
+	j.pid = j.loop.PID()
+	return nil
+}
+
+// prepare has all done that needs the cgroup, and no process in it.
+func (j *job) prepare(p *plan) (err error) {
+	if p.Delegate {
+		if err := j.held.Delegate(); err != nil {
+			return err
+		}
+	}
+	if len(p.limits) > 0 {
+		if err := j.held.SetLimits(p.limits, p.BestEffort, nil); err != nil {
+			return limitError(err)
+		}
+	}
+	if err := j.held.Count(); err != nil {
+		return err
+	}
+	if p.spec.Every > 0 {
+		if err := j.held.StartSamples(); err != nil {
+			return err
+		}
+	}
+	if err := j.startTriggers(p.pressing); err != nil {
+		return err
+	}
+	if j.oomWanted || j.limitWanted {
+		return j.v.watchLimits(j)
+	}
+	return nil
+}
+
+// abandon removes the cgroup of a job that was not started.
+func (j *job) abandon() {
+	j.stopWatching()
+	j.held.Close()
+}
+
+func (j *job) stopWatching() {
+	j.stopTriggers()
+	for _, key := range j.watches {
+		delete(j.v.events.jobs, key) // the watch ends with the directory
+	}
+}
+
+// limits are those that the job began with.
+func (j *job) limits() ([]protocol.Limit, []protocol.Unenforced) {
+	if j.held == nil {
+		return []protocol.Limit{}, append([]protocol.Unenforced{}, j.unenforced...)
+	}
+	return j.held.Limits()
+}
+
+// path is the job's cgroup; nil: none.
+func (j *job) path() *string {
+	if j.held == nil {
+		return nil
+	}
+	path := j.held.Path()
+	return &path
+}
+
+// signal sends a signal to the main process, or to all.
+func (j *job) signal(sig unix.Signal, all bool) error {
+	switch {
+	case all && j.frozen:
+		return j.signalFrozen(sig)
+	case all:
+		return j.loop.Containment.Signal(sig)
+	case j.nested != nil:
+		return j.nested.signalChild(j.pid, sig)
+	case j.loop.HasExited():
+		return failure(protocol.CodeNoJob, "job", "the main process of job %d has ended; see \"all\"", j.number)
+	}
+	return os.NewSyscallError("kill", unix.Kill(j.pid, sig))
+}
+
+// signalFrozen sends a signal to all, and thaws nobody. Frozen, none is being forked,
+// and none can go and leave its number to another.
+func (j *job) signalFrozen(sig unix.Signal) error {
+	pids, err := j.held.Procs()
+	for _, pid := range pids {
+		if e := unix.Kill(pid, sig); e != nil && e != unix.ESRCH {
+			err = errors.Join(err, fmt.Errorf("sending signal %d to process %d: %w", sig, pid, e))
+		}
+	}
+	return err
+}
+
+// stop ends the job. One that is frozen could not act on the signal.
+func (j *job) stop(cause protocol.Cause, sig unix.Signal, grace time.Duration) {
+	if j.frozen {
+		j.setFrozen(false)
+	}
+	if j.loop.State() <= supervisor.Stopping {
+		j.loop.Stop(cause, sig, grace)
+	}
+}
+
+// setFrozen freezes the job, or thaws it. A job that is frozen stays so without a moment in
+// which it runs: the kernel would let it, from the write of 0 to that of 1.
+func (j *job) setFrozen(frozen bool) (err error) {
+	switch {
+	case j.held == nil:
+		return failure(protocol.CodeUnsupported, "", "to freeze a job needs a cgroup")
+	case frozen == j.frozen:
+		return nil
+	case frozen:
+		err = j.held.Freeze()
+	default:
+		err = j.held.Thaw()
+	}
+	if err == nil {
+		j.frozen = frozen
+	}
+	return err
+}
+
+// limit sets limits of a running job, and says which of them hold.
+func (j *job) limit(given cgroup.Limits, bestEffort bool) (*protocol.LimitResult, error) {
+	none := &protocol.LimitResult{Limits: []protocol.Limit{}, Unenforced: []protocol.Unenforced{}}
+	switch {
+	case len(given) == 0:
+		return none, nil
+	case j.held == nil && !bestEffort:
+		return nil, failure(protocol.CodeUnsupported, "limits", "limits need a cgroup: %s", j.v.place.WhyNot())
+	case j.held == nil:
+		none.Unenforced = append(none.Unenforced, j.v.unlimited(given)...)
+		return none, nil
+	}
+	set, not, err := j.held.Limit(given.Complete(), bestEffort, nil)
+	return &protocol.LimitResult{Limits: record.Limits(set), Unenforced: append([]protocol.Unenforced{}, not...)}, limitError(err)
+}
+
+// unlimited says of limits that they need a cgroup.
+func (v *server) unlimited(given cgroup.Limits) (list []protocol.Unenforced) {
+	for _, l := range given {
+		list = append(list, protocol.Unenforced{Name: l.Name, Reason: "it needs a cgroup: " + v.place.WhyNot()})
+	}
+	return list
+}
+
+// limitError names the limit that cannot be had, if that is what is wrong.
+func limitError(err error) error {
+	var failed cgroup.LimitErrors
+	if errors.As(err, &failed) {
+		return failure(protocol.CodeLimit, "limits."+limitField(failed[0].Limit.Name), "%s", cli.OneLine(err))
+	}
+	return err
+}
+
+// state is what list and stat tell.
+func (j *job) state() protocol.JobState {
+	states := map[supervisor.State]protocol.State{
+		supervisor.Running: protocol.StateRunning, supervisor.Waiting: protocol.StateWaiting,
+		supervisor.Stopping: protocol.StateStopping, supervisor.Killing: protocol.StateKilling,
+	}
+	tags := j.tags
+	if tags == nil {
+		tags = map[string]string{}
+	}
+	return protocol.JobState{
+		Job: j.number, PID: j.pid, Name: j.name, Tags: tags, State: states[j.loop.State()], Frozen: j.frozen,
+		Cgroup: j.path(), Started: protocol.Time{Time: j.loop.Started()},
+	}
+}
+
+// maxProcs bounds what stat lists.
+const maxProcs = 1000
+
+func (j *job) stat() *protocol.StatResult {
+	r := &protocol.StatResult{JobState: j.state()}
+	if j.held == nil {
+		return r
+	}
+	if pids, err := j.held.Procs(); err == nil {
+		r.Procs = append([]int{}, pids[:min(len(pids), maxProcs)]...)
+	}
+	r.Sample, _ = record.One(j.held.Job, j.loop.Started()) // what cannot be read is null
+	return r
+}
+
+// mark ends a phase and begins another; the first reaches back to this moment or,
+// if there are samples, to the start.
+func (j *job) mark(name string) (*protocol.Phase, error) {
+	switch {
+	case j.held == nil:
+		return nil, failure(protocol.CodeUnsupported, "", "to mark phases needs a cgroup")
+	case len(name) > record.MaxMark:
+		return nil, failure(protocol.CodeInvalidParams, "name", "name: at most %d bytes", record.MaxMark)
+	case j.held.Samples == nil:
+		if err := j.held.StartSamples(); err != nil {
+			return nil, err
+		}
+		if err := j.v.checkDescriptorReserve(); err != nil {
+			j.held.DropSamples()
+			return nil, err
+		}
+		j.held.Samples.SinceStart(j.loop.Started())
+	}
+	phase := j.held.Samples.Mark(name)
+	if phase == nil {
+		return nil, failure(protocol.CodeTooMany, "", "the job has %d phases already", record.MaxPhases)
+	}
+	return phase, nil
+}

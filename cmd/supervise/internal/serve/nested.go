@@ -1,0 +1,195 @@
+package serve
+
+import (
+	"encoding/json"
+	"errors"
+	"os"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/seed-c1490a04/supervise/cmd/internal/cli"
+	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/nested"
+	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/program"
+	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/record"
+	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/subreaper"
+	"github.com/seed-c1490a04/supervise/protocol"
+)
+
+// A nestedJob is a job that a supervise below this one holds (see package nested), where
+// there are no cgroups.
+type nestedJob struct {
+	j      *job
+	events int // our end of the socket; -1: closed
+	out    int // the record
+	over   bool
+}
+
+// startNested starts the job below a supervisor of its own.
+func (j *job) startNested(p *plan) error {
+	if j.unenforced = j.v.unlimited(p.limits); p.spec.Every > 0 {
+		return errors.ErrUnsupported
+	}
+	theirs, err := j.openNested()
+	if err != nil {
+		return err
+	}
+	defer unix.Close(theirs[0])
+	defer unix.Close(theirs[1])
+	n := j.nested
+	if err := j.v.checkDescriptorReserve(); err != nil {
+		n.close()
+		return err
+	}
+	spec := p.spec
+	spec.Path, spec.Argv = nested.Exe, nested.Served(&nested.Job{
+		Name: p.Name, Program: p.spec.Path, Leftovers: p.spec.Leftovers, Reason: j.v.place.Reason(), Argv: p.Argv,
+	}, len(p.files))
+	files := append(p.files, uintptr(theirs[0]), uintptr(theirs[1]))
+	attr := *spec.Attr
+	attr.Files, spec.Attr = files, &attr
+	spec.Containment, spec.Nested, spec.Leftovers = n, true, protocol.LeftoversKill
+	if j.loop, err = j.v.s.Start(spec); err != nil {
+		n.close()
+		return err
+	}
+	if j.pid, err = nested.AwaitStarted(n.events); err != nil {
+		n.over = true // of which ended will not tell
+		unix.Shutdown(n.events, unix.SHUT_WR)
+	}
+	return err
+}
+
+// openNested opens the connections; the other ends are the nested supervisor's.
+func (j *job) openNested() (theirs [2]int, err error) {
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return theirs, os.NewSyscallError("socketpair", err)
+	}
+	r, w, err := newPipe()
+	if err != nil {
+		unix.Close(pair[0])
+		unix.Close(pair[1])
+		return theirs, err
+	}
+	unix.SetNonblock(r, true)
+	j.nested = &nestedJob{j: j, events: pair[0], out: r}
+	return [2]int{pair[1], w}, nil
+}
+
+// listen begins to read events, or goes on.
+func (n *nestedJob) listen() {
+	if n.events < 0 {
+		return
+	}
+	v := n.j.v
+	err := v.poller.Watch(n.events, unix.EPOLLIN, func(uint32) {
+		if v.blocked() {
+			v.poller.Watch(n.events, 0, nil)
+			v.waiting = append(v.waiting, n.listen)
+			return
+		}
+		n.read()
+	})
+	v.failed = errors.Join(v.failed, err)
+}
+
+// read takes an event and tells it; more says that there may be another.
+func (n *nestedJob) read() (more bool) {
+	var b [protocol.EventSize + nested.UsageSize]byte
+	size, _, err := unix.Recvfrom(n.events, b[:], unix.MSG_DONTWAIT)
+	if err == unix.EAGAIN || err == unix.EINTR {
+		return err == unix.EINTR
+	}
+	e, bad := protocol.ParseEvent(b[:min(max(size, 0), protocol.EventSize)])
+	if err != nil || size < len(b) || bad != nil {
+		n.j.v.poller.Watch(n.events, 0, nil)
+		return false
+	}
+	main := e.PID() == n.j.pid
+	n.over = n.over || main && e.Code().Ended()
+	if main || n.j.descendants {
+		n.j.tellStatus(e, nested.ParseUsage(b[protocol.EventSize:]), main)
+	}
+	return true
+}
+
+// signalChild sends a signal to a child of the nested supervisor.
+func (n *nestedJob) signalChild(pid int, sig unix.Signal) error {
+	if n.over && pid == n.j.pid {
+		return failure(protocol.CodeNoJob, "job", "the main process of job %d has ended; see \"all\"", n.j.number)
+	}
+	return n.ask(protocol.Request{PID: int32(pid), Signal: int32(sig)})
+}
+
+func (n *nestedJob) ask(r protocol.Request) error {
+	_, err := unix.SendmsgN(n.events, protocol.AppendRequest(nil, r), nil, nil, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
+	if err == unix.EPIPE || err == unix.ECONNRESET {
+		return nil // it is on its way out
+	}
+	return os.NewSyscallError("sendmsg", err)
+}
+
+// Record implements supervisor.Recorder: the record is what the nested supervisor has
+// written about the job, with our view of why it ended. One that was killed has written
+// nothing: what it has left is ended.
+func (n *nestedJob) Record(r *protocol.Record, _ bool) {
+	j, ours := n.j, *r
+	if j.v.jobs[j.number] == nil { // its start has failed, which the owner knows
+		n.close()
+		return
+	}
+	for n.read() {
+	}
+	if err := json.Unmarshal(program.ReadPipe(n.out), r); err != nil {
+		*r = ours
+		r.PID, r.Exit, r.LeftoversTotal, r.Reaped, r.Main = &j.pid, nil, nil, 0, protocol.MainUsage{}
+		r.Error = record.Optional("the supervisor of the job was killed, or crashed; the job is ended")
+		if err := j.v.sweep(); err != nil {
+			r.Error = record.Optional(cli.OneLine(err))
+		}
+	}
+	n.close()
+	if ours.Cause != protocol.CauseExited && ours.Cause != protocol.CauseSignaled {
+		r.Cause = ours.Cause
+	}
+	r.Unenforced = append([]protocol.Unenforced{}, j.unenforced...)
+}
+
+// sweep ends what is below us and in no job.
+func (v *server) sweep() error {
+	tree := subreaper.Tree{Spare: append([]int{}, v.place.Tree.Spare...), Reap: v.s.CollectDead}
+	for _, j := range v.jobs {
+		tree.Spare = append(tree.Spare, j.loop.PID())
+	}
+	return tree.Kill()
+}
+
+func (n *nestedJob) close() {
+	if n.events >= 0 {
+		n.j.v.poller.Forget(n.events)
+		unix.Close(n.events)
+		unix.Close(n.out)
+		n.events = -1
+	}
+}
+
+// Start implements supervisor.Containment.
+func (*nestedJob) Start(path string, argv []string, attr *syscall.ProcAttr) (int, error) {
+	return syscall.ForkExec(path, argv, attr)
+}
+
+// Signal implements supervisor.Containment.
+func (n *nestedJob) Signal(sig unix.Signal) error {
+	return n.ask(protocol.Request{PID: nested.WholeJob, Signal: int32(sig)})
+}
+
+// Kill implements supervisor.Containment: the nested supervisor sees its owner go.
+func (n *nestedJob) Kill() error {
+	unix.Shutdown(n.events, unix.SHUT_WR)
+	return nil
+}
+
+// Empty implements supervisor.Containment. It is asked when the nested supervisor has
+// ended, and that is the last of its job.
+func (*nestedJob) Empty() (bool, error) { return true, nil }

@@ -1,0 +1,150 @@
+package serve
+
+import (
+	"os"
+	"slices"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/proc"
+	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/record"
+	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/signals"
+	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/subreaper"
+	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/supervisor"
+	"github.com/seed-c1490a04/supervise/protocol"
+)
+
+// begun tells of the job, after the answer to spawn.
+func (j *job) begun() {
+	j.v.notify(protocol.NoteStarted, &protocol.JobStarted{
+		Job: j.number, PID: j.pid, Name: j.name, Time: protocol.Time{Time: j.loop.Started()},
+	})
+	if j.held != nil && j.held.Samples != nil {
+		j.held.Samples.Tell = j.tellSample
+	}
+	for _, o := range j.outputs {
+		o.listen(j)
+	}
+	if j.nested != nil {
+		j.nested.listen()
+	}
+}
+
+// hear is the loop's Tell.
+func (v *server) hear(e supervisor.Event) {
+	switch e.Kind {
+	case supervisor.StatusChanged:
+		v.statusChanged(e)
+	case supervisor.JobEnded:
+		jobOf(e.Job).ended(e.Record)
+	case supervisor.SignalArrived:
+		v.signaled(e.Signal)
+	case supervisor.BatchTold:
+		v.conn.Flush()
+	}
+}
+
+// statusChanged tells of a main process, or of a descendant if the owner wants to hear of
+// those. Of a nested job its supervisor tells.
+func (v *server) statusChanged(e supervisor.Event) {
+	if e.Job == nil {
+		return
+	}
+	j, main := jobOf(e.Job), e.Job.PID() == e.Status.PID()
+	if j.nested == nil && main || !main && j.descendants {
+		j.tellStatus(e.Status, e.Usage, main)
+	}
+}
+
+// jobOf returns the server's job.
+func jobOf(of *supervisor.Job) *job { return of.Tag.(*job) }
+
+// tellStatus tells of a change of a process's status.
+func (j *job) tellStatus(e *protocol.Event, usage *unix.Rusage, main bool) {
+	switch {
+	case e.Code().Ended():
+		j.v.notify(protocol.NoteExited, &protocol.ProcessExited{
+			Job: j.number, PID: e.PID(), Main: main, Exit: *supervisor.NewExit(e), Time: now(),
+			Usage: protocol.Usage{
+				UserS: float64(usage.Utime.Nano()) / 1e9, SystemS: float64(usage.Stime.Nano()) / 1e9, MainUsage: supervisor.NewMainUsage(usage),
+			},
+		})
+	case !main: // a descendant is told of once
+	case e.Code() == protocol.Stopped:
+		j.v.notify(protocol.NoteStopped, &protocol.JobStopped{
+			Job: j.number, PID: e.PID(), Signal: signals.Name(unix.Signal(e.Status())), Time: now(),
+		})
+	case e.Code() == protocol.Continued:
+		j.v.notify(protocol.NoteContinued, &protocol.JobContinued{Job: j.number, PID: e.PID(), Time: now()})
+	}
+}
+
+// attribute finds the job of a zombie by its cgroup, which it is still in.
+func (v *server) attribute(pid int) *supervisor.Job {
+	if !v.place.InCgroup() {
+		return nil
+	}
+	b, err := proc.Read(pid, "cgroup", 0)
+	if err != nil {
+		return nil
+	}
+	if j := v.dirs[v.place.JobOf(string(b))]; j != nil {
+		return j.loop
+	}
+	return nil
+}
+
+// unreaped implements supervisor.Serving: it finds the children that Attribute would.
+func (v *server) unreaped(jobs []*supervisor.Job) map[*supervisor.Job]bool {
+	if !v.place.InCgroup() || !slices.ContainsFunc(jobs, func(of *supervisor.Job) bool { return jobOf(of).descendants }) {
+		return nil
+	}
+	found := map[*supervisor.Job]bool{}
+	for _, pid := range subreaper.Children(os.Getpid()) {
+		if v.s.Knows(pid) {
+			continue
+		}
+		if j := v.attribute(pid); j != nil && jobOf(j).descendants {
+			found[j] = true
+		}
+	}
+	return found
+}
+
+func (j *job) tellSample(p *protocol.Sample) {
+	if !j.v.blocked() { // late, it is worth nothing
+		j.v.notify(protocol.NoteSample, &protocol.JobSample{Job: j.number, Sample: *p})
+	}
+}
+
+// ended tells the last word.
+func (j *job) ended(result *protocol.Record) {
+	v := j.v
+	j.stopWatching()
+	if v.jobs[j.number] == nil { // its start has failed after all
+		return
+	}
+	if j.held != nil {
+		delete(v.dirs, j.held.Name())
+		if j.oomWanted || j.limitWanted {
+			j.tellLimits(j.held.Account().Stats)
+		}
+	}
+	result.Name, result.Argv, result.Version = record.Optional(j.name), j.argv, v.version
+	end := &protocol.JobEnded{Job: j.number, Tags: j.tags, Record: result}
+	for _, o := range j.outputs {
+		if o.begun {
+			o.drain(j)
+			end.Output = append(end.Output, protocol.OutputEnd{FD: o.number, Bytes: o.told, DroppedBytes: o.dropped})
+		}
+	}
+	v.notify(protocol.NoteEnded, end)
+	for _, id := range j.waits {
+		v.answer(id, end, nil, nil)
+	}
+	v.waits -= len(j.waits)
+	delete(v.jobs, j.number)
+	if v.phase >= closing {
+		v.answerShutters()
+	}
+}

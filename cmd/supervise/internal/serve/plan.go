@@ -1,0 +1,197 @@
+package serve
+
+import (
+	"cmp"
+	"fmt"
+	"os"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/seed-c1490a04/supervise/cgroup"
+	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/options"
+	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/program"
+	"github.com/seed-c1490a04/supervise/protocol"
+)
+
+// plan checks everything that can be without starting anything.
+func (v *server) plan(p *protocol.SpawnParams) (*plan, error) {
+	pl := &plan{SpawnParams: p, v: v, dir: p.Cwd, env: environment(p.Env, p.EnvUpdate)}
+	for _, check := range []func() error{pl.checkCommand, pl.checkTimes, pl.checkLimits, pl.checkNotify, pl.checkSupport} {
+		if err := check(); err != nil {
+			return nil, err
+		}
+	}
+	return pl, nil
+}
+
+func (p *plan) checkCommand() error {
+	if len(p.Argv) == 0 {
+		return failure(protocol.CodeInvalidParams, "argv", "argv: want a command")
+	}
+	for i, text := range append(append(slices.Clone(p.Argv), p.Path, p.Cwd), p.env...) {
+		if strings.ContainsRune(text, 0) {
+			return failure(protocol.CodeInvalidParams, p.field(i), "%s holds a NUL byte", p.field(i))
+		}
+	}
+	if err := checkNames("env", p.SpawnParams.Env); err != nil {
+		return err
+	}
+	if err := checkNames("env_update", p.EnvUpdate); err != nil {
+		return err
+	}
+	if p.Name != "" && (len(p.Name) > 255 || strings.ContainsAny(p.Name, "/\n\x00")) {
+		return failure(protocol.CodeInvalidParams, "name", "name: want at most 255 bytes without slash and newline")
+	}
+	p.Name = cmp.Or(p.Name, path.Base(p.Argv[0]))
+	p.spec.Path = p.Path
+	if p.Path == "" {
+		search := program.DefaultPath
+		for _, v := range p.env {
+			if value, ok := strings.CutPrefix(v, "PATH="); ok {
+				search = value
+			}
+		}
+		found, err := program.LookPathIn(p.Argv[0], search, p.dir)
+		if err != nil {
+			return p.startError(err)
+		}
+		p.spec.Path = found
+	}
+	return nil
+}
+
+func (p *plan) field(i int) string {
+	switch n := len(p.Argv); {
+	case i < n:
+		return fmt.Sprintf("argv[%d]", i)
+	case i == n:
+		return "path"
+	case i == n+1:
+		return "cwd"
+	}
+	return "env"
+}
+
+// environment is all of it, or ours, with the updates.
+func environment(all map[string]string, updates map[string]*string) []string {
+	var env []string
+	if all != nil {
+		for name, value := range all {
+			env = append(env, name+"="+value)
+		}
+	} else {
+		env = os.Environ()
+	}
+	if len(updates) == 0 {
+		return env
+	}
+	env = slices.DeleteFunc(env, func(v string) bool {
+		name, _, _ := strings.Cut(v, "=")
+		_, changed := updates[name]
+		return changed
+	})
+	for name, value := range updates {
+		if value != nil {
+			env = append(env, name+"="+*value)
+		}
+	}
+	return env
+}
+
+func (p *plan) checkTimes() (err error) {
+	s := &p.spec
+	grace := defaultGrace
+	if p.Grace != nil {
+		if grace, err = durationOf("grace", *p.Grace); err != nil {
+			return err
+		}
+	}
+	s.Grace = grace
+	if s.Timeout, err = durationOf("timeout", p.Timeout); err != nil {
+		return err
+	}
+	if s.CPUTime, err = durationOf("cpu_timeout", p.CPUTimeout); err != nil {
+		return err
+	}
+	if s.Every, err = durationOf("sample", p.Sample); err != nil {
+		return err
+	}
+	if s.Every > 0 && s.Every < minSample {
+		return failure(protocol.CodeInvalidParams, "sample", "sample: want %v or more", minSample)
+	}
+	s.Signal, err = signalOf(p.Signal, unix.SIGTERM)
+	return err
+}
+
+func (p *plan) checkLimits() (err error) {
+	switch p.Leftovers {
+	case "", protocol.LeftoversKill, protocol.LeftoversWait, protocol.LeftoversFail:
+	default:
+		return failure(protocol.CodeInvalidParams, "leftovers", "leftovers: want kill, wait or fail")
+	}
+	p.spec.Leftovers = p.Leftovers
+	p.limits, err = limitsFrom(p.SpawnParams.Limits)
+	return err
+}
+
+// limitsFrom reads limits by their names, in an order that does not change.
+func limitsFrom(given map[string]protocol.LimitValue) (limits cgroup.Limits, err error) {
+	names := make([]string, 0, len(given))
+	for name := range given {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		l, err := options.ParseLimit(name, string(given[name]))
+		if err != nil {
+			return nil, failure(protocol.CodeInvalidParams, "limits."+name, "limits: %v", err)
+		}
+		limits = append(limits, l...)
+	}
+	return limits, nil
+}
+
+func (p *plan) checkNotify() error {
+	for i, what := range p.Notify {
+		switch what {
+		case protocol.NotifyDescendants, protocol.NotifyOOM, protocol.NotifyLimit:
+		default:
+			field := fmt.Sprintf("notify[%d]", i)
+			return failure(protocol.CodeInvalidParams, field, "%s: want descendants, oom or limit", field)
+		}
+	}
+	for i, one := range p.Pressure {
+		trigger, err := newPressureTrigger(one)
+		if err != nil {
+			field := fmt.Sprintf("pressure[%d]", i)
+			return failure(protocol.CodeInvalidParams, field, "%s: %v", field, err)
+		}
+		p.pressing = append(p.pressing, trigger)
+	}
+	return nil
+}
+
+// defaultGrace is the time between the signal and the kill, unless the owner says another.
+const defaultGrace = 10 * time.Second
+
+// checkSupport refuses what cannot be without a cgroup.
+func (p *plan) checkSupport() error {
+	if p.v.place.InCgroup() {
+		return nil
+	}
+	wanted := map[string]bool{
+		"cpu_timeout": p.CPUTimeout > 0, "sample": p.Sample > 0, "pressure": len(p.Pressure) > 0,
+		"limits": len(p.limits) > 0 && !p.BestEffort, "delegate": p.Delegate,
+		"notify": slices.Contains(p.Notify, protocol.NotifyOOM) || slices.Contains(p.Notify, protocol.NotifyLimit),
+	}
+	for field, is := range wanted {
+		if is {
+			return failure(protocol.CodeUnsupported, field, "%s needs a cgroup: %s", field, p.v.place.WhyNot())
+		}
+	}
+	return nil
+}

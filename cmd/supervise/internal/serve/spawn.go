@@ -1,0 +1,163 @@
+package serve
+
+import (
+	"cmp"
+	"errors"
+	"slices"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/seed-c1490a04/supervise/cgroup"
+	"github.com/seed-c1490a04/supervise/cmd/internal/cli"
+	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/program"
+	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/supervisor"
+	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/wire"
+	"github.com/seed-c1490a04/supervise/protocol"
+)
+
+// spawn starts a job. Whatever fails, nothing is left of it.
+func (r *request) spawn() (any, error) {
+	var p protocol.SpawnParams
+	err := r.params(&p)
+	if e := r.takeDescriptors(p.FDs); err == nil {
+		err = e
+	}
+	switch {
+	case err != nil:
+		return nil, err
+	case r.v.phase >= closing:
+		return nil, failure(protocol.CodeShuttingDown, "", "shutting down: no more jobs")
+	case len(r.v.jobs) >= maxJobs:
+		return nil, failure(protocol.CodeTooMany, "", "there are %d jobs already", maxJobs)
+	}
+	plan, err := r.v.plan(&p)
+	if err != nil {
+		return nil, err
+	}
+	defer plan.close()
+	if err := plan.connect(r, p.Stdio); err != nil {
+		return nil, err
+	}
+	j, err := r.v.start(plan)
+	if err != nil {
+		return nil, plan.startError(err)
+	}
+	r.give, plan.give, plan.outputs = plan.give, nil, nil // the job's, and the owner's
+	r.after = j.begun
+	limits, unenforced := j.limits()
+	return &protocol.SpawnResult{
+		Job: j.number, PID: j.pid, Cgroup: j.path(), Limits: limits, Unenforced: unenforced, Pipes: plan.pipes,
+	}, nil
+}
+
+// takeDescriptors takes those that belong to the request.
+func (r *request) takeDescriptors(n int) error {
+	switch {
+	case n == 0:
+		return nil
+	case !r.v.conn.Rights():
+		return failure(protocol.CodeUnsupported, "fds", "descriptors travel over a stream socket of AF_UNIX alone")
+	case n < 0 || n > protocol.MaxDescriptors:
+		return failure(protocol.CodeInvalidParams, "fds", "fds: want 0 to %d", protocol.MaxDescriptors)
+	}
+	if r.fds = r.v.conn.Descriptors(n); r.fds == nil {
+		return failure(protocol.CodeInvalidParams, "fds", "fds: fewer than %d descriptors came", n)
+	}
+	return nil
+}
+
+// A plan is a job that is about to be started. It owns the descriptors that are
+// open for it.
+type plan struct {
+	*protocol.SpawnParams
+	v        *server
+	spec     supervisor.Spec
+	env      []string
+	dir      string
+	limits   cgroup.Limits
+	pressing []pressureTrigger
+
+	files   []uintptr // the job's descriptors, by number
+	mine    []int     // to be closed when it has them
+	give    []int     // the other ends of pipes, for the owner
+	pipes   []int     // the numbers that they are the other ends of
+	outputs []*output
+}
+
+// checkNames refuses variables that would be others.
+func checkNames[V any](field string, vars map[string]V) error {
+	for name := range vars {
+		if name == "" || strings.ContainsRune(name, '=') {
+			return failure(protocol.CodeInvalidParams, field, "%s: %q is no name of a variable", field, name)
+		}
+	}
+	return nil
+}
+
+// start starts what is planned.
+func (v *server) start(p *plan) (*job, error) {
+	v.last++
+	j := &job{v: v, number: v.last, name: p.Name, argv: p.Argv, tags: p.Tags, outputs: p.outputs}
+	for _, what := range p.Notify {
+		j.descendants = j.descendants || what == protocol.NotifyDescendants
+		j.oomWanted = j.oomWanted || what == protocol.NotifyOOM
+		j.limitWanted = j.limitWanted || what == protocol.NotifyLimit
+	}
+	p.spec.Argv, p.spec.Tag = p.Argv, j
+	p.spec.Attr = &syscall.ProcAttr{Dir: p.dir, Env: p.env, Files: p.files, Sys: &syscall.SysProcAttr{Setsid: true}}
+	start := j.startNested
+	if v.place.InCgroup() {
+		start = j.startInCgroup
+	}
+	if err := start(p); err != nil {
+		return nil, err
+	}
+	v.jobs[j.number] = j
+	return j, nil
+}
+
+// startError says why a job could not be started.
+func (p *plan) startError(err error) error {
+	code := protocol.CodeNotExecutable
+	var failed cgroup.LimitErrors
+	var errno syscall.Errno
+	switch {
+	case errors.As(err, &failed):
+		return failure(protocol.CodeLimit, "limits."+limitField(failed[0].Limit.Name), "%s", cli.OneLine(err))
+	case !program.IsErrno(err):
+		return err
+	case program.IsNotFound(err):
+		code = protocol.CodeNotFound
+	case errors.As(err, &errno) && slices.Contains([]syscall.Errno{unix.EAGAIN, unix.ENOMEM, unix.EMFILE, unix.ENFILE}, errno):
+		return err
+	}
+	field := "argv"
+	if p.Path != "" {
+		field = "path"
+	}
+	if p.dir != "" && unix.Access(p.dir, unix.X_OK) != nil {
+		field = "cwd"
+	}
+	errors.As(err, &errno)
+	e := failure(code, field, "%s: %v", cmp.Or(map[string]string{"cwd": p.dir, "path": p.Path}[field], p.Argv[0]), err)
+	e.Data.Errno = unix.ErrnoName(errno)
+	return e
+}
+
+// limitField finds the name by which a limit was given: "--memory-max 1G" or
+// "MemoryMax=1G".
+func limitField(name string) string {
+	name = strings.TrimPrefix(name, "--")
+	return name[:max(0, min(len(name), strings.IndexAny(name+" ", " =")))]
+}
+
+// close closes what the job has got by now, or will not get.
+func (p *plan) close() {
+	wire.CloseAll(p.mine)
+	wire.CloseAll(p.give)
+	for _, o := range p.outputs {
+		unix.Close(o.fd)
+	}
+}

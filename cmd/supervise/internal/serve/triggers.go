@@ -1,0 +1,169 @@
+package serve
+
+import (
+	"errors"
+	"reflect"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/seed-c1490a04/supervise/cgroup"
+	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/record"
+	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/supervisor"
+	"github.com/seed-c1490a04/supervise/protocol"
+)
+
+// limitEvents tell when jobs meet their limits.
+type limitEvents struct {
+	v       *server
+	watcher *cgroup.Watcher
+	jobs    map[int]*job // by the watcher's key
+}
+
+// watchLimits has the server hear when the job meets a limit.
+func (v *server) watchLimits(j *job) error {
+	if v.events == nil {
+		w, err := cgroup.NewWatcher()
+		if err != nil {
+			return err
+		}
+		v.events = &limitEvents{v, w, map[int]*job{}}
+		v.events.listen()
+	}
+	for _, file := range []string{"memory.events", "pids.events"} {
+		key, err := v.events.watcher.WatchFile(j.held.Job, file)
+		if err == nil {
+			v.events.jobs[key] = j
+			j.watches = append(j.watches, key)
+		} else if !errors.Is(err, unix.ENOENT) { // the job lacks the controller, and so the limits
+			return err
+		}
+	}
+	return nil
+}
+
+func (e *limitEvents) listen() {
+	err := e.v.poller.Watch(e.watcher.FD(), unix.EPOLLIN, func(uint32) { e.read() })
+	e.v.failed = errors.Join(e.v.failed, err)
+}
+
+// read is for later while the owner does not read: what is told then is one
+// notification for all that happened.
+func (e *limitEvents) read() {
+	if e.v.blocked() {
+		e.v.poller.Watch(e.watcher.FD(), 0, nil)
+		e.v.waiting = append(e.v.waiting, e.listen)
+		return
+	}
+	for _, key := range e.watcher.Read() {
+		j := e.jobs[key]
+		if j == nil {
+			continue
+		}
+		if s, err := j.held.Stats(); err == nil {
+			j.tellLimits(s)
+		}
+	}
+}
+
+func (e *limitEvents) close() {
+	e.v.poller.Forget(e.watcher.FD())
+	e.watcher.Close()
+}
+
+// tellLimits tells what has changed: one notification for all that happened since
+// the last.
+func (j *job) tellLimits(s *cgroup.Stats) {
+	last := j.told
+	j.told = protocol.LimitHit{Job: j.number, Time: now()}
+	if s.Memory != nil {
+		j.told.Memory = record.MemoryEvents(s.Memory.Events)
+	}
+	if s.Pids != nil {
+		j.told.PidsMax = s.Pids.MaxEvents
+	}
+	killed := oomKills(j.told.Memory) > oomKills(last.Memory)
+	if j.oomWanted && killed {
+		j.v.notify(protocol.NoteOOM, &j.told)
+	}
+	if j.limitWanted && hasMet(&j.told) && !(reflect.DeepEqual(last.Memory, j.told.Memory) && reflect.DeepEqual(last.PidsMax, j.told.PidsMax)) {
+		j.v.notify(protocol.NoteLimit, &j.told)
+	}
+}
+
+// hasMet says whether there is anything to tell.
+func hasMet(hit *protocol.LimitHit) bool {
+	counts := []*uint64{hit.PidsMax}
+	if m := hit.Memory; m != nil {
+		counts = append(counts, m.Low, m.High, m.Max, m.OOM, m.OOMKill)
+	}
+	for _, c := range counts {
+		if c != nil && *c > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+func oomKills(m *protocol.MemoryEvents) uint64 {
+	if m == nil || m.OOMKill == nil {
+		return 0
+	}
+	return *m.OOMKill
+}
+
+// A pressureTrigger is one that was asked for.
+type pressureTrigger struct {
+	protocol.PressureTrigger
+	trigger cgroup.Trigger
+}
+
+func newPressureTrigger(p protocol.PressureTrigger) (pressureTrigger, error) {
+	stall, window := time.Duration(p.StallS*1e9), time.Duration(p.WindowS*1e9)
+	switch {
+	case p.Resource != "cpu" && p.Resource != "memory" && p.Resource != "io":
+		return pressureTrigger{}, errors.New("want resource cpu, memory or io")
+	case !(p.WindowS >= 0.5 && p.WindowS <= 10):
+		return pressureTrigger{}, errors.New("want window_s from 0.5 to 10")
+	case !(p.StallS > 0 && p.StallS <= p.WindowS):
+		return pressureTrigger{}, errors.New("want stall_s above 0, and at most window_s")
+	}
+	return pressureTrigger{p, cgroup.Trigger{Resource: p.Resource, Full: p.Full, Stall: stall, Window: window}}, nil
+}
+
+// startTriggers arms what was asked for. The kernel tells of a trigger to whoever
+// polls it first (psi_trigger_poll clears the event), and that must be us: behind the
+// poller's epoll it would be the poll(2) for that.
+func (j *job) startTriggers(list []pressureTrigger) error {
+	for _, p := range list {
+		fd, err := j.held.Trigger(p.trigger)
+		if err != nil {
+			return err
+		}
+		j.triggers = append(j.triggers, fd)
+		j.v.s.Inputs = append(j.v.s.Inputs, supervisor.Input{
+			FD: fd, Read: func() bool { return j.pressed(p.PressureTrigger) }, Events: func() int16 { return unix.POLLPRI },
+		})
+	}
+	return nil
+}
+
+// pressed tells of pressure; late, it is worth nothing. It is asked once more when
+// the job is on its way out.
+func (j *job) pressed(p protocol.PressureTrigger) (more bool) {
+	if empty, err := j.held.Empty(); empty || err != nil {
+		return false
+	}
+	if !j.v.blocked() {
+		j.v.notify(protocol.NotePressure, &protocol.PressureHit{Job: j.number, PressureTrigger: p, Time: now()})
+	}
+	return true
+}
+
+func (j *job) stopTriggers() {
+	for _, fd := range j.triggers {
+		j.v.s.Drop(fd)
+		unix.Close(fd)
+	}
+	j.triggers = nil
+}

@@ -1,0 +1,21 @@
+package transient
+
+import (
+	"strings"
+
+	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/proc"
+)
+
+// IsManager says whether a process is systemd, which alone is in an init.scope. Pid 0,
+// the kernel or a process outside of our PID namespace, is not.
+func IsManager(pid int) bool {
+	if pid <= 0 {
+		return false
+	}
+	comm, err := proc.Read(pid, "comm", 0)
+	if err != nil || string(comm) != "systemd\n" {
+		return false
+	}
+	own, err := proc.Read(pid, "cgroup", 0)
+	return err == nil && strings.Contains(string(own), "/init.scope\n")
+}

@@ -3,7 +3,8 @@ package main
 import (
 	"errors"
 	"fmt"
-	"strings"
+
+	"github.com/seed-c1490a04/supervise/cmd/internal/cli"
 )
 
 // options is the command line: one of the three.
@@ -13,29 +14,27 @@ type options struct {
 	help    bool
 }
 
+var flags = []cli.Flag[options]{
+	{Name: "limits", Set: func(o *options, v string) error { o.limits = v; return cli.NotEmpty(v) }},
+	{Name: "metrics", Set: func(o *options, v string) error { o.metrics = v; return cli.NotEmpty(v) }},
+	{Name: "help", Short: "-h", Switch: true, Set: func(o *options, _ string) error { o.help = true; return nil }},
+}
+
 // parse reads the command line: --name value, or --name=value.
 func parse(args []string) (*options, error) {
-	if len(args) == 0 {
-		return nil, errors.New("want --limits FILE or --metrics CGROUP; supervise-oci --help says more")
-	}
-	name, value, hasValue := strings.Cut(args[0], "=")
-	rest := args[1:]
-	if name == "-h" || name == "--help" {
-		return &options{help: true}, nil
-	}
-	if name != "--limits" && name != "--metrics" {
-		return nil, fmt.Errorf("no flag %q; supervise-oci --help lists them", args[0])
-	}
-	if !hasValue && len(rest) > 0 {
-		value, rest = rest[0], rest[1:]
-	}
+	o := &options{}
+	table := cli.Flags[options]{Hint: program + " --help lists them", List: flags}
+	_, rest, err := table.Parse(o, args)
 	switch {
-	case value == "":
-		return nil, fmt.Errorf("%s needs a value", name)
+	case err != nil:
+		return nil, err
 	case len(rest) > 0:
-		return nil, fmt.Errorf("%q is one too many", rest[0])
-	case name == "--limits":
-		return &options{limits: value}, nil
+		return nil, fmt.Errorf("%q is no flag; %s", rest[0], table.Hint)
+	case o.help:
+	case o.limits == "" && o.metrics == "":
+		return nil, errors.New("want --limits FILE or --metrics CGROUP; " + program + " --help says more")
+	case o.limits != "" && o.metrics != "":
+		return nil, errors.New("--limits and --metrics exclude each other")
 	}
-	return &options{metrics: value}, nil
+	return o, nil
 }

@@ -14,33 +14,32 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strings"
 
 	"github.com/containerd/log"
 	"google.golang.org/protobuf/encoding/protojson"
 
 	"github.com/seed-c1490a04/supervise/cgroup/oci"
+	"github.com/seed-c1490a04/supervise/cmd/internal/cli"
 )
 
-// Exit statuses.
-const (
-	exitFailure = 1
-	exitUsage   = 2
-)
+const program = "supervise-oci"
+
+// self is what complains.
+var self = cli.Program{Name: program}
 
 func main() {
 	o, err := parse(os.Args[1:])
 	switch {
 	case err != nil:
-		complain(err)
-		os.Exit(exitUsage)
+		self.Complain(err)
+		os.Exit(cli.ExitUsage)
 	case o.help:
 		fmt.Print(helpText)
 		return
 	}
 	if err := run(o, os.Stdin, os.Stdout); err != nil {
-		complain(err)
-		os.Exit(exitFailure)
+		self.Complain(err)
+		os.Exit(cli.ExitFailed)
 	}
 }
 
@@ -114,15 +113,4 @@ func metrics(directory string) ([]byte, error) {
 	var line bytes.Buffer
 	err = json.Compact(&line, text)
 	return line.Bytes(), err
-}
-
-// complain writes one line to stderr.
-func complain(err error) {
-	line := strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
-			return ' '
-		}
-		return r
-	}, err.Error())
-	fmt.Fprintln(os.Stderr, "supervise-oci:", line)
 }

@@ -8,9 +8,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-)
 
-const program = "supervise-oci"
+	"github.com/seed-c1490a04/supervise/cmd/internal/cli"
+)
 
 // Under the name of the program this binary is the program.
 func TestMain(m *testing.M) {
@@ -71,18 +71,18 @@ func TestFailures(t *testing.T) {
 		code  int
 		want  string
 	}{
-		{`{"cpu": {"quota": 5}}`, []string{"--limits", "-"}, exitFailure, "cpu.quota: 5 is not from 1000 to 17592186044415"},
-		{"", []string{"--limits", file}, exitFailure, dir + `/a b: memory: unknown field "limits"`},
-		{"", []string{"--limits", "/nonexistent"}, exitFailure, "open /nonexistent: no such file or directory"},
-		{"", []string{"--limits", "/"}, exitFailure, "/: reading the resources: read /: is a directory"},
-		{"", []string{"--metrics", dir}, exitFailure, dir + " is not a cgroup v2 directory below the root"},
-		{"", []string{"--metrics", "/nonexistent"}, exitFailure, "/nonexistent is not a cgroup v2 directory below the root"},
-		{"", nil, exitUsage, "want --limits FILE or --metrics CGROUP; supervise-oci --help says more"},
-		{"", []string{"--limit", "x"}, exitUsage, `no flag "--limit"; supervise-oci --help lists them`},
-		{"", []string{"config.json"}, exitUsage, `no flag "config.json"; supervise-oci --help lists them`},
-		{"", []string{"--limits"}, exitUsage, "--limits needs a value"},
-		{"", []string{"--metrics="}, exitUsage, "--metrics needs a value"},
-		{"", []string{"--limits", "-", "--metrics", "x"}, exitUsage, `"--metrics" is one too many`},
+		{`{"cpu": {"quota": 5}}`, []string{"--limits", "-"}, cli.ExitFailed, "cpu.quota: 5 is not from 1000 to 17592186044415"},
+		{"", []string{"--limits", file}, cli.ExitFailed, dir + `/a; b: memory: unknown field "limits"`},
+		{"", []string{"--limits", "/nonexistent"}, cli.ExitFailed, "open /nonexistent: no such file or directory"},
+		{"", []string{"--limits", "/"}, cli.ExitFailed, "/: reading the resources: read /: is a directory"},
+		{"", []string{"--metrics", dir}, cli.ExitFailed, dir + " is not a cgroup v2 directory below the root"},
+		{"", []string{"--metrics", "/nonexistent"}, cli.ExitFailed, "/nonexistent is not a cgroup v2 directory below the root"},
+		{"", nil, cli.ExitUsage, "want --limits FILE or --metrics CGROUP; supervise-oci --help says more"},
+		{"", []string{"--limit", "x"}, cli.ExitUsage, `no flag --limit; did you mean --limits?; supervise-oci --help lists them`},
+		{"", []string{"config.json"}, cli.ExitUsage, `"config.json" is no flag; supervise-oci --help lists them`},
+		{"", []string{"--limits"}, cli.ExitUsage, "--limits needs a value"},
+		{"", []string{"--metrics="}, cli.ExitUsage, `--metrics "": must not be empty`},
+		{"", []string{"--limits", "-", "--metrics", "x"}, cli.ExitUsage, "--limits and --metrics exclude each other"},
 	} {
 		out, errs, code := runOCI(t, c.stdin, c.args...)
 		if code != c.code || out != "" || errs != program+": "+c.want+"\n" {

@@ -22,8 +22,6 @@ import (
 //	CGO_ENABLED=0 go test -c ./cmd/supervise-scope
 //	SUPERVISE_BED=systemd ./supervise-scope.test
 
-const program = "supervise-scope"
-
 func TestMain(m *testing.M) {
 	if filepath.Base(os.Args[0]) == program {
 		main()

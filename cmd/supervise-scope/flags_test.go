@@ -33,18 +33,18 @@ func TestParse(t *testing.T) {
 
 func TestParseRefuses(t *testing.T) {
 	for line, want := range map[string]string{
-		"x":                    `no flag "x"`,
-		"-pid 1":               `no flag "-pid"`,
-		"--nonsense":           `no flag "--nonsense"`,
+		"x":                    `"x" is no flag`,
+		"-pid 1":               `no flag -pid; did you mean --pid?`,
+		"--nonsense":           `no flag --nonsense`,
 		"--pid":                "--pid needs a value",
-		"--pid 0":              `--pid: "0" is not a process number`,
-		"--pid -1":             `--pid: "-1" is not`,
-		"--pid 4294967297":     "is not a process number",
-		"--slice=":             "--slice: must not be empty",
-		"--timeout 0":          `--timeout: "0" is not a time`,
-		"--timeout -1s":        `--timeout: "-1s" is not a time`,
-		"--timeout NaN":        `--timeout: "NaN" is not a time`,
-		"--timeout Inf":        `--timeout: "Inf" is not a time`,
+		"--pid 0":              `--pid "0": want a process number`,
+		"--pid -1":             `--pid "-1": want a process number`,
+		"--pid 4294967297":     "want a process number",
+		"--slice=":             `--slice "": must not be empty`,
+		"--timeout 0":          `--timeout "0": want more than 0`,
+		"--timeout -1s":        `--timeout "-1s": want a duration`,
+		"--timeout NaN":        `--timeout "NaN": want a duration`,
+		"--timeout Inf":        `--timeout "Inf": want a duration`,
 		"--probe=yes":          "--probe takes no value",
 		"--probe --attach u":   "exclude each other",
 		"--subgroup s":         "goes with --attach",
@@ -59,8 +59,8 @@ func TestParseRefuses(t *testing.T) {
 // The help names every flag, and is no wider than a terminal.
 func TestHelp(t *testing.T) {
 	for _, f := range flags {
-		if f.name != "help" && !strings.Contains(helpText, "  --"+f.name) {
-			t.Errorf("--%s is missing", f.name)
+		if f.Name != "help" && !strings.Contains(helpText, "  --"+f.Name) {
+			t.Errorf("--%s is missing", f.Name)
 		}
 	}
 	for line := range strings.Lines(helpText) {

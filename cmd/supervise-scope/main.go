@@ -16,17 +16,14 @@ import (
 	"math"
 	"os"
 	"runtime"
-	"strings"
 	"time"
 
+	"github.com/seed-c1490a04/supervise/cmd/internal/cli"
 	"github.com/seed-c1490a04/supervise/systemd"
 )
 
-// Exit statuses.
-const (
-	exitFailure = 1
-	exitUsage   = 2
-)
+// self is what complains.
+var self = cli.Program{Name: program}
 
 func main() {
 	begun := time.Now()
@@ -34,20 +31,20 @@ func main() {
 	o, err := parse(os.Args[1:])
 	switch {
 	case err != nil:
-		complain(err)
-		os.Exit(exitUsage)
+		self.Complain(err)
+		os.Exit(cli.ExitUsage)
 	case o.help:
 		fmt.Print(helpText)
 		return
 	}
 	// The last resort: a file system may hang where no context reaches.
 	time.AfterFunc(o.timeout, func() {
-		complain(fmt.Errorf("no answer in time (%v)", o.timeout))
-		os.Exit(exitFailure)
+		self.Complain(fmt.Errorf("no answer in time (%v)", o.timeout))
+		os.Exit(cli.ExitFailed)
 	})
 	if err := run(o, begun); err != nil {
-		complain(err)
-		os.Exit(exitFailure)
+		self.Complain(err)
+		os.Exit(cli.ExitFailed)
 	}
 }
 
@@ -90,15 +87,4 @@ func answer(v any) error {
 	}
 	_, err = os.Stdout.Write(append(line, '\n'))
 	return err
-}
-
-// complain writes one line to stderr.
-func complain(err error) {
-	line := strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
-			return ' '
-		}
-		return r
-	}, err.Error())
-	fmt.Fprintln(os.Stderr, "supervise-scope:", line)
 }

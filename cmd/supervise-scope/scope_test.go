@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/seed-c1490a04/supervise/cmd/internal/cli"
 )
 
 // From a login session with an empty environment: a delegated scope that names
@@ -145,7 +147,7 @@ func TestBedAttach(t *testing.T) {
 		t.Errorf("exit status %d, %q, the process is in %s", code, errs, cgroupOf(t, third))
 	}
 	_, errs, code = runScope(nil, "--attach", "supervise-00000000.scope", "--pid", third)
-	if code != exitFailure || !strings.HasPrefix(errs, "supervise-scope: attaching to supervise-00000000.scope over private ") {
+	if code != cli.ExitFailed || !strings.HasPrefix(errs, "supervise-scope: attaching to supervise-00000000.scope over private ") {
 		t.Errorf("exit status %d, %q", code, errs)
 	}
 }
@@ -177,12 +179,12 @@ func TestBedRefusals(t *testing.T) {
 		"--slice=a/b":            "(InvalidArgs: ",
 	} {
 		out, errs, code := runScope(nil, "--pid", pid, args)
-		if code != exitFailure || out != "" || !strings.HasPrefix(errs, "supervise-scope: starting supervise-") ||
+		if code != cli.ExitFailed || out != "" || !strings.HasPrefix(errs, "supervise-scope: starting supervise-") ||
 			!strings.Contains(errs, want) || strings.Count(errs, "\n") != 1 {
 			t.Errorf("%s: exit status %d, %q %q", args, code, out, errs)
 		}
 	}
-	if _, errs, code := runScope(nil, "--pid=4194304"); code != exitFailure || errs != "supervise-scope: there is no process 4194304\n" {
+	if _, errs, code := runScope(nil, "--pid=4194304"); code != cli.ExitFailed || errs != "supervise-scope: there is no process 4194304\n" {
 		t.Errorf("exit status %d, %q", code, errs)
 	}
 	if at := cgroupOf(t, pid); at != before {
@@ -239,7 +241,7 @@ func TestBedStopped(t *testing.T) {
 		out, errs, code := runScope(env, "--timeout", "500ms", "--pid", pid)
 		took := time.Since(begun)
 		signal(t, manager, unix.SIGCONT)
-		if code != exitFailure || out != "" || !strings.Contains(errs, "no answer in time") || strings.Count(errs, "\n") != 1 {
+		if code != cli.ExitFailed || out != "" || !strings.Contains(errs, "no answer in time") || strings.Count(errs, "\n") != 1 {
 			t.Errorf("exit status %d, %q %q", code, out, errs)
 		}
 		if took > patience/2 {

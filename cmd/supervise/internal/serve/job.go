@@ -172,14 +172,12 @@ func (j *job) stop(cause protocol.Cause, sig unix.Signal, grace time.Duration) {
 	}
 }
 
-// setFrozen freezes the job, or thaws it. A job that is frozen stays so without a moment in
-// which it runs: the kernel would let it, from the write of 0 to that of 1.
+// setFrozen freezes the job, or thaws it. To freeze one that is frozen changes nothing:
+// it must not be thawed first, for it would run for a moment.
 func (j *job) setFrozen(frozen bool) (err error) {
 	switch {
 	case j.held == nil:
 		return failure(protocol.CodeUnsupported, "", "to freeze a job needs a cgroup")
-	case frozen == j.frozen:
-		return nil
 	case frozen:
 		err = j.held.Freeze()
 	default:

@@ -105,17 +105,17 @@ func (h *hold) unenforce(l cgroup.Limit, why error, say bool) {
 	if say {
 		complain(fmt.Errorf("not enforced: %w", why))
 	}
-	h.unenforced = append(h.unenforced, protocol.Unenforced{Name: l.Name, Reason: oneLine(why)})
+	h.unenforced = append(h.unenforced, protocol.Unenforced{Name: l.Name(), Reason: oneLine(why)})
 	h.limits = slices.DeleteFunc(h.limits, func(one cgroup.Limit) bool { return one == l })
 }
 
 // unlimited is what becomes of limits in the fallback: refused, or not enforced.
 func (h *hold) unlimited(o *runOptions, why error) (*hold, error) {
 	if len(o.limits) > 0 && !o.bestEffort {
-		return nil, fmt.Errorf("%s needs a cgroup: %w", o.limits[0].Name, why)
+		return nil, fmt.Errorf("%s needs a cgroup: %w", o.limits[0], why)
 	}
 	for _, l := range o.limits {
-		h.unenforce(l, fmt.Errorf("%s needs a cgroup: %w", l.Name, why), !o.guarded) // the other has said it
+		h.unenforce(l, fmt.Errorf("%s needs a cgroup: %w", l, why), !o.guarded) // the other has said it
 	}
 	return h, nil
 }

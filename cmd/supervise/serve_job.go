@@ -237,7 +237,7 @@ func (j *servedJob) limit(given cgroup.Limits, bestEffort bool) (set cgroup.Limi
 			return nil, nil, failure(protocol.CodeUnsupported, "limits", "limits need a cgroup: %s", j.v.hold.why())
 		}
 		for _, l := range given {
-			unenforced = append(unenforced, protocol.Unenforced{Name: l.Name, Reason: "it needs a cgroup: " + j.v.hold.why()})
+			unenforced = append(unenforced, protocol.Unenforced{Name: l.Name(), Reason: "it needs a cgroup: " + j.v.hold.why()})
 		}
 		return nil, unenforced, nil
 	}
@@ -245,7 +245,7 @@ func (j *servedJob) limit(given cgroup.Limits, bestEffort bool) (set cgroup.Limi
 	err = h.setLimits(given.Complete(), bestEffort, false)
 	var failed cgroup.LimitErrors
 	if errors.As(err, &failed) {
-		err = failure(protocol.CodeLimit, "limits."+limitField(failed[0].Limit.Name), "%s", oneLine(err))
+		err = failure(protocol.CodeLimit, "limits."+failed[0].Limit.Flag, "%s", oneLine(err))
 	}
 	return h.limits, h.unenforced, err
 }

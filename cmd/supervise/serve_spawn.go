@@ -123,7 +123,7 @@ func (p *plan) startError(err error) error {
 	var errno syscall.Errno
 	switch {
 	case errors.As(err, &failed):
-		return failure(protocol.CodeLimit, "limits."+limitField(failed[0].Limit.Name), "%s", oneLine(err))
+		return failure(protocol.CodeLimit, "limits."+failed[0].Limit.Flag, "%s", oneLine(err))
 	case !isErrno(err):
 		return err
 	case isNotFound(err):
@@ -142,13 +142,6 @@ func (p *plan) startError(err error) error {
 	e := failure(code, field, "%s: %v", cmp.Or(map[string]string{"cwd": p.dir, "path": p.Path}[field], p.Argv[0]), err)
 	e.Data.Errno = unix.ErrnoName(errno)
 	return e
-}
-
-// limitField finds the name by which a limit was given: "--memory-max 1G" or
-// "MemoryMax=1G".
-func limitField(name string) string {
-	name = strings.TrimPrefix(name, "--")
-	return name[:max(0, min(len(name), strings.IndexAny(name+" ", " =")))]
 }
 
 // close closes what the job has got by now, or will not get.

@@ -498,8 +498,8 @@ func TestExplicitRoot(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 			continue
 		}
-		if path, road := s.Root(); path != root || road != Explicit {
-			t.Errorf("%s: root %s by road %s", name, path, road)
+		if path, origin := s.Root(); path != root || origin != Explicit {
+			t.Errorf("%s: root %s of origin %s", name, path, origin)
 		}
 		s.Close()
 	}

@@ -174,8 +174,8 @@ func (d *dir) untouchedFor(age time.Duration) bool {
 	return unix.Fstat(d.fd, &st) == nil && time.Since(time.Unix(st.Mtim.Unix())) > age
 }
 
-// Root returns the path of the root and the road by which it was found.
-func (s *Session) Root() (path string, road Road) { return s.root.path, s.root.road }
+// Root returns the path of the root and how it was found.
+func (s *Session) Root() (path string, origin Origin) { return s.root.path, s.root.origin }
 
 // Name returns the name of the session's directory.
 func (s *Session) Name() string { return s.name }
@@ -211,7 +211,7 @@ func Inherit(sessionFD, rootFD int) (*Session, error) {
 		p, _ := os.Readlink("/proc/self/fd/" + strconv.Itoa(fd))
 		return p
 	}
-	r := &root{dir: &dir{rootFD, path(rootFD)}, road: Explicit}
+	r := &root{dir: &dir{rootFD, path(rootFD)}, origin: Explicit}
 	s := &Session{dir: &dir{sessionFD, path(sessionFD)}, root: r}
 	if err := s.verify(); err != nil {
 		return nil, err

@@ -192,7 +192,7 @@ func TestParseMap(t *testing.T) {
 
 func doorNames(h *Host) string {
 	var names []string
-	for _, d := range h.doors() {
+	for _, d := range h.endpoints() {
 		names = append(names, d.String())
 	}
 	return strings.NewReplacer(h.own(), "RUN", h.Run, "ALL").Replace(strings.Join(names, ", "))

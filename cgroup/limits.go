@@ -4,6 +4,8 @@ import (
 	"errors"
 	"slices"
 	"strings"
+
+	"github.com/seed-c1490a04/supervise/cgroup/proc"
 )
 
 // A Limit is one value for one interface file of a job node (cgroup-v2.rst,
@@ -135,12 +137,12 @@ func (j *Job) holds(one Limit) error {
 	if err != nil {
 		return &ValueError{one, j.node.join(one.File), err}
 	}
-	wanted, err1 := parseSpans(one.Value)
-	effective, err2 := parseSpans(string(b))
-	if err1 != nil || err2 != nil || covers(wanted, effective) {
+	wanted, err1 := proc.ParseCPUList(one.Value)
+	effective, err2 := proc.ParseCPUList(string(b))
+	if err1 != nil || err2 != nil || wanted.Covers(effective) {
 		return nil
 	}
-	return &ValueError{one, j.node.join(one.File), errors.New("the cgroup above has none of these, only " + formatSpans(effective))}
+	return &ValueError{one, j.node.join(one.File), errors.New("the cgroup above has none of these, only " + effective.String())}
 }
 
 // hasSwap says whether the machine can swap at all: /proc/swaps has a line below its

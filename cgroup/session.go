@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/seed-c1490a04/supervise/cgroup/proc"
 )
 
 const sessionPrefix = "jobs-"
@@ -221,7 +223,7 @@ func Inherit(sessionFD, rootFD int) (*Session, error) {
 		return nil, fmt.Errorf("%s is not a session", s.path)
 	}
 	if self, err := readFile("/proc/self/cgroup"); err == nil {
-		if own, ok := parseSelf(self); ok && strings.HasSuffix(own, "/"+supervisorLeaf) {
+		if own, ok := proc.ParseCgroup(self); ok && strings.HasSuffix(own, "/"+supervisorLeaf) {
 			r.leaf = supervisorLeaf
 			r.enabled, _ = r.list("cgroup.subtree_control") // there was none while a process was in it
 		}

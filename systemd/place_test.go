@@ -360,7 +360,7 @@ func TestForeignRuntimeDir(t *testing.T) {
 func TestEnded(t *testing.T) {
 	h := testHost(t)
 	for state, want := range map[string]bool{"S": false, "R": false, "Z": true, "X": true} {
-		must(t, os.WriteFile(h.Proc+"/4711/stat", []byte("4711 (Z) x) "+state+" 1"), 0o644))
+		must(t, os.WriteFile(h.Proc+"/4711/stat", []byte("4711 (Z) x) "+state+strings.Repeat(" 1", 49)), 0o644))
 		if h.ended(4711) != want {
 			t.Errorf("state %s", state)
 		}

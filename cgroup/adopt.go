@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/seed-c1490a04/supervise/cgroup/proc"
 )
 
 // Adopt moves running processes into the job. Each is to call its argument with
@@ -44,7 +46,9 @@ func (j *Job) move(pid int, inside string) (moved bool, err error) {
 	case err != nil:
 		return false, err
 	}
-	return !isExiting(pid), nil // such a one stays where it was, without an error; its live threads are moved
+	s, err := proc.ReadStat(pid)
+	exiting := err == nil && s.Exiting() // such a process stays where it was, without an error; its live threads are moved
+	return !exiting, nil
 }
 
 // evict moves everything in the job to where we are.
@@ -82,11 +86,11 @@ func (j *Job) procPath() (string, error) {
 
 // isInside says whether a process is in the leaf or below it, or is gone.
 func isInside(pid int, leaf string) bool {
-	b, err := readFile("/proc/" + strconv.Itoa(pid) + "/cgroup")
+	b, err := proc.Read(pid, "cgroup", 0)
 	if err != nil {
 		return errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ESRCH)
 	}
-	own, ok := parseSelf(b)
+	own, ok := proc.ParseCgroup(b)
 	return !ok || own == leaf || strings.HasPrefix(own, leaf+"/")
 }
 

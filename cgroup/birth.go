@@ -1,7 +1,6 @@
 package cgroup
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -10,6 +9,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/seed-c1490a04/supervise/cgroup/proc"
 )
 
 // A JoinError says that a process could not be put into the job's cgroup, as
@@ -77,34 +78,8 @@ func birthRefused(err error) bool {
 // 6.1 was seen to close it before execve clears the flag, and whoever takes that
 // for a death waits for the command to end, and runs it once more.
 func killedAtBirth(pid int) bool {
-	const forkNoExec = 0x40 // PF_FORKNOEXEC, include/linux/sched.h
-	return hasFlags(pid, forkNoExec|exiting)
-}
-
-const exiting = 0x4 // PF_EXITING; set before exit closes descriptors
-
-// isExiting says whether a process is dying, or a zombie.
-func isExiting(pid int) bool { return hasFlags(pid, exiting) }
-
-// hasFlags says whether all of these flags are set.
-func hasFlags(pid int, want uint64) bool {
-	b, err := readFile("/proc/" + strconv.Itoa(pid) + "/stat")
-	if err != nil {
-		return false
-	}
-	flags, ok := statFlags(b)
-	return ok && flags&want == want
-}
-
-// statFlags takes field 9 out of /proc/PID/stat (proc_pid_stat(5)): behind the
-// name, which may hold anything, the state is the first field and flags the 7th.
-func statFlags(stat []byte) (uint64, bool) {
-	fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
-	if len(fields) < 7 {
-		return 0, false
-	}
-	n, err := strconv.ParseUint(string(fields[6]), 10, 64)
-	return n, err == nil
+	s, err := proc.ReadStat(pid)
+	return err == nil && s.Exiting() && s.Flags&proc.ForkNoExec != 0
 }
 
 // joinName is argv[0] of this program when it is run to join a cgroup.

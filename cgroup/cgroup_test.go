@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/seed-c1490a04/supervise/cgroup/proc"
 )
 
 // The tests in this file need a cgroup v2 directory in which we may make others.
@@ -157,11 +159,11 @@ func kill(t *testing.T, j *Job) {
 }
 
 func ownCgroup(t *testing.T, pid int) string {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", pid))
+	b, err := proc.Read(pid, "cgroup", 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, _ := parseSelf(b)
+	p, _ := proc.ParseCgroup(b)
 	return p
 }
 
@@ -370,7 +372,7 @@ func TestAdopt(t *testing.T) {
 		t.Error(err)
 	}
 	for _, p := range descendants(pid) {
-		if isExiting(p) {
+		if s, err := proc.ReadStat(p); err == nil && s.Exiting() {
 			continue
 		}
 		if b, err := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", p)); err == nil && !strings.Contains(string(b), "/test/main") {
@@ -498,8 +500,8 @@ func TestExplicitRoot(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 			continue
 		}
-		if path, road := s.Root(); path != root || road != Explicit {
-			t.Errorf("%s: root %s by road %s", name, path, road)
+		if path, origin := s.Root(); path != root || origin != Explicit {
+			t.Errorf("%s: root %s of origin %s", name, path, origin)
 		}
 		s.Close()
 	}

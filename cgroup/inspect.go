@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/seed-c1490a04/supervise/cgroup/proc"
 )
 
 // A View is what can be seen of the hierarchy from where this process is. It is
@@ -80,7 +82,7 @@ func (v *View) look() {
 // inspect finds out what the two files of proc(5) tell.
 func inspect(self, info []byte) *View {
 	v := &View{Others: -1, V1: parseV1(self)}
-	own, ok := parseSelf(self)
+	own, ok := proc.ParseCgroup(self)
 	mounts := parseMounts(info)
 	if len(mounts) > 0 {
 		m := mounts[len(mounts)-1]

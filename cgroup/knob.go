@@ -2,6 +2,7 @@ package cgroup
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -26,8 +27,8 @@ var knobs = []knob{
 	{"cpus", "", "cpu.max", cpus},
 	{"", "CPUQuota", "cpu.max", cpuQuota},
 	{"cpu-weight", "CPUWeight", "cpu.weight", cpuWeight},
-	{"cpuset", "AllowedCPUs", "cpuset.cpus", spans},
-	{"cpuset-mems", "AllowedMemoryNodes", "cpuset.mems", spans},
+	{"cpuset", "AllowedCPUs", "cpuset.cpus", cpuList},
+	{"cpuset-mems", "AllowedMemoryNodes", "cpuset.mems", cpuList},
 	{"pids-max", "TasksMax", "pids.max", tasks},
 	{"io-weight", "IOWeight", "io.weight", weight},
 	{"io-max", "", "io.max", ioMax},
@@ -35,6 +36,11 @@ var knobs = []knob{
 	{"", "IOWriteBandwidthMax", "io.max", ioKey("wbps")},
 	{"", "IOReadIOPSMax", "io.max", ioKey("riops")},
 	{"", "IOWriteIOPSMax", "io.max", ioKey("wiops")},
+}
+
+// isProperty says whether a name is that of a property of systemd.
+func isProperty(name string) bool {
+	return slices.ContainsFunc(knobs, func(k knob) bool { return name == k.systemd && name != "" })
 }
 
 // setFlag is the name of the knob for any other file.
@@ -73,11 +79,7 @@ func ParseLimit(name, value string) (Limits, error) {
 		if name != k.flag && name != k.systemd || name == "" {
 			continue
 		}
-		one := Limit{Name: "--" + name + " " + value, File: k.file}
-		if name == k.systemd {
-			one.Name = name + "=" + value
-		}
-		return k.limits(one, value)
+		return k.limits(Limit{Flag: name, Given: value, File: k.file})
 	}
 	return nil, &UnknownLimitError{name}
 }
@@ -87,11 +89,11 @@ type UnknownLimitError struct{ Name string }
 
 func (e *UnknownLimitError) Error() string { return fmt.Sprintf("there is no limit %q", e.Name) }
 
-// limits fills in the value and who takes it.
-func (k knob) limits(one Limit, value string) (Limits, error) {
-	v, err := k.parse(value)
+// limits fills in the value for the kernel, and the controller that takes it.
+func (k knob) limits(one Limit) (Limits, error) {
+	v, err := k.parse(one.Given)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", one.Name, err)
+		return nil, fmt.Errorf("%s: %w", one, err)
 	}
 	one.Value = v
 	if one.File == "cpu.weight" && v == idle {
@@ -113,16 +115,17 @@ func controllerOf(file string) string {
 
 // parseSet reads FILE=VALUE. The files by which we hold a job are ours.
 func parseSet(v string) (Limits, error) {
-	name := "--" + setFlag + " " + v
+	one := Limit{Flag: setFlag, Given: v}
 	file, value, ok := strings.Cut(v, "=")
 	controller, rest, dotted := strings.Cut(file, ".")
 	switch {
 	case !ok || !dotted || controller == "" || rest == "" || strings.ContainsAny(file, "/\n\x00 "):
-		return nil, fmt.Errorf("%s: want FILE=VALUE, such as memory.zswap.max=0", name)
+		return nil, fmt.Errorf("%s: want FILE=VALUE, such as memory.zswap.max=0", one)
 	case controller == "cgroup" && !strings.HasPrefix(rest, "max.") && rest != "pressure":
-		return nil, fmt.Errorf("%s: want the file of a controller, cgroup.max.* or cgroup.pressure", name)
+		return nil, fmt.Errorf("%s: want the file of a controller, cgroup.max.* or cgroup.pressure", one)
 	case value == "" || strings.ContainsRune(value, 0):
-		return nil, fmt.Errorf("%s: want a value", name)
+		return nil, fmt.Errorf("%s: want a value", one)
 	}
-	return Limits{{Name: name, Controller: controllerOf(file), File: file, Value: value}}, nil
+	one.Controller, one.File, one.Value = controllerOf(file), file, value
+	return Limits{one}, nil
 }

@@ -51,11 +51,28 @@ func TestParseLimit(t *testing.T) {
 	}
 }
 
-// TestLimitNames: the name in messages is what the user wrote.
+// TestLimitNames: the name in messages is what the user wrote, and so is the flag.
 func TestLimitNames(t *testing.T) {
 	for name, want := range map[string]string{"memory-max": "--memory-max 1G", "MemoryMax": "MemoryMax=1G"} {
-		if l, err := ParseLimit(name, "1G"); err != nil || l[0].Name != want {
+		if l, err := ParseLimit(name, "1G"); err != nil || l[0].Name() != want || l[0].Flag != name || l[0].Given != "1G" {
 			t.Errorf("%s: %+v, %v", name, l, err)
+		}
+	}
+	if l, err := ParseLimit("set", "memory.low=5"); err != nil || l[0].String() != "--set memory.low=5" || l[0].Flag != "set" {
+		t.Errorf("set: %+v, %v", l, err)
+	}
+	for name, want := range map[string]string{"memory-max": "--memory-max : want", "MemoryMax": "MemoryMax=: want", "set": "--set : want"} {
+		if _, err := ParseLimit(name, ""); err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("%s without a value: %v", name, err)
+		}
+	}
+	for want, one := range map[string]Limit{
+		"memory.limit":                   {Flag: "memory.limit"},
+		"hugepageLimits[0]":              {Flag: "hugepageLimits[0]"},
+		"--resources r.json: cpu.shares": {Flag: "resources", Given: "r.json: cpu.shares"},
+	} {
+		if one.Name() != want {
+			t.Errorf("%s, want %s", one, want)
 		}
 	}
 	flags, properties := LimitNames()
@@ -217,7 +234,7 @@ func TestComplete(t *testing.T) {
 		var got []string
 		for _, one := range tt.given.Complete()[len(tt.given):] {
 			got = append(got, one.File+"="+one.Value)
-			if !one.Implied || one.Name == "" {
+			if !one.Implied || one.Name() != tt.given[0].Name() {
 				t.Errorf("%+v", one)
 			}
 		}

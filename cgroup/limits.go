@@ -3,16 +3,41 @@ package cgroup
 import (
 	"errors"
 	"slices"
+	"strings"
+
+	"github.com/seed-c1490a04/supervise/cgroup/proc"
 )
 
 // A Limit is one value for one interface file of a job node (cgroup-v2.rst,
 // "Controllers").
 type Limit struct {
-	Name       string // as the user wrote it: "--memory-max 1G" or "MemoryMax=1G"
+	Flag       string // the name as given: "memory-max", "MemoryMax", or a place in an OCI document: "memory.limit"
+	Given      string // the value as given: "1G"; "" for a place in a document
 	Controller string // that has the file: "memory"; "" for a file that every cgroup has
 	File       string // "memory.max"
 	Value      string // as the kernel takes it: "1073741824"
 	Implied    bool   // by another limit: it is no error if the kernel lacks the file
+}
+
+// Name returns the limit as the user wrote it: "--memory-max 1G" for a flag,
+// "MemoryMax=1G" for a property of systemd, and "memory.limit" for a place in a
+// document, which alone has a dot or a bracket. Messages and records name limits so.
+func (l Limit) Name() string {
+	switch {
+	case strings.ContainsAny(l.Flag, ".["):
+		return l.Flag
+	case isProperty(l.Flag):
+		return l.Flag + "=" + l.Given
+	}
+	return "--" + l.Flag + " " + l.Given
+}
+
+// String returns the name.
+func (l Limit) String() string { return l.Name() }
+
+// implies returns a limit that follows from this one, and goes by its name.
+func (l Limit) implies(file, value string) Limit {
+	return Limit{Flag: l.Flag, Given: l.Given, Controller: l.Controller, File: file, Value: value, Implied: true}
 }
 
 // Limits are written in an order of their own; of two values for one file the
@@ -24,33 +49,29 @@ type Limits []Limit
 // limit. Where memory.max is limited, memory.oom.group is 1 unless given: half a job
 // that was OOM-killed is of no use.
 func (l Limits) Complete() Limits {
-	name, hard := l.limits("memory.max")
-	cause := name
+	cause, hard := l.limits("memory.max")
+	limited := hard
 	if !hard {
-		cause, _ = l.limits("memory.high")
+		cause, limited = l.limits("memory.high")
 	}
 	all := slices.Clone(l)
-	if cause != "" && !l.has("memory.swap.max") {
-		all = append(all, Limit{cause, "memory", "memory.swap.max", "0", true})
+	if limited && !l.has("memory.swap.max") {
+		all = append(all, cause.implies("memory.swap.max", "0"))
 	}
 	if hard && !l.has("memory.oom.group") {
-		all = append(all, Limit{name, "memory", "memory.oom.group", "1", true})
+		all = append(all, cause.implies("memory.oom.group", "1"))
 	}
 	return all
 }
 
-// limits says whether the value that counts for a file is a limit, and whose name
-// it carries.
-func (l Limits) limits(file string) (name string, ok bool) {
+// limits returns the limit that counts for a file, and whether it is one.
+func (l Limits) limits(file string) (Limit, bool) {
 	for _, one := range slices.Backward(l) {
 		if one.File == file {
-			if one.Value == noLimit {
-				return "", false
-			}
-			return one.Name, true
+			return one, one.Value != noLimit
 		}
 	}
-	return "", false
+	return Limit{}, false
 }
 
 func (l Limits) has(file string) bool {
@@ -116,12 +137,12 @@ func (j *Job) holds(one Limit) error {
 	if err != nil {
 		return &ValueError{one, j.node.join(one.File), err}
 	}
-	wanted, err1 := parseSpans(one.Value)
-	effective, err2 := parseSpans(string(b))
-	if err1 != nil || err2 != nil || covers(wanted, effective) {
+	wanted, err1 := proc.ParseCPUList(one.Value)
+	effective, err2 := proc.ParseCPUList(string(b))
+	if err1 != nil || err2 != nil || wanted.Covers(effective) {
 		return nil
 	}
-	return &ValueError{one, j.node.join(one.File), errors.New("the cgroup above has none of these, only " + formatSpans(effective))}
+	return &ValueError{one, j.node.join(one.File), errors.New("the cgroup above has none of these, only " + effective.String())}
 }
 
 // hasSwap says whether the machine can swap at all: /proc/swaps has a line below its

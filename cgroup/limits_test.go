@@ -152,14 +152,14 @@ func TestCPUSet(t *testing.T) {
 	}
 	kill(t, j)
 	var bad *ValueError
-	absent := Limits{{Name: "absent", Controller: "cpuset", File: "cpuset.cpus", Value: "60000"}}
+	absent := Limits{{Flag: "absent", Controller: "cpuset", File: "cpuset.cpus", Value: "60000"}}
 	if err := j.Limit(absent); !errors.As(err, &bad) {
 		t.Errorf("a CPU that is not there: %v", err)
 	}
 	if err := j.s.write("cpuset.cpus", "1"); err != nil {
 		t.Fatal(err)
 	}
-	unheeded := Limits{{Name: "unheeded", Controller: "cpuset", File: "cpuset.cpus", Value: "0"}}
+	unheeded := Limits{{Flag: "unheeded", Controller: "cpuset", File: "cpuset.cpus", Value: "0"}}
 	if err := j.Limit(unheeded); err == nil || !strings.Contains(err.Error(), "only 1") {
 		t.Errorf("a CPU that the cgroup above does not have: %v", err)
 	}
@@ -169,11 +169,11 @@ func TestCPUSet(t *testing.T) {
 func TestRefused(t *testing.T) {
 	j := limitedJob(t, "memory", "pids", "io")
 	l := Limits{
-		{Name: "--set memory.max=x", Controller: "memory", File: "memory.max", Value: "x"},
-		{Name: "--set memory.nosuch=1", Controller: "memory", File: "memory.nosuch", Value: "1"},
-		{Name: "--io-max 4095:1,rbps=1", Controller: "io", File: "io.max", Value: "4095:1 rbps=1"},
-		{Name: "--pids-max 7", Controller: "pids", File: "pids.max", Value: "7"},
-		{Name: "--set nosuch.max=1", Controller: "nosuch", File: "nosuch.max", Value: "1"},
+		{Flag: "set", Given: "memory.max=x", Controller: "memory", File: "memory.max", Value: "x"},
+		{Flag: "set", Given: "memory.nosuch=1", Controller: "memory", File: "memory.nosuch", Value: "1"},
+		{Flag: "io-max", Given: "4095:1,rbps=1", Controller: "io", File: "io.max", Value: "4095:1 rbps=1"},
+		{Flag: "pids-max", Given: "7", Controller: "pids", File: "pids.max", Value: "7"},
+		{Flag: "set", Given: "nosuch.max=1", Controller: "nosuch", File: "nosuch.max", Value: "1"},
 	}
 	err := j.Limit(l)
 	var failed LimitErrors
@@ -198,7 +198,7 @@ func TestRefused(t *testing.T) {
 func TestControllerMissing(t *testing.T) {
 	j := newJob(t)
 	for _, controller := range Inspect().Ancestors[0].Controllers {
-		one := Limit{Name: "--set " + controller + ".x=1", Controller: controller, File: controller + ".x", Value: "1"}
+		one := Limit{Flag: "set", Given: controller + ".x=1", Controller: controller, File: controller + ".x", Value: "1"}
 		err := j.Limit(Limits{one})
 		var c *ControllerError
 		if !errors.As(err, &c) || c.Ancestor == "" || !strings.HasPrefix(j.Path(), c.Ancestor) {
@@ -217,11 +217,11 @@ func TestControllerMissing(t *testing.T) {
 		}
 		t.Log(err)
 	}
-	if err := j.Limit(Limits{{Name: "implied", Controller: "memory", File: "memory.oom.group", Value: "1", Implied: true}}); err != nil {
+	if err := j.Limit(Limits{{Flag: "implied", Controller: "memory", File: "memory.oom.group", Value: "1", Implied: true}}); err != nil {
 		t.Errorf("an implied limit: %v", err)
 	}
 	if v1 := Inspect().V1; slices.Contains(v1, "memory") {
-		err := j.Limit(Limits{{Name: "--memory-max 1G", Controller: "memory", File: "memory.max", Value: "1G"}})
+		err := j.Limit(Limits{{Flag: "memory-max", Given: "1G", Controller: "memory", File: "memory.max", Value: "1G"}})
 		if err == nil || !strings.Contains(err.Error(), "cgroup v1 holds it") {
 			t.Error(err)
 		}

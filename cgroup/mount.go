@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"path"
 	"strings"
+
+	"github.com/seed-c1490a04/supervise/cgroup/proc"
 )
 
 // ErrNoMount says that no usable cgroup v2 hierarchy is mounted here.
@@ -53,22 +55,11 @@ func unescape(s string) string {
 
 func isOctal(s string) bool { return strings.Trim(s, "01234567") == "" && s[0] <= '3' }
 
-// parseSelf finds the cgroup v2 path in the text of /proc/PID/cgroup
-// (cgroups(7)): the line "0::/path".
-func parseSelf(text []byte) (string, bool) {
-	for line := range bytes.Lines(text) {
-		if p, ok := bytes.CutPrefix(line, []byte("0::")); ok {
-			return strings.TrimSuffix(string(p), "\n"), true
-		}
-	}
-	return "", false
-}
-
 // Own returns our own cgroup as /proc/self/cgroup has it, "" where it has no line of
 // version 2.
 func Own() string {
 	text, _ := readFile("/proc/self/cgroup")
-	own, _ := parseSelf(text)
+	own, _ := proc.ParseCgroup(text)
 	return own
 }
 
@@ -103,7 +94,7 @@ func locate() (place, error) {
 	if err != nil {
 		return place{}, fmt.Errorf("finding the cgroup2 mount: %w", err)
 	}
-	own, ok := parseSelf(self)
+	own, ok := proc.ParseCgroup(self)
 	if !ok {
 		return place{}, fmt.Errorf("%w: /proc/self/cgroup has no \"0::\" line", ErrNoMount)
 	}

@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/seed-c1490a04/supervise/cgroup/proc"
 )
 
 const hybrid = `31 23 0:28 / /sys/fs/cgroup rw,relatime - tmpfs tmpfs rw,mode=755
@@ -43,19 +45,6 @@ func TestPick(t *testing.T) {
 	}
 }
 
-func TestParseSelf(t *testing.T) {
-	for text, want := range map[string]string{
-		"0::/\n": "/",
-		"9:name=systemd:/x\n4:memory:/y\n0::/a b/c\n": "/a b/c",
-		"4:memory:/y\n": "",
-		"":              "",
-	} {
-		if got, ok := parseSelf([]byte(text)); got != want || ok != (want != "") {
-			t.Errorf("%q: %q, %v", text, got, ok)
-		}
-	}
-}
-
 func TestLookup(t *testing.T) {
 	events := []byte("populated 1\nfrozen 0\n")
 	if v, ok := lookup(events, "populated"); v != 1 || !ok {
@@ -79,13 +68,6 @@ func TestFileName(t *testing.T) {
 	}
 }
 
-func TestStatFlags(t *testing.T) {
-	stat := []byte("12 (a) b (c)) S 1 12 12 0 -1 4194368 71 0")
-	if got, ok := statFlags(stat); got != 4194368 || !ok {
-		t.Errorf("%d, %v", got, ok)
-	}
-}
-
 // TestParseInotify has two events, the first with a name behind it.
 func TestParseInotify(t *testing.T) {
 	event := func(wd, mask, size byte, name string) string {
@@ -102,10 +84,9 @@ func FuzzKernelText(f *testing.F) {
 	f.Add([]byte(hybrid))
 	f.Add([]byte("0::/a/b\n"))
 	f.Add([]byte("populated 1\nfrozen 0\n"))
-	f.Add([]byte("12 (a) b (c)) S 1 12 12 0 -1 4194368 71 0"))
 	f.Add([]byte("\x07\x00\x00\x00\x02\x00\x00\x00\x00\x00\x00\x00\xff\xff\xff\xff"))
 	f.Fuzz(func(t *testing.T, text []byte) {
-		own, ok := parseSelf(text)
+		own, ok := proc.ParseCgroup(text)
 		if !ok {
 			own = "/"
 		}
@@ -114,7 +95,6 @@ func FuzzKernelText(f *testing.F) {
 			t.Errorf("took a mount of what is above us: %+v", p)
 		}
 		lookup(text, "populated")
-		statFlags(text)
 		parseInotify(text)
 		if name := fileName(string(text)); name == "" || len(name) > 64 || strings.ContainsAny(name, "./\n") {
 			t.Errorf("file name %q", name)

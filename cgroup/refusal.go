@@ -52,7 +52,7 @@ type ControllerError struct {
 }
 
 func (e *ControllerError) Error() string {
-	text := fmt.Sprintf("%s: no %s controller here: %s %s", e.Limit.Name, e.Controller, e.Ancestor, e.Reason)
+	text := fmt.Sprintf("%s: no %s controller here: %s %s", e.Limit, e.Controller, e.Ancestor, e.Reason)
 	if e.Fix != "" {
 		text += ": " + e.Fix
 	}
@@ -68,7 +68,7 @@ type ValueError struct {
 }
 
 func (e *ValueError) Error() string {
-	text := fmt.Sprintf("%s: %v", e.Limit.Name, e.Err)
+	text := fmt.Sprintf("%s: %v", e.Limit, e.Err)
 	if m := meaning(e.Err); m != "" {
 		text += ": " + m
 	}

@@ -13,14 +13,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A Road is the way by which the root was found, in the order of trying.
-type Road string
+// An Origin says how the root was found; the constants are in the order of trying.
+type Origin string
 
 const (
-	Explicit  Road = "explicit"  // named by the user
-	Nested    Road = "nested"    // the job node of an outer supervisor
-	Delegated Road = "delegated" // known to be handed over, with nobody in it but us
-	Shared    Road = "shared"    // our own cgroup, with other processes in it: no controllers
+	Explicit  Origin = "explicit"  // named by the user
+	Nested    Origin = "nested"    // the job node of an outer supervisor
+	Delegated Origin = "delegated" // known to be handed over, with nobody in it but us
+	Shared    Origin = "shared"    // our own cgroup, with other processes in it: no controllers
 )
 
 // A Search says where to look for a root. The zero value looks everywhere.
@@ -51,7 +51,7 @@ var (
 // A root is a cgroup in which sessions are made.
 type root struct {
 	*dir
-	road    Road
+	origin  Origin
 	leaf    string   // where we moved ourselves to make root an inner node; "" if we did not
 	enabled []string // controllers that we handed down
 	ends    bool     // see Search
@@ -85,12 +85,12 @@ func (s Search) find() ([]*root, error) {
 		own.close()
 		return roots, own.fail("open", "cgroup.procs", unix.EROFS)
 	}
-	road, err := s.ownRoad(own, here.own)
+	origin, err := s.ownOrigin(own, here.own)
 	if err != nil && s.Exclusive {
 		own.close()
 		return roots, err
 	}
-	return append(roots, &root{dir: own, road: road}), nil
+	return append(roots, &root{dir: own, origin: origin}), nil
 }
 
 // openUnit returns the delegated unit that our cgroup is below, if it holds no
@@ -106,7 +106,7 @@ func openUnit(here place) *root {
 		return nil
 	}
 	if pids, err := d.members(); err == nil && len(pids) == 0 && d.isDelegated(unit) {
-		return &root{dir: d, road: Delegated}
+		return &root{dir: d, origin: Delegated}
 	}
 	d.close()
 	return nil
@@ -125,12 +125,12 @@ func (s Search) openPath(here place) (*root, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &root{dir: d, road: Explicit, ends: s.Ends}
+	r := &root{dir: d, origin: Explicit, ends: s.Ends}
 	if s.Delegated {
-		r.road = Delegated
+		r.origin = Delegated
 	} else if p == here.path {
-		if road, _ := s.ownRoad(d, here.own); road == Delegated {
-			r.road = road
+		if origin, _ := s.ownOrigin(d, here.own); origin == Delegated {
+			r.origin = origin
 		}
 	}
 	return r, nil
@@ -146,7 +146,7 @@ func openNested(here place) *root {
 	if err != nil {
 		return nil
 	}
-	return &root{dir: d, road: Nested}
+	return &root{dir: d, origin: Nested}
 }
 
 // marked says whether a cgroup carries one of our extended attributes.
@@ -156,11 +156,11 @@ func marked(path, attr string) bool {
 	return err == nil || err == unix.ERANGE
 }
 
-// ownRoad decides whether the own cgroup may be evacuated: it is known to be
+// ownOrigin decides whether the own cgroup may be evacuated: it is known to be
 // delegated, and it holds nobody else; the error says why it is no place of ours.
 // The root of the whole hierarchy (which alone has no cgroup.events) needs no
 // evacuation and is always shared.
-func (s Search) ownRoad(d *dir, own string) (Road, error) {
+func (s Search) ownOrigin(d *dir, own string) (Origin, error) {
 	if _, err := d.keyed("cgroup.events", "populated"); err != nil {
 		return Shared, ErrShared
 	}
@@ -204,7 +204,7 @@ func (r *root) writable() error {
 // claim makes root an inner node that hands its controllers down, if it may and
 // has any: moving a process can take 15 ms.
 func (r *root) claim() error {
-	if r.road == Shared {
+	if r.origin == Shared {
 		return nil
 	}
 	controllers, err := r.list("cgroup.controllers")
@@ -212,7 +212,7 @@ func (r *root) claim() error {
 		return err
 	}
 	if err := r.evacuate(); err != nil {
-		r.road = Shared // it still serves, without controllers
+		r.origin = Shared // it still serves, without controllers
 		return nil
 	}
 	r.enabled, err = r.enable()
@@ -222,7 +222,7 @@ func (r *root) claim() error {
 // evacuate moves us into a leaf below root, so that root may hand controllers
 // to the sessions ("no internal processes", cgroups(7)).
 func (r *root) evacuate() error {
-	if r.road != Delegated || !r.holdsOnly(nil) {
+	if r.origin != Delegated || !r.holdsOnly(nil) {
 		return nil
 	}
 	leaf, err := r.mkdir(supervisorLeaf)

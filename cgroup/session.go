@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/seed-c1490a04/supervise/cgroup/proc"
 )
 
 const sessionPrefix = "jobs-"
@@ -174,8 +176,8 @@ func (d *dir) untouchedFor(age time.Duration) bool {
 	return unix.Fstat(d.fd, &st) == nil && time.Since(time.Unix(st.Mtim.Unix())) > age
 }
 
-// Root returns the path of the root and the road by which it was found.
-func (s *Session) Root() (path string, road Road) { return s.root.path, s.root.road }
+// Root returns the path of the root and how it was found.
+func (s *Session) Root() (path string, origin Origin) { return s.root.path, s.root.origin }
 
 // Name returns the name of the session's directory.
 func (s *Session) Name() string { return s.name }
@@ -211,7 +213,7 @@ func Inherit(sessionFD, rootFD int) (*Session, error) {
 		p, _ := os.Readlink("/proc/self/fd/" + strconv.Itoa(fd))
 		return p
 	}
-	r := &root{dir: &dir{rootFD, path(rootFD)}, road: Explicit}
+	r := &root{dir: &dir{rootFD, path(rootFD)}, origin: Explicit}
 	s := &Session{dir: &dir{sessionFD, path(sessionFD)}, root: r}
 	if err := s.verify(); err != nil {
 		return nil, err
@@ -221,7 +223,7 @@ func Inherit(sessionFD, rootFD int) (*Session, error) {
 		return nil, fmt.Errorf("%s is not a session", s.path)
 	}
 	if self, err := readFile("/proc/self/cgroup"); err == nil {
-		if own, ok := parseSelf(self); ok && strings.HasSuffix(own, "/"+supervisorLeaf) {
+		if own, ok := proc.ParseCgroup(self); ok && strings.HasSuffix(own, "/"+supervisorLeaf) {
 			r.leaf = supervisorLeaf
 			r.enabled, _ = r.list("cgroup.subtree_control") // there was none while a process was in it
 		}

@@ -101,64 +101,6 @@ func parseBool(v string) (bool, error) {
 	return false, errors.New("want yes or no")
 }
 
-// A span is a range of CPUs or memory nodes, both ends included.
-type span struct{ first, last int }
-
-// maxSpan is beyond the CPUs of any kernel (NR_CPUS is at most 8192).
-const maxSpan = 1 << 16
-
-// parseSpans reads a list such as "0-3,8" (cpuset(7), "List Format"); systemd also
-// has spaces between.
-func parseSpans(v string) ([]span, error) {
-	var list []span
-	for word := range strings.FieldsFuncSeq(v, func(r rune) bool { return r == ',' || r == ' ' || r == '\n' }) {
-		first, last, isRange := strings.Cut(word, "-")
-		if !isRange {
-			last = first
-		}
-		a, err1 := strconv.ParseUint(first, 10, 32)
-		b, err2 := strconv.ParseUint(last, 10, 32)
-		if err1 != nil || err2 != nil || a > b || b >= maxSpan {
-			return nil, errors.New("want a list such as 0-3,8")
-		}
-		list = append(list, span{int(a), int(b)})
-	}
-	return list, nil
-}
-
-// formatSpans is the inverse of parseSpans.
-func formatSpans(list []span) string {
-	words := make([]string, len(list))
-	for i, s := range list {
-		words[i] = strconv.Itoa(s.first)
-		if s.last != s.first {
-			words[i] += "-" + strconv.Itoa(s.last)
-		}
-	}
-	return strings.Join(words, ",")
-}
-
-// covers says whether every number of inner is in outer.
-func covers(outer, inner []span) bool {
-	for _, s := range inner {
-		for n := s.first; n <= s.last; n++ {
-			if !contains(outer, n) {
-				return false
-			}
-		}
-	}
-	return true
-}
-
-func contains(list []span, n int) bool {
-	for _, s := range list {
-		if s.first <= n && n <= s.last {
-			return true
-		}
-	}
-	return false
-}
-
 // machineMemory returns the bytes of memory of the machine (sysinfo(2)), which is
 // what systemd takes a percentage of.
 func machineMemory() (uint64, error) {

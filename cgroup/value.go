@@ -7,6 +7,8 @@ import (
 	"os"
 	"strconv"
 	"strings"
+
+	"github.com/seed-c1490a04/supervise/cgroup/proc"
 )
 
 var pageSize = uint64(os.Getpagesize())
@@ -46,7 +48,7 @@ func yesNo(v string) (string, error) {
 const cpuPeriod = 100_000
 
 // maxCPUs is beyond any machine, and its quota within what the kernel takes.
-const maxCPUs = maxSpan
+const maxCPUs = 1 << 16
 
 func cpus(v string) (string, error) {
 	if isNoLimit(v) {
@@ -95,12 +97,12 @@ func cpuWeight(v string) (string, error) {
 	return n, err
 }
 
-func spans(v string) (string, error) {
-	list, err := parseSpans(v)
+func cpuList(v string) (string, error) {
+	list, err := proc.ParseCPUList(v)
 	if err == nil && len(list) == 0 {
 		err = errors.New("want a list such as 0-3,8")
 	}
-	return formatSpans(list), err
+	return list.String(), err
 }
 
 // maxTasks is the kernel's PID_MAX_LIMIT on 64 bits, the most that pids.max takes.

@@ -10,7 +10,7 @@ import (
 // from it, or into a cgroup below: subgroup "" is the scope's own, which takes no
 // process once it hands on controllers.
 func (h *Host) Attach(ctx context.Context, unit, subgroup string, pids []int) error {
-	m, err := h.connect(ctx, h.doors())
+	m, err := h.connect(ctx, h.endpoints())
 	if err != nil {
 		return err
 	}
@@ -23,10 +23,10 @@ func (h *Host) Attach(ctx context.Context, unit, subgroup string, pids []int) er
 		err = m.AttachProcessesToUnit(ctx, unit, subgroup, numbers(pids))
 	}
 	if err != nil {
-		return fmt.Errorf("attaching to %s over %s: %w", unit, m.door, explain(ctx, err))
+		return fmt.Errorf("attaching to %s over %s: %w", unit, m.endpoint, explain(ctx, err))
 	}
 	if _, err := h.arrived(pids, unit); err != nil {
-		return fmt.Errorf("attaching to %s over %s: %w", unit, m.door, err)
+		return fmt.Errorf("attaching to %s over %s: %w", unit, m.endpoint, err)
 	}
 	return nil
 }

@@ -8,7 +8,7 @@
 //
 //	/user.slice/user-1000.slice/user@1000.service/app.slice/supervise-1f2e3d4c.scope
 //
-// The manager is reached through a socket, called a door here. A user's manager
+// The manager is reached through a socket, called an endpoint here. A user's manager
 // listens on a private one, where it speaks D-Bus without a bus between, and is
 // also found on the user's bus; the system's manager likewise. The order:
 //
@@ -20,7 +20,7 @@
 //	system-private  /run/systemd/private                  root only
 //	system-bus      /run/dbus/system_bus_socket           for others: to ask about their unit, no more
 //
-// A door that is closed, or has no manager behind it, leads to the next one; an
+// An endpoint that is unusable, or has no manager behind it, leads to the next one; an
 // answer of the manager is final. Everything is bounded by the caller's context:
 // a stopped manager accepts connections, and never answers.
 //

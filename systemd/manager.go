@@ -15,15 +15,15 @@ import (
 // A manager is a connection to a systemd instance.
 type manager struct {
 	*sd.Conn
-	door door
-	conn *dbus.Conn
+	endpoint endpoint
+	conn     *dbus.Conn
 }
 
-// connect tries the doors in order and returns the first manager that answers.
-func (h *Host) connect(ctx context.Context, doors []door) (*manager, error) {
+// connect tries the endpoints in order and returns the first manager that answers.
+func (h *Host) connect(ctx context.Context, endpoints []endpoint) (*manager, error) {
 	var tried, addresses []string
 	absent := true
-	for _, d := range doors {
+	for _, d := range endpoints {
 		m, err := d.open(ctx)
 		if err == nil {
 			return m, nil
@@ -53,8 +53,8 @@ func (h *Host) nobody(addresses []string) error {
 	return fmt.Errorf("no systemd user manager: no socket at %s; loginctl enable-linger %s starts one", at, h.userName())
 }
 
-// open connects to the manager behind a door and makes sure that it answers.
-func (d door) open(ctx context.Context) (*manager, error) {
+// open connects to the manager behind an endpoint and makes sure that it answers.
+func (d endpoint) open(ctx context.Context) (*manager, error) {
 	conn, err := d.dial(ctx)
 	if err != nil {
 		return nil, err
@@ -79,7 +79,7 @@ func (d door) open(ctx context.Context) (*manager, error) {
 // manager that sleeps, which would carry it out when we are long gone. On its
 // own socket the manager has shown itself by authenticating. A bus that our
 // connection has just started has the question wait until the manager joins it.
-func (d door) awake(ctx context.Context, conn *dbus.Conn) error {
+func (d endpoint) awake(ctx context.Context, conn *dbus.Conn) error {
 	if !d.isBus() {
 		return nil
 	}

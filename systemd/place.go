@@ -7,10 +7,10 @@ import (
 	"slices"
 )
 
-// Roads to a delegated cgroup.
+// Origins of a delegated cgroup.
 const (
-	RoadUnit  = "unit"  // the unit that the processes are in: nothing was moved
-	RoadScope = "scope" // a new scope
+	OwnUnit  = "unit"  // the unit that the processes are in: nothing was moved
+	NewScope = "scope" // a new scope
 )
 
 // A Request says what wants a delegated cgroup.
@@ -21,42 +21,42 @@ type Request struct {
 	Controllers []string // to be delegated to a new scope; nil: all there are
 }
 
-// A Place is a delegated cgroup with the processes in it.
-type Place struct {
+// A Delegation is a delegated cgroup with the processes in it.
+type Delegation struct {
 	Cgroup   string `json:"cgroup"`             // the unit's, as /proc/PID/cgroup has it
 	Unit     string `json:"unit"`               // its name
-	Road     string `json:"road"`               // RoadUnit or RoadScope
-	Manager  string `json:"manager"`            // the door used; "none" if an attribute of the cgroup said enough
+	Origin   string `json:"road"`               // OwnUnit or NewScope
+	Manager  string `json:"manager"`            // the endpoint used; "none" if an attribute of the cgroup said enough
 	Subgroup string `json:"subgroup,omitempty"` // where the processes are below Cgroup (DelegateSubgroup=)
 }
 
-// unasked is the Manager of a Place for which none was needed.
+// unasked is the Manager of a Delegation for which none was needed.
 const unasked = "none"
 
 // Place sees to it that processes are in a delegated cgroup that holds nobody
 // else: the unit they are in, or a new scope. On an error they are where they
 // were, unless the time was up while a scope was being made.
-func (h *Host) Place(ctx context.Context, r Request) (Place, error) {
+func (h *Host) Place(ctx context.Context, r Request) (Delegation, error) {
 	if len(r.PIDs) == 0 {
-		return Place{}, errors.New("no process to place")
+		return Delegation{}, errors.New("no process to place")
 	}
 	own, alone, err := h.ownUnit(r)
 	if err != nil {
-		return Place{}, err
+		return Delegation{}, err
 	}
 	if alone && own.marked() {
-		return own.place(unasked), nil
+		return own.delegation(unasked), nil
 	}
 	if alone && own.user == systemManager && h.Outer != 0 && h.systemDelegates(ctx, own) {
-		return own.place(systemBus), nil
+		return own.delegation(systemBus), nil
 	}
-	m, err := h.connect(ctx, h.doors())
+	m, err := h.connect(ctx, h.endpoints())
 	if err != nil {
-		return Place{}, err
+		return Delegation{}, err
 	}
 	defer m.Close()
-	if alone && own.user == m.door.user(h) && m.delegates(ctx, own) {
-		return own.place(m.door.name), nil
+	if alone && own.user == m.endpoint.user(h) && m.delegates(ctx, own) {
+		return own.delegation(m.endpoint.name), nil
 	}
 	return m.newScope(ctx, h, r)
 }
@@ -68,8 +68,8 @@ type home struct {
 	subgroup string
 }
 
-func (o home) place(manager string) Place {
-	return Place{Cgroup: o.cgroup, Unit: o.name, Road: RoadUnit, Manager: manager, Subgroup: o.subgroup}
+func (o home) delegation(manager string) Delegation {
+	return Delegation{Cgroup: o.cgroup, Unit: o.name, Origin: OwnUnit, Manager: manager, Subgroup: o.subgroup}
 }
 
 // ownUnit finds the unit that the processes are in, and whether it could be

@@ -22,7 +22,7 @@ const (
 
 // place asks for a place for the test's process, and sees to it that neither
 // goroutines nor descriptors are left.
-func place(t *testing.T, h *Host, limit time.Duration) (Place, error) {
+func place(t *testing.T, h *Host, limit time.Duration) (Delegation, error) {
 	t.Helper()
 	defer leakCheck(t)()
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
@@ -56,7 +56,7 @@ func TestScope(t *testing.T) {
 	f := (&fake{result: "done"}).listen(t, h, h.own()+"/systemd/private")
 	p, err := place(t, h, patient)
 	must(t, err)
-	want := Place{Cgroup: "/user.slice/user-7.slice/user@7.service/app.slice/" + p.Unit, Unit: p.Unit, Road: RoadScope, Manager: "private"}
+	want := Delegation{Cgroup: "/user.slice/user-7.slice/user@7.service/app.slice/" + p.Unit, Unit: p.Unit, Origin: NewScope, Manager: "private"}
 	if p != want || !strings.HasPrefix(p.Unit, "supervise-") || len(p.Unit) != len("supervise-01234567.scope") {
 		t.Errorf("got %+v", p)
 	}
@@ -154,7 +154,7 @@ func notMoved(t *testing.T, h *Host) {
 func TestNameTakenOnce(t *testing.T) {
 	h := testHost(t)
 	f := (&fake{result: "done", refuse: map[string][]string{"StartTransientUnit": {unitExists}}}).listen(t, h, h.own()+"/systemd/private")
-	if p, err := place(t, h, patient); err != nil || p.Road != RoadScope {
+	if p, err := place(t, h, patient); err != nil || p.Origin != NewScope {
 		t.Errorf("got %+v, %v", p, err)
 	}
 	if n := f.count("ResetFailedUnit"); n != 1 {
@@ -324,7 +324,7 @@ func TestNoManager(t *testing.T) {
 	wantLine(t, err, "no systemd manager: no socket at "+h.Run+"/systemd/private, "+h.Run+"/dbus/system_bus_socket")
 }
 
-// A bus without systemd on it leads on to the next door.
+// A bus without systemd on it leads on to the next endpoint.
 func TestBusWithoutManager(t *testing.T) {
 	for _, name := range []string{"ServiceUnknown", "NameHasNoOwner", "Spawn.ChildExited"} {
 		h := testHost(t, "DBUS_SESSION_BUS_ADDRESS=unix:path=BASE/lonely/bus")
@@ -360,7 +360,7 @@ func TestForeignRuntimeDir(t *testing.T) {
 func TestEnded(t *testing.T) {
 	h := testHost(t)
 	for state, want := range map[string]bool{"S": false, "R": false, "Z": true, "X": true} {
-		must(t, os.WriteFile(h.Proc+"/4711/stat", []byte("4711 (Z) x) "+state+" 1"), 0o644))
+		must(t, os.WriteFile(h.Proc+"/4711/stat", []byte("4711 (Z) x) "+state+strings.Repeat(" 1", 49)), 0o644))
 		if h.ended(4711) != want {
 			t.Errorf("state %s", state)
 		}
@@ -406,7 +406,7 @@ func TestProbe(t *testing.T) {
 		!reflect.DeepEqual(r.Controllers, []string{"pids"}) || r.Error != "" {
 		t.Errorf("got %+v", r)
 	}
-	if len(r.Roads) != 3 || !r.Roads[0].OK || r.Roads[1].OK || r.Roads[2].OK || r.Roads[2].Error != errSilent.Error() {
-		t.Errorf("roads %+v", r.Roads)
+	if len(r.Endpoints) != 3 || !r.Endpoints[0].OK || r.Endpoints[1].OK || r.Endpoints[2].OK || r.Endpoints[2].Error != errSilent.Error() {
+		t.Errorf("roads %+v", r.Endpoints)
 	}
 }

@@ -13,38 +13,38 @@ import (
 // A Report says what a place gives, for "supervise doctor". What could not be
 // found out is null.
 type Report struct {
-	Roads           []Way    `json:"roads"`                // every door, in the order of trying
-	Cgroup          string   `json:"cgroup"`               // our own
-	Unit            string   `json:"unit"`                 // that it belongs to; "" if systemd has not made it
-	UnitManager     string   `json:"unit_manager"`         // "user" or "system"
-	Slice           string   `json:"slice"`                // that the unit is in
-	Delegate        *bool    `json:"delegate"`             // whether the unit is delegated
-	Controllers     []string `json:"delegate_controllers"` // that it was delegated
-	Subgroup        *string  `json:"delegate_subgroup"`    // DelegateSubgroup=, "" before systemd 254
-	UserService     string   `json:"user_service"`         // that is the user's manager; "" for root
-	UserControllers []string `json:"user_controllers"`     // that it may hand on; null if it does not run
-	Linger          *bool    `json:"linger"`               // whether it runs without a login as well
-	Error           string   `json:"error,omitempty"`      // what kept us from asking about the unit
+	Endpoints       []EndpointState `json:"roads"`                // every endpoint, in the order of trying
+	Cgroup          string          `json:"cgroup"`               // our own
+	Unit            string          `json:"unit"`                 // that it belongs to; "" if systemd has not made it
+	UnitManager     string          `json:"unit_manager"`         // "user" or "system"
+	Slice           string          `json:"slice"`                // that the unit is in
+	Delegate        *bool           `json:"delegate"`             // whether the unit is delegated
+	Controllers     []string        `json:"delegate_controllers"` // that it was delegated
+	Subgroup        *string         `json:"delegate_subgroup"`    // DelegateSubgroup=, "" before systemd 254
+	UserService     string          `json:"user_service"`         // that is the user's manager; "" for root
+	UserControllers []string        `json:"user_controllers"`     // that it may hand on; null if it does not run
+	Linger          *bool           `json:"linger"`               // whether it runs without a login as well
+	Error           string          `json:"error,omitempty"`      // what kept us from asking about the unit
 }
 
-// A Way is one door and whether it leads to a manager.
-type Way struct {
-	Road    string `json:"road"`
+// An EndpointState is one endpoint and whether it leads to a manager.
+type EndpointState struct {
+	Name    string `json:"road"`
 	Address string `json:"address"`
 	OK      bool   `json:"ok"`
 	Error   string `json:"error,omitempty"`
 }
 
-// Probe looks around without changing anything. A door that does not answer gets
+// Probe looks around without changing anything. An endpoint that does not answer gets
 // its share of the time, so that the others are tried as well.
 func (h *Host) Probe(ctx context.Context, pid int) Report {
 	var r Report
-	doors := h.doors()
+	endpoints := h.endpoints()
 	if h.UID != 0 {
-		doors = append(doors, h.systemBus())
+		endpoints = append(endpoints, h.systemBus())
 	}
-	for i, d := range doors {
-		r.Roads = append(r.Roads, d.try(ctx, len(doors)-i+1))
+	for i, d := range endpoints {
+		r.Endpoints = append(r.Endpoints, d.try(ctx, len(endpoints)-i+1))
 	}
 	if h.Outer != 0 {
 		h.probeUser(&r)
@@ -71,10 +71,10 @@ func share(ctx context.Context, by int) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(ctx, time.Until(end)/time.Duration(by))
 }
 
-func (d door) try(ctx context.Context, left int) Way {
+func (d endpoint) try(ctx context.Context, left int) EndpointState {
 	ctx, cancel := share(ctx, left)
 	defer cancel()
-	w := Way{Road: d.name, Address: d.address}
+	w := EndpointState{Name: d.name, Address: d.address}
 	m, err := d.open(ctx)
 	if err != nil {
 		if ctx.Err() != nil {
@@ -112,13 +112,13 @@ func (r *Report) setUnit(u unit) {
 
 // probeUnit asks the manager that has made the unit, if we can reach it.
 func (h *Host) probeUnit(ctx context.Context, r *Report, u unit) {
-	doors := append(h.doors(), h.systemBus())
-	doors = slices.DeleteFunc(doors, func(d door) bool { return d.user(h) != u.user })
-	if len(doors) == 0 {
+	endpoints := append(h.endpoints(), h.systemBus())
+	endpoints = slices.DeleteFunc(endpoints, func(d endpoint) bool { return d.user(h) != u.user })
+	if len(endpoints) == 0 {
 		r.Error = fmt.Sprintf("%s is a unit of user %d's manager, which we cannot ask", u.name, u.user)
 		return
 	}
-	m, err := h.connect(ctx, doors)
+	m, err := h.connect(ctx, endpoints)
 	if err != nil {
 		r.Error = err.Error()
 		return

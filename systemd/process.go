@@ -1,7 +1,6 @@
 package systemd
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -9,6 +8,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/seed-c1490a04/supervise/cgroup/proc"
 )
 
 // cgroupOf returns the cgroup v2 path of a process, the line "0::/path" in
@@ -21,31 +22,20 @@ func (h *Host) cgroupOf(pid int) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("finding the cgroup of process %d: %w", pid, err)
 	}
-	if cgroup, ok := parseCgroup(text); ok {
-		return cgroup, nil
+	if cgroup, ok := proc.ParseCgroup(text); ok {
+		return strings.TrimSuffix(cgroup, " (deleted)"), nil // a zombie's, whose cgroup was removed
 	}
 	return "", fmt.Errorf("finding the cgroup of process %d: cgroup v2 is not in use", pid)
 }
 
-func parseCgroup(text []byte) (string, bool) {
-	for line := range bytes.Lines(text) {
-		if p, ok := bytes.CutPrefix(line, []byte("0::/")); ok {
-			p = bytes.TrimSuffix(p, []byte("\n"))
-			return "/" + strings.TrimSuffix(string(p), " (deleted)"), true
-		}
-	}
-	return "", false
-}
-
 // ended says that a process is gone, or a zombie, which stays where it ended.
 func (h *Host) ended(pid int) bool {
-	stat, err := os.ReadFile(h.Proc + "/" + strconv.Itoa(pid) + "/stat")
+	text, err := os.ReadFile(h.Proc + "/" + strconv.Itoa(pid) + "/stat")
 	if err != nil {
 		return true
 	}
-	// pid (name) state ...; the name may hold anything, ")" too.
-	rest := stat[bytes.LastIndexByte(stat, ')')+1:]
-	return len(rest) > 1 && (rest[1] == 'Z' || rest[1] == 'X')
+	s, err := proc.ParseStat(text)
+	return err == nil && (s.State == 'Z' || s.State == 'X')
 }
 
 // dropGone takes processes that do not exist any more off a list, which it says

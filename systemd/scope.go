@@ -15,7 +15,7 @@ import (
 // newScope has the manager make a scope around the processes. A name may be
 // taken by a scope that failed and was kept: then that is forgotten, and another
 // name is tried, once. Children may end, and be reaped, while we ask.
-func (m *manager) newScope(ctx context.Context, h *Host, r Request) (Place, error) {
+func (m *manager) newScope(ctx context.Context, h *Host, r Request) (Delegation, error) {
 	name, renamed := scopeName(), false
 	for {
 		err := m.startScope(ctx, name, r)
@@ -27,18 +27,18 @@ func (m *manager) newScope(ctx context.Context, h *Host, r Request) (Place, erro
 			name, renamed = scopeName(), true
 		case answered(err, noProcess) && h.dropGone(&r.PIDs):
 		default:
-			return Place{}, fmt.Errorf("starting %s over %s: %w", name, m.door, err)
+			return Delegation{}, fmt.Errorf("starting %s over %s: %w", name, m.endpoint, err)
 		}
 	}
 }
 
 // checked trusts the processes' own files, not the manager's word.
-func (m *manager) checked(h *Host, name string, pids []int) (Place, error) {
+func (m *manager) checked(h *Host, name string, pids []int) (Delegation, error) {
 	cgroup, err := h.arrived(pids, name)
 	if err != nil {
-		return Place{}, fmt.Errorf("starting %s over %s: %w", name, m.door, err)
+		return Delegation{}, fmt.Errorf("starting %s over %s: %w", name, m.endpoint, err)
 	}
-	return Place{Cgroup: cgroup, Unit: name, Road: RoadScope, Manager: m.door.name}, nil
+	return Delegation{Cgroup: cgroup, Unit: name, Origin: NewScope, Manager: m.endpoint.name}, nil
 }
 
 // scopeName returns a name that nobody else has: a process may start several.

@@ -84,55 +84,55 @@ type ownUnitCase struct {
 	cgroup, other string         // of the process; of somebody else
 	user, system  map[string]any // properties, as the one manager has them, or the other
 	mark, slice   string         // user.delegate; asked for
-	want          Place
+	want          Delegation
 }
 
 var ownUnits = map[string]ownUnitCase{
 	"a user's unit": {
 		cgroup: "/user@UID.service/a.service", user: map[string]any{"Delegate": true, "ControlGroup": "/user@UID.service/a.service"},
-		want: Place{Cgroup: "/user@UID.service/a.service", Unit: "a.service", Road: RoadUnit, Manager: private},
+		want: Delegation{Cgroup: "/user@UID.service/a.service", Unit: "a.service", Origin: OwnUnit, Manager: private},
 	},
 	"in a subgroup": {
 		cgroup: "/user@UID.service/a.service/x/y", user: map[string]any{"Delegate": true, "ControlGroup": "/user@UID.service/a.service"},
-		want: Place{Cgroup: "/user@UID.service/a.service", Unit: "a.service", Road: RoadUnit, Manager: private, Subgroup: "x/y"},
+		want: Delegation{Cgroup: "/user@UID.service/a.service", Unit: "a.service", Origin: OwnUnit, Manager: private, Subgroup: "x/y"},
 	},
 	"not delegated": {
 		cgroup: "/user@UID.service/a.service", user: map[string]any{"Delegate": false},
-		want: Place{Road: RoadScope, Manager: private},
+		want: Delegation{Origin: NewScope, Manager: private},
 	},
 	"somewhere else, says the manager": {
 		cgroup: "/user@UID.service/a.service", user: map[string]any{"Delegate": true, "ControlGroup": "/b.service"},
-		want: Place{Road: RoadScope, Manager: private},
+		want: Delegation{Origin: NewScope, Manager: private},
 	},
 	"an answer of another type": {
 		cgroup: "/user@UID.service/a.service", user: map[string]any{"Delegate": "yes"},
-		want: Place{Road: RoadScope, Manager: private},
+		want: Delegation{Origin: NewScope, Manager: private},
 	},
 	"not alone": {
 		cgroup: "/user@UID.service/a.service", other: "/user@UID.service/a.service/sub",
 		user: map[string]any{"Delegate": true, "ControlGroup": "/user@UID.service/a.service"},
-		want: Place{Road: RoadScope, Manager: private},
+		want: Delegation{Origin: NewScope, Manager: private},
 	},
 	"another slice is wanted": {
 		cgroup: "/user@UID.service/a.service", slice: "b",
 		user: map[string]any{"Delegate": true, "ControlGroup": "/user@UID.service/a.service"},
-		want: Place{Road: RoadScope, Manager: private},
+		want: Delegation{Origin: NewScope, Manager: private},
 	},
 	"another user's unit": {
 		cgroup: "/user@12345.service/a.service", user: map[string]any{"Delegate": true, "ControlGroup": "/user@12345.service/a.service"},
-		want: Place{Road: RoadScope, Manager: private},
+		want: Delegation{Origin: NewScope, Manager: private},
 	},
 	"the system's unit": {
 		cgroup: service, system: map[string]any{"Delegate": true, "ControlGroup": service},
-		want: Place{Cgroup: service, Unit: "ci.service", Road: RoadUnit, Manager: systemBus},
+		want: Delegation{Cgroup: service, Unit: "ci.service", Origin: OwnUnit, Manager: systemBus},
 	},
 	"the system's, not delegated": {
 		cgroup: service, system: map[string]any{"Delegate": false},
-		want: Place{Road: RoadScope, Manager: private},
+		want: Delegation{Origin: NewScope, Manager: private},
 	},
 	"the system's, marked, and no manager": {
 		cgroup: service, mark: "1",
-		want: Place{Cgroup: service, Unit: "ci.service", Road: RoadUnit, Manager: unasked},
+		want: Delegation{Cgroup: service, Unit: "ci.service", Origin: OwnUnit, Manager: unasked},
 	},
 }
 
@@ -157,7 +157,7 @@ func TestOwnUnit(t *testing.T) {
 			}
 			p, err := h.Place(t.Context(), Request{PIDs: []int{g.pid}, Slice: c.slice})
 			must(t, err)
-			if c.want.Road == RoadScope {
+			if c.want.Origin == NewScope {
 				p.Cgroup, p.Unit = "", "" // random
 			}
 			c.want.Cgroup = id.Replace(c.want.Cgroup)
@@ -185,7 +185,7 @@ func TestOwnUnitUnanswered(t *testing.T) {
 	(&fake{result: "done"}).listen(t, h, h.own()+"/systemd/private")
 	ctx, cancel := context.WithTimeout(t.Context(), 30*short)
 	defer cancel()
-	if p, err := h.Place(ctx, Request{PIDs: []int{g.pid}}); err != nil || p.Road != RoadScope {
+	if p, err := h.Place(ctx, Request{PIDs: []int{g.pid}}); err != nil || p.Origin != NewScope {
 		t.Errorf("got %+v, %v", p, err)
 	}
 }

@@ -35,7 +35,7 @@ func FuzzDecode(f *testing.F) {
 			oneLine(t, err.Error())
 		}
 		for _, l := range limits {
-			oneLine(t, l.Name)
+			oneLine(t, l.Name())
 			oneLine(t, l.Value)
 			if strings.ContainsAny(l.File, "/ \n\x00") || !strings.HasPrefix(l.File, l.Controller+".") && l.Controller != "" {
 				t.Errorf("the file %q of %q", l.File, l.Controller)

@@ -18,7 +18,7 @@ import (
 	"github.com/seed-c1490a04/supervise/cgroup"
 )
 
-// Limits converts resources into limits of a job node; the Name of each is the place
+// Limits converts resources into limits of a job node; the Flag of each is the place
 // in the document that it comes from, such as "memory.limit". The error is one line
 // that begins with such a place.
 //
@@ -63,7 +63,7 @@ func (c *conversion) add(field, file, value string) {
 	if controller == "cgroup" { // what every cgroup has is no controller's
 		controller = ""
 	}
-	c.limits = append(c.limits, cgroup.Limit{Name: field, Controller: controller, File: file, Value: value})
+	c.limits = append(c.limits, cgroup.Limit{Flag: field, Controller: controller, File: file, Value: value})
 }
 
 func (c *conversion) refuse(field, format string, args ...any) {

@@ -17,7 +17,7 @@ func convert(text string) (lines []string, err error) {
 	}
 	limits, err := Limits(r)
 	for _, l := range limits {
-		lines = append(lines, l.Name+" "+l.File+"="+l.Value)
+		lines = append(lines, l.Name()+" "+l.File+"="+l.Value)
 	}
 	return lines, err
 }
@@ -131,7 +131,7 @@ func TestControllers(t *testing.T) {
 	var c conversion
 	for file, want := range map[string]string{"memory.swap.max": "memory", "cpuset.cpus": "cpuset", "cgroup.max.depth": "", "hugetlb.2MB.max": "hugetlb"} {
 		c.add("field", file, "1")
-		if got := c.limits[len(c.limits)-1]; got != (cgroup.Limit{Name: "field", Controller: want, File: file, Value: "1"}) {
+		if got := c.limits[len(c.limits)-1]; got != (cgroup.Limit{Flag: "field", Controller: want, File: file, Value: "1"}) {
 			t.Errorf("%s: got %+v", file, got)
 		}
 	}

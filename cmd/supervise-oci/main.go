@@ -90,7 +90,7 @@ func limits(document io.Reader) ([]byte, error) {
 	}
 	list := []limit{} // not null
 	for _, l := range all {
-		list = append(list, limit{l.Name, l.Controller, l.File, l.Value})
+		list = append(list, limit{l.Name(), l.Controller, l.File, l.Value})
 	}
 	return json.Marshal(list)
 }

@@ -70,7 +70,7 @@ func run(o *options, begun time.Time) error {
 		return err
 	}
 	return answer(struct {
-		systemd.Place
+		systemd.Delegation
 		Took float64 `json:"took_ms"`
 	}{place, milliseconds(time.Since(begun))})
 }

@@ -99,10 +99,10 @@ func (p *Place) prepare(o *Options) error {
 // unlimited is what becomes of limits in the fallback: they are refused, or not enforced.
 func (p *Place) unlimited(o *Options, why error) (*Place, error) {
 	if len(o.Limits) > 0 && !o.BestEffort {
-		return nil, fmt.Errorf("%s needs a cgroup: %w", o.Limits[0].Name, why)
+		return nil, fmt.Errorf("%s needs a cgroup: %w", o.Limits[0], why)
 	}
 	for _, l := range o.Limits {
-		p.unenforced = append(p.unenforced, unenforced(l, fmt.Errorf("%s needs a cgroup: %w", l.Name, why), o.Warn))
+		p.unenforced = append(p.unenforced, unenforced(l, fmt.Errorf("%s needs a cgroup: %w", l, why), o.Warn))
 	}
 	return p, nil
 }

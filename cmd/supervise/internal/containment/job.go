@@ -59,7 +59,7 @@ func unenforced(l cgroup.Limit, why error, warn func(error)) protocol.Unenforced
 	if warn != nil {
 		warn(fmt.Errorf("not enforced: %w", why))
 	}
-	return protocol.Unenforced{Name: l.Name, Reason: cli.OneLine(why)}
+	return protocol.Unenforced{Name: l.Name(), Reason: cli.OneLine(why)}
 }
 
 // Limits are those that the job began with, as the record has them.

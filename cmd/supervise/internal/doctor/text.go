@@ -54,7 +54,7 @@ func wrapped(label, words string) string {
 
 // roadText says what a road means.
 func roadText(road string) string {
-	switch cgroup.Road(road) {
+	switch cgroup.Origin(road) {
 	case cgroup.Explicit:
 		return "the cgroup that was named"
 	case cgroup.Nested:

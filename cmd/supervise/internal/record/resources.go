@@ -93,7 +93,7 @@ func Limits(limits cgroup.Limits) []protocol.Limit {
 	list := []protocol.Limit{}
 	for _, l := range limits {
 		if !l.Implied {
-			list = append(list, protocol.Limit{Name: l.Name, File: l.File, Value: l.Value})
+			list = append(list, protocol.Limit{Name: l.Name(), File: l.File, Value: l.Value})
 		}
 	}
 	return list

@@ -17,22 +17,26 @@ const ociProgram = "supervise-oci"
 // ociPatience is for what takes milliseconds, unless the document is a pipe.
 const ociPatience = 10 * time.Second
 
+// An ociLimit is one of those that supervise-oci prints.
+type ociLimit struct{ Name, Controller, File, Value string }
+
 // resources returns the limits in an OCI document. The name of each says where: the
 // file, and the place in it.
 func resources(file string) (cgroup.Limits, error) {
-	limits, err := askLimits(file)
+	answer, err := askLimits(file)
 	if err != nil {
 		return nil, fmt.Errorf("--resources %s: %w", file, err)
 	}
-	for i := range limits {
-		limits[i].Name = "--resources " + file + ": " + limits[i].Name
+	limits := make(cgroup.Limits, len(answer))
+	for i, l := range answer {
+		limits[i] = cgroup.Limit{Flag: "resources", Given: file + ": " + l.Name, Controller: l.Controller, File: l.File, Value: l.Value}
 	}
 	return limits, nil
 }
 
 // askLimits opens the file itself: a descriptor of ours (/dev/fd/N) is not the
 // program's.
-func askLimits(file string) (limits cgroup.Limits, err error) {
+func askLimits(file string) (limits []ociLimit, err error) {
 	fd, err := unix.Open(file, unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, fmt.Errorf("open: %w", err)

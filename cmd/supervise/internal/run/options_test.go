@@ -61,10 +61,10 @@ func TestParseRun(t *testing.T) {
 		{args: "--sample 100ms x", flags: 2, want: commandLine{sampleEvery: 100 * time.Millisecond}},
 		{args: "--samples f x", flags: 2, want: commandLine{sampleEvery: time.Second, samplesFile: "f"}},
 		{args: "--best-effort -p MemoryMax=1G --cpu-timeout=3 x", flags: 4, want: commandLine{
-			bestEffort: true, cpuTime: 3 * time.Second, limits: cgroup.Limits{{Name: "MemoryMax=1G", Controller: "memory", File: "memory.max", Value: "1073741824"}},
+			bestEffort: true, cpuTime: 3 * time.Second, limits: cgroup.Limits{{Flag: "MemoryMax", Given: "1G", Controller: "memory", File: "memory.max", Value: "1073741824"}},
 		}},
 		{args: "-p RuntimeMaxSec=60 --set memory.low=5 x", flags: 4, want: commandLine{
-			timeout: time.Minute, limits: cgroup.Limits{{Name: "--set memory.low=5", Controller: "memory", File: "memory.low", Value: "5"}},
+			timeout: time.Minute, limits: cgroup.Limits{{Flag: "set", Given: "memory.low=5", Controller: "memory", File: "memory.low", Value: "5"}},
 		}},
 		{args: "--slice a.slice x", flags: 2, want: commandLine{Place: options.Place{Slice: "a.slice"}}},
 		{args: "--systemd-timeout=1.5 x", flags: 1, want: commandLine{Place: options.Place{Patience: 1500 * time.Millisecond}}},

@@ -208,7 +208,7 @@ func (j *job) limit(given cgroup.Limits, bestEffort bool) (*protocol.LimitResult
 // unlimited says of limits that they need a cgroup.
 func (v *server) unlimited(given cgroup.Limits) (list []protocol.Unenforced) {
 	for _, l := range given {
-		list = append(list, protocol.Unenforced{Name: l.Name, Reason: "it needs a cgroup: " + v.place.WhyNot()})
+		list = append(list, protocol.Unenforced{Name: l.Name(), Reason: "it needs a cgroup: " + v.place.WhyNot()})
 	}
 	return list
 }
@@ -217,7 +217,7 @@ func (v *server) unlimited(given cgroup.Limits) (list []protocol.Unenforced) {
 func limitError(err error) error {
 	var failed cgroup.LimitErrors
 	if errors.As(err, &failed) {
-		return failure(protocol.CodeLimit, "limits."+limitField(failed[0].Limit.Name), "%s", cli.OneLine(err))
+		return failure(protocol.CodeLimit, "limits."+failed[0].Limit.Flag, "%s", cli.OneLine(err))
 	}
 	return err
 }

@@ -6,7 +6,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/proc"
+	"github.com/seed-c1490a04/supervise/cgroup/proc"
 	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/record"
 	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/signals"
 	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/subreaper"

@@ -10,7 +10,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/seed-c1490a04/supervise/cgroup"
-	"github.com/seed-c1490a04/supervise/cmd/internal/cli"
 	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/program"
 	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/supervisor"
 	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/wire"
@@ -121,11 +120,8 @@ func (v *server) start(p *plan) (*job, error) {
 // startError says why a job could not be started.
 func (p *plan) startError(err error) error {
 	code := protocol.CodeNotExecutable
-	var failed cgroup.LimitErrors
 	var errno syscall.Errno
 	switch {
-	case errors.As(err, &failed):
-		return failure(protocol.CodeLimit, "limits."+limitField(failed[0].Limit.Name), "%s", cli.OneLine(err))
 	case !program.IsErrno(err):
 		return err
 	case program.IsNotFound(err):
@@ -144,13 +140,6 @@ func (p *plan) startError(err error) error {
 	e := failure(code, field, "%s: %v", cmp.Or(map[string]string{"cwd": p.dir, "path": p.Path}[field], p.Argv[0]), err)
 	e.Data.Errno = unix.ErrnoName(errno)
 	return e
-}
-
-// limitField finds the name by which a limit was given: "--memory-max 1G" or
-// "MemoryMax=1G".
-func limitField(name string) string {
-	name = strings.TrimPrefix(name, "--")
-	return name[:max(0, min(len(name), strings.IndexAny(name+" ", " =")))]
 }
 
 // close closes what the job has got by now, or will not get.

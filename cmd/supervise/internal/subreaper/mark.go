@@ -10,7 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/proc"
+	"github.com/seed-c1490a04/supervise/cgroup/proc"
 )
 
 // A Mark makes the processes of a job known to somebody who is not their
@@ -110,7 +110,7 @@ func (m Mark) bearers() (found []process, err error) {
 	for grown := true; grown; {
 		grown = false
 		for _, p := range all {
-			if !p.dead() && !bears[p.pid] && (bears[p.parent] || m.isOn(p.pid)) {
+			if !p.dead && !bears[p.pid] && (bears[p.parent] || m.isOn(p.pid)) {
 				found, bears[p.pid], grown = append(found, p), true, true
 			}
 		}

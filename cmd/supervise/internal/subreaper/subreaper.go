@@ -99,7 +99,7 @@ func (t *Tree) hasLiveChild() bool {
 	youngest := all[max(0, len(all)-64):] // the likeliest to live
 	for _, pid := range youngest {
 		p, err := readProcess(pid)
-		if err == nil && !p.dead() && !slices.Contains(t.Spare, pid) {
+		if err == nil && !p.dead && !slices.Contains(t.Spare, pid) {
 			return true
 		}
 	}

@@ -11,47 +11,24 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/proc"
+	"github.com/seed-c1490a04/supervise/cgroup/proc"
 )
 
-// A process is what /proc/PID/stat tells (proc_pid_stat(5)).
+// A process is what of /proc/PID/stat makes it known, and tells whether it can fork.
 type process struct {
 	pid, parent int
-	state       byte   // R, S, D, T (stopped), t (traced), Z (zombie), X
-	threads     int    // 1 for a zombie, or more: its first thread has exited, others live
-	start       uint64 // clock ticks after boot: with pid, an identity
+	state       byte // of proc.Stat
+	dead        bool // no thread of it is left
+	start       uint64
 }
-
-func (p process) dead() bool { return p.state == 'X' || p.state == 'Z' && p.threads <= 1 }
 
 // settled says that a process sent SIGSTOP will not fork: it is stopped, or in
 // the kernel for longer (a parent in vfork(2)), with the signal before it.
 func (p process) settled() bool { return p.state != 'R' && p.state != 'S' }
 
 func readProcess(pid int) (process, error) {
-	b, err := proc.Read(pid, "stat", 0)
-	if err != nil {
-		return process{}, err
-	}
-	return parseStat(b)
-}
-
-// parseStat reads fields 1, 3, 4, 20 and 22; the name in field 2 may hold spaces and
-// parentheses.
-func parseStat(b []byte) (process, error) {
-	open, end := bytes.IndexByte(b, '('), bytes.LastIndexByte(b, ')')
-	if open < 1 || end < open {
-		return process{}, fmt.Errorf("/proc/PID/stat is %q", b)
-	}
-	fields := bytes.Fields(b[end+1:])
-	if len(fields) < 20 {
-		return process{}, fmt.Errorf("/proc/PID/stat has %d fields behind the name", len(fields))
-	}
-	pid, err1 := strconv.Atoi(string(bytes.TrimSpace(b[:open])))
-	parent, err2 := strconv.Atoi(string(fields[1]))
-	threads, err3 := strconv.Atoi(string(fields[17]))
-	start, err4 := strconv.ParseUint(string(fields[19]), 10, 64)
-	return process{pid, parent, fields[0][0], threads, start}, errors.Join(err1, err2, err3, err4)
+	s, err := proc.ReadStat(pid)
+	return process{s.PID, s.Parent, s.State, s.Ended(), s.Start}, err
 }
 
 // live returns the live descendants. One look finds them, or misses a process
@@ -97,7 +74,7 @@ func (t *Tree) look(zombies map[int]process) (found []process, whole bool, err e
 		if !known {
 			todo = append(todo, below(pid)...) // a zombie leader may have live threads with children
 		}
-		if !known && p.dead() {
+		if !known && p.dead {
 			if ended++; ended > maxEnded && t.Reap != nil {
 				return found, false, nil
 			}
@@ -147,10 +124,10 @@ func (t *Tree) each(visit func(p process) (acted bool, err error), enough func()
 		for _, p := range all {
 			id := process{pid: p.pid, start: p.start}
 			switch {
-			case p.dead() && p.parent == os.Getpid():
+			case p.dead && p.parent == os.Getpid():
 				id.state = 'Z'
 				zombies[p.pid] = p
-			case !p.dead():
+			case !p.dead:
 				acted, err := visit(p)
 				if err != nil {
 					return err

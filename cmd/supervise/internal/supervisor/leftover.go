@@ -1,15 +1,13 @@
 package supervisor
 
 import (
-	"bytes"
 	"os"
-	"strconv"
 	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
 
-	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/proc"
+	"github.com/seed-c1490a04/supervise/cgroup/proc"
 	"github.com/seed-c1490a04/supervise/protocol"
 )
 
@@ -46,70 +44,34 @@ func (j *Job) listLeftovers(pids []int) {
 // (proc_pid_stat(5)); not ok: it is gone. One that is exiting has no argv any more,
 // and no memory.
 func readLeftover(pid int) (l protocol.Leftover, exiting, ok bool) {
-	stat, err := proc.Read(pid, "stat", 0)
+	stat, err := proc.ReadStat(pid)
 	if err != nil {
 		return l, false, false
 	}
-	exiting = isExiting(stat)
-	l = protocol.Leftover{PID: pid, Comm: comm(stat), Argv: []string{}, AgeS: age(stat)}
-	if exiting {
+	l = protocol.Leftover{PID: pid, Comm: string(stat.Comm), Argv: []string{}, AgeS: age(stat.Start)}
+	if stat.Exiting() {
 		return l, true, true
 	}
 	if b, err := proc.Read(pid, "cmdline", maxArgv); err == nil && len(b) > 0 {
 		l.Argv = strings.Split(strings.TrimSuffix(string(b), "\x00"), "\x00")
-	} else if stat, err := proc.Read(pid, "stat", 0); err != nil || isExiting(stat) { // it has ended meanwhile
+	} else if now, err := proc.ReadStat(pid); err != nil || now.Exiting() { // it has ended meanwhile
 		return l, true, true
 	}
-	l.RSSBytes = resident(stat)
+	l.RSSBytes = resident(stat.RSS)
 	return l, false, true
 }
 
-// comm takes the name, which may hold anything, from between the parentheses.
-func comm(stat []byte) string {
-	_, rest, _ := strings.Cut(string(stat[:max(0, bytes.LastIndexByte(stat, ')'))]), "(")
-	return rest
-}
-
-// statFields returns what stands behind the name in /proc/PID/stat: the third
-// field of proc_pid_stat(5) and on.
-func statFields(stat []byte) [][]byte {
-	return bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
-}
-
-// isExiting looks for PF_EXITING in field 9.
-func isExiting(stat []byte) bool {
-	fields := statFields(stat)
-	if len(fields) < 7 {
-		return false
-	}
-	flags, err := strconv.ParseUint(string(fields[6]), 10, 64)
-	return err == nil && flags&0x4 != 0
-}
-
-// resident reads field 24, in pages.
-func resident(stat []byte) *int64 {
-	fields := statFields(stat)
-	if len(fields) < 22 {
-		return nil
-	}
-	pages, err := strconv.ParseInt(string(fields[21]), 10, 64)
-	if err != nil {
-		return nil
-	}
+// resident is in bytes.
+func resident(pages int64) *int64 {
 	size := pages * int64(os.Getpagesize())
 	return &size
 }
 
-// age reads field 22 of /proc/PID/stat, the start in clock ticks after boot; a
-// tick is 1/100 s for user space on every architecture of Go's (USER_HZ).
-func age(stat []byte) *float64 {
-	fields := statFields(stat)
-	if len(fields) < 20 {
-		return nil
-	}
-	ticks, err := strconv.ParseUint(string(fields[19]), 10, 64)
+// age is how long ago a process started, in seconds; a tick is 1/100 s for user
+// space on every architecture of Go's (USER_HZ).
+func age(ticks uint64) *float64 {
 	var now unix.Timespec
-	if err != nil || unix.ClockGettime(unix.CLOCK_BOOTTIME, &now) != nil {
+	if unix.ClockGettime(unix.CLOCK_BOOTTIME, &now) != nil {
 		return nil
 	}
 	s := max(0, float64(now.Nano())/1e9-float64(ticks)/100)

@@ -4,10 +4,9 @@ import (
 	"errors"
 	"os"
 	"runtime"
-	"strconv"
-	"strings"
 	"time"
 
+	"github.com/seed-c1490a04/supervise/cgroup/proc"
 	"github.com/seed-c1490a04/supervise/protocol"
 )
 
@@ -59,26 +58,9 @@ func (j *Job) sample() {
 // processors is how many a job can use: all that are online, for it may widen its
 // affinity beyond ours.
 func processors() int {
-	b, err := os.ReadFile("/sys/devices/system/cpu/online")
-	if n := parseCPUList(string(b)); err == nil && n > 0 {
-		return n
+	b, _ := os.ReadFile("/sys/devices/system/cpu/online")
+	if online, err := proc.ParseCPUList(string(b)); err == nil && len(online) > 0 {
+		return online.Len()
 	}
 	return runtime.NumCPU()
-}
-
-// parseCPUList counts what a list such as 0-3,5 names (cpuset(7)); 0: it is none.
-func parseCPUList(list string) (n int) {
-	for part := range strings.SplitSeq(strings.TrimSpace(list), ",") {
-		from, to, isRange := strings.Cut(part, "-")
-		a, err1 := strconv.Atoi(from)
-		b, err2 := a, err1
-		if isRange {
-			b, err2 = strconv.Atoi(to)
-		}
-		if err1 != nil || err2 != nil || a < 0 || b < a || b > 1<<20 {
-			return 0
-		}
-		n += b - a + 1
-	}
-	return n
 }

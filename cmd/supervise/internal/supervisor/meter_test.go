@@ -106,11 +106,3 @@ func TestInputs(t *testing.T) {
 		t.Errorf("read %q, %d inputs left", got, len(s.Inputs))
 	}
 }
-
-func TestParseCPUList(t *testing.T) {
-	for list, want := range map[string]int{"0\n": 1, "0-3\n": 4, "0-1,4,6-7": 5, "": 0, "x": 0, "3-1": 0, "0-": 0, "-1": 0, "0-99999999": 0} {
-		if got := parseCPUList(list); got != want {
-			t.Errorf("%q: %d, want %d", list, got, want)
-		}
-	}
-}

@@ -3,7 +3,7 @@ package transient
 import (
 	"strings"
 
-	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/proc"
+	"github.com/seed-c1490a04/supervise/cgroup/proc"
 )
 
 // IsManager says whether a process is systemd, which alone is in an init.scope. Pid 0,

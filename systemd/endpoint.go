@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Names of the doors to a manager.
+// Names of the endpoints to a manager.
 const (
 	private       = "private"        // the user manager's own socket
 	sessionBus    = "session-bus"    // the bus that DBUS_SESSION_BUS_ADDRESS names
@@ -21,78 +21,78 @@ const (
 	systemBus     = "system-bus"
 )
 
-// A door is a socket behind which a manager may listen.
-type door struct {
-	name    string
-	address string // as package net has it
-	closed  error  // why it is not to be tried
+// An endpoint is a socket behind which a manager may listen.
+type endpoint struct {
+	name     string
+	address  string // as package net has it
+	unusable error  // why it is not to be tried
 }
 
-func (d door) String() string { return d.name + " " + d.address }
+func (d endpoint) String() string { return d.name + " " + d.address }
 
 // isBus says whether there is a bus between us and the manager.
-func (d door) isBus() bool { return d.name != private && d.name != systemPrivate }
+func (d endpoint) isBus() bool { return d.name != private && d.name != systemPrivate }
 
-// user is whose units the manager behind the door makes.
-func (d door) user(h *Host) int {
+// user is whose units the manager behind the endpoint makes.
+func (d endpoint) user(h *Host) int {
 	if d.name == systemPrivate || d.name == systemBus {
 		return systemManager
 	}
 	return h.Outer
 }
 
-// doors are those to the managers that may make our scopes, best first. Root in a
+// endpoints are those to the managers that may make our scopes, best first. Root in a
 // user namespace may be root of a whole system, or an ordinary user outside.
-func (h *Host) doors() []door {
+func (h *Host) endpoints() []endpoint {
 	if h.UID != 0 {
-		return h.userDoors()
+		return h.userEndpoints()
 	}
-	doors := []door{{name: systemPrivate, address: h.Run + "/systemd/private"}}
+	endpoints := []endpoint{{name: systemPrivate, address: h.Run + "/systemd/private"}}
 	if h.Outer != 0 {
-		doors = append(doors, h.userDoors()...)
+		endpoints = append(endpoints, h.userEndpoints()...)
 	}
-	return append(doors, h.systemBus())
+	return append(endpoints, h.systemBus())
 }
 
-func (h *Host) userDoors() []door {
-	var doors []door
+func (h *Host) userEndpoints() []endpoint {
+	var endpoints []endpoint
 	for i, dir := range h.runtimeDirs() {
 		closed := h.foreign(dir)
-		doors = append(doors, door{private, dir + "/systemd/private", closed})
+		endpoints = append(endpoints, endpoint{private, dir + "/systemd/private", closed})
 		if i == 0 {
-			doors = append(doors, h.sessionBuses()...)
+			endpoints = append(endpoints, h.sessionBuses()...)
 		}
-		doors = append(doors, door{userBus, dir + "/bus", closed})
+		endpoints = append(endpoints, endpoint{userBus, dir + "/bus", closed})
 	}
-	return unique(doors)
+	return unique(endpoints)
 }
 
-func (h *Host) systemBus() door {
-	return door{name: systemBus, address: h.Run + "/dbus/system_bus_socket"}
+func (h *Host) systemBus() endpoint {
+	return endpoint{name: systemBus, address: h.Run + "/dbus/system_bus_socket"}
 }
 
-func (h *Host) sessionBuses() []door {
+func (h *Host) sessionBuses() []endpoint {
 	list := h.Getenv("DBUS_SESSION_BUS_ADDRESS")
 	if list == "" {
 		return nil
 	}
 	sockets, err := parseAddresses(list)
 	if err != nil {
-		return []door{{sessionBus, list, err}}
+		return []endpoint{{sessionBus, list, err}}
 	}
-	var doors []door
+	var endpoints []endpoint
 	for _, s := range sockets {
-		doors = append(doors, door{name: sessionBus, address: s})
+		endpoints = append(endpoints, endpoint{name: sessionBus, address: s})
 	}
-	return doors
+	return endpoints
 }
 
-// unique drops doors that were named before: DBUS_SESSION_BUS_ADDRESS usually
+// unique drops endpoints that were named before: DBUS_SESSION_BUS_ADDRESS usually
 // names the user's bus.
-func unique(doors []door) []door {
+func unique(endpoints []endpoint) []endpoint {
 	seen := map[string]bool{}
-	var kept []door
-	for _, d := range doors {
+	var kept []endpoint
+	for _, d := range endpoints {
 		if !seen[d.address] {
 			seen[d.address] = true
 			kept = append(kept, d)
@@ -115,9 +115,9 @@ func (h *Host) foreign(dir string) error {
 }
 
 // dial connects and authenticates. The connection ends with ctx.
-func (d door) dial(ctx context.Context) (*dbus.Conn, error) {
-	if d.closed != nil {
-		return nil, d.closed
+func (d endpoint) dial(ctx context.Context) (*dbus.Conn, error) {
+	if d.unusable != nil {
+		return nil, d.unusable
 	}
 	c, err := new(net.Dialer).DialContext(ctx, "unix", d.address)
 	if err != nil {

@@ -1,4 +1,5 @@
-// Package proc reads files of proc(5).
+// Package proc reads files of proc(5), and has one parser for each text in them
+// that several packages need.
 package proc
 
 import (
@@ -10,7 +11,7 @@ import (
 
 // Read reads /proc/PID/name: all of it or, if most is not 0, that many bytes, and maybe
 // some more. It is os.ReadFile with a third of the system calls, none for Go's poller.
-// The error is that of open(2), or read(2): ENOENT and ESRCH for who is gone.
+// The error is that of open(2), or read(2): ENOENT or ESRCH for a process that is gone.
 func Read(pid int, name string, most int) ([]byte, error) {
 	fd, err := unix.Open("/proc/"+strconv.Itoa(pid)+"/"+name, unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"os"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -29,6 +31,7 @@ type Place struct {
 	mark       subreaper.Mark  // of the processes that the guardian knows; 0: none
 	watcher    *cgroup.Watcher // nil until needed
 	helper     int             // supervise-scope, on its way out; 0: none
+	foreign    []int           // children that are no job's: see Disown
 	reason     string          // why it is the fallback, or a cgroup without controllers
 	unenforced []protocol.Unenforced
 }
@@ -102,6 +105,35 @@ func (p *Place) Connect(s *supervisor.Supervisor) {
 	if p.helper > 0 {
 		s.Chore(p.helper, func(bool) { p.helper = 0 })
 	}
+	for _, pid := range p.foreign {
+		s.Chore(pid, func(bool) { p.forget(pid) })
+	}
+	if len(p.foreign) > 0 {
+		s.NoChildren = p.noChildren
+	}
+}
+
+// Disown says of children that they are no job's: they are neither killed nor counted nor
+// waited for. Call it before Connect.
+func (p *Place) Disown(children []int) {
+	p.foreign = children
+	p.Tree.Spare = append(p.Tree.Spare, children...)
+}
+
+// forget forgets a disowned child that was reaped: its pid may be another's from now on.
+func (p *Place) forget(pid int) {
+	is := func(one int) bool { return one == pid }
+	p.foreign, p.Tree.Spare = slices.DeleteFunc(p.foreign, is), slices.DeleteFunc(p.Tree.Spare, is)
+}
+
+// noChildren says whether there is no child but the disowned ones and the guardian.
+func (p *Place) noChildren() bool {
+	for _, pid := range subreaper.Children(os.Getpid()) {
+		if pid != p.helper && !slices.Contains(p.Tree.Spare, pid) {
+			return false
+		}
+	}
+	return true
 }
 
 // watch is the loop's Watch: all jobs of the session by one watcher.
@@ -240,6 +272,6 @@ func (p *Place) Close() error {
 func (p *Place) GiveUp(reason error) error {
 	err := p.Close()
 	p.job, p.reason = nil, reason.Error()
-	p.Containment, p.Tree.Spare = &p.Tree, nil
+	p.Containment, p.Tree.Spare = &p.Tree, slices.Clone(p.foreign)
 	return err
 }

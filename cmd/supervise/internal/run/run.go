@@ -92,6 +92,10 @@ func (r *runner) run() int {
 	if err == nil {
 		err = subreaper.Become()
 	}
+	var inherited []int
+	if err == nil {
+		inherited, err = subreaper.Inherited()
+	}
 	if err == nil { // before there is anything to leave behind
 		r.caught, err = signals.Catch(signals.Forwarded)
 	}
@@ -101,6 +105,7 @@ func (r *runner) run() int {
 	if err != nil {
 		return r.startFailed(err)
 	}
+	r.place.Disown(inherited)
 	if !r.place.InCgroup() && !r.c.NoGuard {
 		return r.guardedBySupervise()
 	}

@@ -117,10 +117,15 @@ func (v *server) open() error {
 	if err := subreaper.Become(); err != nil {
 		return err
 	}
+	inherited, err := subreaper.Inherited()
+	if err != nil {
+		return err
+	}
 	o := v.o.Containment(v.program.Complain)
 	if v.place, err = containment.Choose(&o); err != nil {
 		return err
 	}
+	v.place.Disown(inherited)
 	if !v.o.NoGuard {
 		if err := v.place.Guard(); err != nil {
 			return errors.Join(err, v.place.Close())

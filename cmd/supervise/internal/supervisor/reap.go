@@ -32,7 +32,7 @@ func (s *Supervisor) collect() {
 		event, of, err := s.next()
 		if err != nil {
 			s.held, s.quiet = false, true
-			if s.childless = err == unix.ECHILD; s.childless {
+			if s.childless = err == unix.ECHILD || s.NoChildren != nil && s.NoChildren(); s.childless {
 				s.touch(s.jobs[0])
 			}
 			return

@@ -87,6 +87,10 @@ type Supervisor struct {
 	// Watch asks for hints about a containment, all by the same watcher, which knows it
 	// by the key. It is called when the end of one is waited for; nil: there are none.
 	Watch func(Containment) (w Watcher, key int, err error)
+	// NoChildren says whether no child is left that is not a chore. It is asked only where
+	// a chore may outlive the jobs, which waitid(2) cannot tell from a child of a job; nil:
+	// none does.
+	NoChildren func() bool
 	// Inputs are what else is to be read.
 	Inputs []Input
 	// IsManager says whether a process is the service manager, which stops us.

@@ -1,0 +1,22 @@
+package subreaper
+
+import (
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// Inherited returns the children that this process has from before it executed this
+// program: what a shell that ended with `exec supervise` had started, process
+// substitutions among them. They are nothing of a job's. Ordinarily there are none, which
+// costs one system call. Call it before anything is started.
+func Inherited() ([]int, error) {
+	if unix.Waitid(unix.P_ALL, 0, nil, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, nil) == unix.ECHILD {
+		return nil, nil
+	}
+	list, err := childLists()
+	if err != nil {
+		return nil, err
+	}
+	return list(os.Getpid()), nil
+}

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// An ancestorOOM is the cgroups ancestorOOM the jobs of a session, from that up to the top of
-// the mount, and the OOM counters that they had when somebody looked last.
+// An ancestorOOM is the cgroups above the jobs of a session, from the session's up to
+// the top of the mount, and the OOM counters that they had when they were read last.
 type ancestorOOM struct {
 	dirs []*dir // nil: not opened yet
 	top  bool   // the last is the root of the whole hierarchy

@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A ancestry is a job's place in the hierarchy, as far as it explains why a
+// An ancestry is a job's position in the hierarchy, as far as it explains why a
 // controller does not get there.
 type ancestry struct {
 	root      string // where the session is

@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// TestStops is where a controller stops on the way to a job, and what is then said.
-func TestVantageStops(t *testing.T) {
+// TestAncestryStops is where a controller stops on the way to a job, and what is then said.
+func TestAncestryStops(t *testing.T) {
 	const slice, manager = "/c/user.slice/user-1.slice", "/c/user.slice/user-1.slice/user@1.service"
 	levels := func(words ...string) (list []level) {
 		for _, w := range words {

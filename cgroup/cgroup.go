@@ -10,9 +10,11 @@
 //	<root>/jobs-<id>/<job>/main/   leaf with the job's processes
 //
 // A session is locked by flock(2) on its directory for as long as its
-// supervisor, or the guardian that inherits the descriptor, is alive; a session
-// that nobody locks was left behind, and is removed by RemoveStale of the next. Sessions and job nodes carry extended attributes (user.supervise.*,
-// Linux 5.7), which is how a nested supervisor recognises the job it is in.
+// supervisor, or the guardian that inherits the descriptor, is alive. A session
+// without a lock was left behind, and the next supervisor removes it
+// ([Session.RemoveStale]). Sessions and job nodes carry extended attributes
+// (user.supervise.*, Linux 5.7), by which a nested supervisor recognises the job that
+// it is in.
 //
 // A directory is never used again after cgroup.kill: the kernel remembers the
 // kill and SIGKILLs, at birth, a process that clone3(CLONE_INTO_CGROUP) puts

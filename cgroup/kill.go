@@ -92,9 +92,11 @@ func (d *dir) await(key string, want uint64, limit time.Duration) (bool, error) 
 // killLimit bounds the end of a session whose supervisor is dead.
 const killLimit = 10 * time.Second
 
-// killAndWait kills until nothing is left.
-func (d *dir) killAndWait() error {
-	deadline := time.Now().Add(killLimit)
+// killAndWait kills until no process is left.
+func (d *dir) killAndWait() error { return d.killWithin(killLimit) }
+
+func (d *dir) killWithin(limit time.Duration) error {
+	deadline := time.Now().Add(limit)
 	for {
 		if err := d.kill(); err != nil {
 			return err

@@ -69,8 +69,9 @@ func LimitNames() (flags, properties []string) {
 // a percentage of one. A device is MAJ:MIN, or the path of a block device or of a
 // file on one.
 //
-// The error is one line that says what was wanted, or an *UnknownLimitError. An io weight has no effect where
-// the kernel has no cost model set up (io.cost.qos), which it does not tell.
+// The error is one line that says what was wanted, or an *UnknownLimitError. An io
+// weight has no effect where the kernel has no cost model set up (io.cost.qos), which
+// it does not tell.
 func ParseLimit(name, value string) (Limits, error) {
 	if name == setFlag {
 		return parseSet(value)

@@ -34,7 +34,7 @@ type Session struct {
 // Open finds a root and makes a locked session in it. Call Claim as soon as no
 // process is in the root that is to be in a job.
 //
-// The error says why no root will do: ErrNoMount, or the refused operation with
+// The error says why no root serves: ErrNoMount, or the refused operation with
 // its path (EROFS in a container, EACCES in a cgroup of somebody else's).
 func Open(where Search) (*Session, error) {
 	roots, err := where.find()
@@ -206,8 +206,10 @@ func (s *Session) KillFD() (int, error) { return s.open("cgroup.kill", unix.O_WR
 func (s *Session) Kill() error { return s.kill() }
 
 // Inherit returns the session whose directory and root are open as the two
-// descriptors, which it takes over: the guardian's way to end what a dead
-// supervisor left. Evacuated says that the supervisor had moved itself.
+// descriptors, which it takes over: with it the guardian ends the jobs of a dead
+// supervisor. A guardian in the supervisor's leaf moves back to the root when the
+// session is closed or destroyed, as the supervisor would have. The error says that
+// the first descriptor is no session's.
 func Inherit(sessionFD, rootFD int) (*Session, error) {
 	path := func(fd int) string {
 		p, _ := os.Readlink("/proc/self/fd/" + strconv.Itoa(fd))

@@ -50,6 +50,7 @@ status. When it ends, or supervise does, whatever it has started is killed.
   --record FILE        write a JSON record at the end; also fd:N, or - for stdout
   --summary            print the record for people on stderr
   --owner fd:N         end the job when the other end of descriptor N closes
+  --owner parent       or when the process that started supervise ends
   --while-linked FILE  end the job when FILE has no link left: rm FILE ends it
   --no-guard           do without the guardian: then kill -9 on supervise leaks
 

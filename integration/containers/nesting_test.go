@@ -124,7 +124,8 @@ func TestNestingOwnerGone(t *testing.T) {
 		if err != nil {
 			n.t.Fatal(err)
 		}
-		p := startWith(n.t, ours, n.argv([]string{"--owner=fd:0"}, m, tidy)...)
+		argv := append([]string{"sh", "-c", `exec "$@" 3<&0 </dev/null`, "sh"}, n.argv([]string{"--owner=fd:3"}, m, tidy)...)
+		p := startWith(n.t, ours, argv...)
 		ours.Close()
 		p.expect("ready")
 		theirs.Close()

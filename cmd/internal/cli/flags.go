@@ -26,9 +26,9 @@ type Flags[O any] struct {
 }
 
 // Parse sets the options that args begin with, up to the first argument that is no flag,
-// or to "--", which it drops. It returns the flags as they were given and what is behind
-// them.
-func (f *Flags[O]) Parse(o *O, args []string) (given, rest []string, err error) {
+// or to "--", which it drops. It returns the flags as they were given, each with its value,
+// and what is behind them.
+func (f *Flags[O]) Parse(o *O, args []string) (given [][]string, rest []string, err error) {
 	rest = args
 	for len(rest) > 0 && strings.HasPrefix(rest[0], "-") && rest[0] != "-" {
 		if rest[0] == "--" {
@@ -38,7 +38,7 @@ func (f *Flags[O]) Parse(o *O, args []string) (given, rest []string, err error) 
 		if err != nil {
 			return nil, nil, fmt.Errorf("%s%w", f.prefix(), err)
 		}
-		given, rest = append(given, rest[:n]...), rest[n:]
+		given, rest = append(given, rest[:n:n]), rest[n:]
 	}
 	return given, rest, nil
 }

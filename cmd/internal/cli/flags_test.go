@@ -2,6 +2,7 @@ package cli
 
 import (
 	"os"
+	"slices"
 	"strconv"
 	"testing"
 
@@ -63,7 +64,7 @@ func TestParse(t *testing.T) {
 	} {
 		var got words
 		given, rest, err := table.Parse(&got, tt.args)
-		if err != nil || got != tt.want || len(given) != tt.given || len(rest) != tt.rest {
+		if err != nil || got != tt.want || len(slices.Concat(given...)) != tt.given || len(rest) != tt.rest {
 			t.Errorf("%q: %+v, given %q, rest %q, %v", tt.args, got, given, rest, err)
 		}
 	}

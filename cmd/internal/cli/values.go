@@ -24,12 +24,15 @@ func Duration(value string) (time.Duration, error) {
 	return d, nil
 }
 
+// ErrNoDescriptor says that a value does not name a descriptor at all.
+var ErrNoDescriptor = errors.New("want an open descriptor such as fd:3")
+
 // Descriptor reads fd:N and checks that the descriptor is open. Programs that are
 // executed later do not inherit it.
 func Descriptor(value string) (fd int, err error) {
 	n, err := strconv.Atoi(strings.TrimPrefix(value, "fd:"))
 	if err != nil || n < 0 || n > math.MaxInt32 || !strings.HasPrefix(value, "fd:") {
-		return -1, errors.New("want an open descriptor such as fd:3")
+		return -1, ErrNoDescriptor
 	}
 	if _, err := unix.FcntlInt(uintptr(n), unix.F_GETFD, 0); err != nil {
 		return -1, fmt.Errorf("descriptor %d is not open", n)

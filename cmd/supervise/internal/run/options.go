@@ -38,6 +38,7 @@ type commandLine struct {
 	marks       int           // descriptor, -1: none
 
 	owner  int    // descriptor, -1: none
+	parent bool   // the owner is the process that started us
 	linked string // the job ends when this file has no link left; "": none
 	help   bool
 
@@ -48,7 +49,7 @@ type commandLine struct {
 	reason  string // why the job is in the fallback
 
 	argv  []string
-	given []string // the flags as they were given, for the guarded supervise
+	given []string // the flags as they were given, for the guarded supervise; see forInner
 }
 
 const (
@@ -89,7 +90,7 @@ func flags() []flag {
 		{Name: "marks", Set: func(c *commandLine, v string) (err error) { c.marks, err = cli.Descriptor(v); return err }},
 		{Name: "record", Set: func(c *commandLine, v string) error { c.record = v; return cli.NotEmpty(v) }},
 		{Name: "summary", Switch: true, Set: func(c *commandLine, v string) error { c.summary = true; return nil }},
-		{Name: "owner", Set: func(c *commandLine, v string) (err error) { c.owner, err = cli.Descriptor(v); return err }},
+		{Name: "owner", Set: setOwner},
 		{Name: "while-linked", Set: func(c *commandLine, v string) error { c.linked = v; return cli.NotEmpty(v) }},
 		{Name: "events", Set: func(c *commandLine, v string) (err error) { c.events, err = cli.Descriptor(v); return err }},
 		{Name: "program", Set: func(c *commandLine, v string) error { c.program = v; return nil }},
@@ -106,9 +107,11 @@ func parse(args []string) (*commandLine, error) {
 		Command: "run", Hint: "'supervise help run' lists them", List: flags(), More: limitFlag, MoreNames: limitFlags,
 	}
 	var err error
-	if c.given, c.argv, err = table.Parse(c, args); err != nil {
+	var given [][]string
+	if given, c.argv, err = table.Parse(c, args); err != nil {
 		return nil, err
 	}
+	c.given = forInner(given)
 	if len(c.argv) == 0 && !c.help {
 		return nil, errors.New("run: no command given; try: supervise run -- sleep 10")
 	}
@@ -131,6 +134,35 @@ func (c *commandLine) check() error {
 	}
 	if c.samples() {
 		return errors.New("--sample and --marks need a cgroup; they exclude --contain=subreaper")
+	}
+	return nil
+}
+
+// forInner are the flags that the inner supervise of the guarded fallback is given too:
+// all but the owner, which is this process, and whose descriptor is not inherited.
+func forInner(given [][]string) (flags []string) {
+	for _, flag := range given {
+		if name, _, _ := strings.Cut(flag[0], "="); name != "--owner" {
+			flags = append(flags, flag...)
+		}
+	}
+	return flags
+}
+
+// setOwner takes fd:N or parent; the last one counts.
+func setOwner(c *commandLine, v string) (err error) {
+	c.owner, c.parent = -1, v == "parent"
+	if c.parent {
+		return nil
+	}
+	c.owner, err = cli.Descriptor(v)
+	switch {
+	case err == cli.ErrNoDescriptor:
+		return errors.New("want parent, or an open descriptor such as fd:3")
+	case err != nil:
+		return err
+	case c.owner == 0:
+		return errors.New("the job's input would be taken for the owner's; write: supervise run --owner fd:3 -- COMMAND 3<&0 </dev/null")
 	}
 	return nil
 }

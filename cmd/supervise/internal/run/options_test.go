@@ -54,7 +54,8 @@ func TestParseRun(t *testing.T) {
 		{args: "--record fd:1000000 x", flags: 2, want: commandLine{record: "fd:1000000"}}, // openRecord looks
 		{args: "--summary x", flags: 1, want: commandLine{summary: true}},
 		{args: "--no-guard x", flags: 1, want: commandLine{Place: options.Place{NoGuard: true}}},
-		{args: "--owner fd:0 x", flags: 2, want: commandLine{owner: 0}},
+		{args: "--owner fd:2 x", flags: 2, want: commandLine{owner: 2}},
+		{args: "--owner fd:1 --owner parent x", flags: 4, want: commandLine{parent: true, owner: -1}},
 		{args: "--owner=fd:1 x", flags: 1, want: commandLine{owner: 1}},
 		{args: "--fallback-reason= x", flags: 1, want: commandLine{guarded: true}},
 		{args: "--fallback-reason=why x", flags: 1, want: commandLine{guarded: true, reason: "why"}},
@@ -79,7 +80,7 @@ func TestParseRun(t *testing.T) {
 			args := strings.Fields(tt.args)
 			want := tt.want
 			withDefaults(&want, tt.args)
-			want.given, want.argv = args[:tt.flags:tt.flags], args[tt.flags:]
+			want.given, want.argv = withoutOwner(args[:tt.flags]), args[tt.flags:]
 			if len(want.argv) > 0 && want.argv[0] == "--" {
 				want.argv = want.argv[1:]
 			}
@@ -92,6 +93,17 @@ func TestParseRun(t *testing.T) {
 			}
 		})
 	}
+}
+
+// withoutOwner leaves out --owner VALUE and --owner=VALUE.
+func withoutOwner(flags []string) (rest []string) {
+	for i, f := range flags {
+		if strings.HasPrefix(f, "--owner") || i > 0 && flags[i-1] == "--owner" {
+			continue
+		}
+		rest = append(rest, f)
+	}
+	return rest
 }
 
 // withDefaults sets what is not zero by default.
@@ -165,9 +177,9 @@ func TestParseRunErrors(t *testing.T) {
 		{[]string{"--name=a/b", "x"}, `run: --name "a/b": want at most 255 bytes without slash and newline`},
 		{[]string{"--name=a\nb", "x"}, `run: --name "a\nb": want at most 255 bytes without slash and newline`},
 		{[]string{"--name=a\x00", "x"}, `run: --name "a\x00": want at most 255 bytes without slash and newline`},
-		{[]string{"--owner=3", "x"}, `run: --owner "3": want an open descriptor such as fd:3`},
-		{[]string{"--owner=fd:", "x"}, `run: --owner "fd:": want an open descriptor such as fd:3`},
-		{[]string{"--owner=fd:-1", "x"}, `run: --owner "fd:-1": want an open descriptor such as fd:3`},
+		{[]string{"--owner=3", "x"}, `run: --owner "3": want parent, or an open descriptor such as fd:3`},
+		{[]string{"--owner=fd:", "x"}, `run: --owner "fd:": want parent, or an open descriptor such as fd:3`},
+		{[]string{"--owner=fd:-1", "x"}, `run: --owner "fd:-1": want parent, or an open descriptor such as fd:3`},
 		{[]string{"--owner=fd:1000000", "x"}, `run: --owner "fd:1000000": descriptor 1000000 is not open`},
 
 		{[]string{"--cgroup=x", "--contain=subreaper", "x"}, "run: --cgroup and --contain=subreaper exclude each other"},
@@ -241,11 +253,12 @@ func FuzzParseRun(f *testing.F) {
 		if len(o.argv) == 0 && !o.help {
 			t.Fatal("no command, no error")
 		}
-		if n := len(args) - len(o.argv); !slices.Equal(o.argv, args[n:]) || !slices.Equal(o.given, args[:len(o.given)]) ||
-			n != len(o.given) && (n != len(o.given)+1 || args[n-1] != "--") {
+		n := len(args) - len(o.argv)
+		if !slices.Equal(o.argv, args[n:]) || slices.ContainsFunc(o.given, func(arg string) bool { return !slices.Contains(args[:n], arg) }) {
 			t.Fatalf("%q became %q and %q", args, o.given, o.argv)
 		}
 		again, err := parse(slices.Concat(o.given, []string{"--"}, o.argv))
+		o.owner, o.parent = -1, false // which is not handed on
 		if err != nil || !equal(again, o) {
 			t.Fatalf("again: %+v, %v, want %+v", again, err, o)
 		}
@@ -256,7 +269,7 @@ func FuzzParseRun(f *testing.F) {
 }
 
 // namesOpenFD says whether an argument may name a descriptor of this process
-// that parseFD would change: one but the standard three.
+// that cli.Descriptor would change: one but the standard three.
 func namesOpenFD(arg string) bool {
 	_, number, found := strings.Cut(arg, "fd:")
 	n, err := strconv.Atoi(number)

@@ -63,6 +63,7 @@ type runner struct {
 	place    *containment.Place // nil: it did not come to that
 	terminal *terminal
 	link     *link // nil: none
+	parent   int   // pidfd of the process that started us; -1: it is not the owner
 	guarding bool  // the job is another supervise, which does what the options say
 
 	ownerGone func() // nil: the job ends
@@ -75,6 +76,9 @@ func (r *runner) openFiles() (err error) {
 	}
 	if r.samples, err = openSamples(r.c.samplesFile); err != nil {
 		return fmt.Errorf("--samples %s: %w", r.c.samplesFile, err)
+	}
+	if r.parent, err = openParent(r.c.parent); err != nil {
+		return fmt.Errorf("--owner parent: %w", err)
 	}
 	if r.c.linked != "" {
 		if r.link, err = watchLinks(r.c.linked); err != nil {
@@ -180,6 +184,9 @@ func (r *runner) supervise(file string, argv []string, spec supervisor.Spec) (*p
 		Strays: r.place.Tree.Procs, Idle: resident.GiveBackStartUp,
 	}
 	r.place.Connect(s)
+	if r.parent >= 0 {
+		s.Inputs = append(s.Inputs, r.parentInput(s))
+	}
 	if !r.guarding {
 		r.addInputs(s)
 		s.Trace = r.c.Trace()
@@ -211,7 +218,7 @@ func (r *runner) addInputs(s *supervisor.Supervisor) {
 		if j := r.place.Job(); j != nil && j.Samples != nil {
 			read = j.Samples.ReadMarks
 		}
-		s.Inputs = []supervisor.Input{{FD: marks, Read: read}}
+		s.Inputs = append(s.Inputs, supervisor.Input{FD: marks, Read: read})
 	}
 	if r.link != nil {
 		s.Inputs = append(s.Inputs, r.link.input(func() { s.End(protocol.CauseOwnerGone, nil) }))

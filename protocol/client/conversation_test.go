@@ -119,18 +119,22 @@ func TestConversations(t *testing.T) {
 func TestHelloFails(t *testing.T) {
 	for name, script := range map[string]string{
 		"eof":              "close",
-		"no answer":        helloRequest,
+		"no answer":        lines(helloRequest, "wait"),
 		"another version":  lines(helloRequest, `< {"jsonrpc":"2.0","id":1,"result":{"version":2}}`),
 		"a refusal":        lines(helloRequest, `< {"jsonrpc":"2.0","id":1,"error":{"code":-32001,"message":"no common version"}}`),
 		"another protocol": lines(helloRequest, `< 220 ready`),
 	} {
 		t.Run(name, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), patience)
-			if name == "no answer" {
-				ctx, cancel = context.WithTimeout(t.Context(), 10*time.Millisecond)
-			}
 			defer cancel()
-			_, sock := startFake(t, script)
+			f, sock := startFake(t, script)
+			if name == "no answer" {
+				go func() { // ends when the fake has the request, as the script says
+					<-f.Asked
+					cancel()
+					close(f.Go)
+				}()
+			}
 			if c, err := NewConn(ctx, sock, Options{}); err == nil {
 				t.Errorf("it said %+v", c.Hello())
 			}

@@ -26,7 +26,7 @@ const EventsStopped = "events-stopped"
 // Calls (Start, Kill, Stat and so on) work meanwhile, as the events before their answers
 // are kept; so who reads the events may make them.
 //
-// A Wait is held up until the events before its job's end are read. If none is read for
+// A Wait may be held up until the events before its job's end are read. If none is read for
 // Options.Patience while a Wait is held up, then there will be no more of them:
 // EventsStopped is the last, and the Wait goes on. Who reads events has no need to Wait:
 // protocol.NoteEnded has the record, and after it Wait returns at once, or when the last

@@ -2,6 +2,7 @@ package client
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -43,27 +44,32 @@ func TestEvents(t *testing.T) {
 	}
 }
 
-// TestEventsHoldTheSupervisor: what is not read stays on the wire, more than the socket
-// holds makes the supervisor wait, and nothing is lost.
+// TestEventsHoldTheSupervisor: what is not read stays on the wire, more than the wire holds makes the supervisor wait, and
+// nothing is lost. The supervisor tells when the request is written, and not before: see held.
 func TestEventsHoldTheSupervisor(t *testing.T) {
-	const many = 20000
-	f, c := converse(t, Options{Events: 10}, lines(spawnTrue, spawned, startedNote, samples(many), "close"))
-	if err := c.Command("true").Start(); err != nil {
-		t.Fatal(err)
-	}
-	first := <-c.Events()
-	select {
-	case <-f.ended:
-		t.Error("all of it was taken off the supervisor's hands")
-	case <-time.After(100 * time.Millisecond): // cannot fail for being short
-	}
-	n := 1
-	for range c.Events() {
-		n++
-	}
-	if n != many+1 || first.Method != protocol.NoteStarted {
-		t.Errorf("got %d events, the first is %s", n, first.Method)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		const many = 5000 // more than the reader's buffer
+		f, c := converseInBubble(t, Options{Events: 10}, lines(spawnTrue, spawned, "wait", startedNote, samples(many), "close"))
+		if err := c.Command("true").Start(); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		close(f.Go)
+		first := <-c.Events()
+		synctest.Wait()
+		select {
+		case <-f.ended:
+			t.Error("all of it was taken off the supervisor's hands")
+		default:
+		}
+		n := 1
+		for range c.Events() {
+			n++
+		}
+		if n != many+1 || first.Method != protocol.NoteStarted {
+			t.Errorf("got %d events, the first is %s", n, first.Method)
+		}
+	})
 }
 
 // TestCallWithUnreadEvents: who reads events may call, whatever is in between.
@@ -90,26 +96,66 @@ func TestCallWithUnreadEvents(t *testing.T) {
 	}
 }
 
-// TestWaitWithUnreadEvents: the Wait is held up, until it has been for too long.
+// TestWaitWithUnreadEvents: the Wait is held up, until it has been for too long. The supervisor tells when the request is
+// written, and not before: until then all is read, and no Wait held up.
 func TestWaitWithUnreadEvents(t *testing.T) {
-	_, c := converse(t, Options{Events: 1, Patience: 10 * time.Millisecond}, lines(spawnTrue, spawned, startedNote, samples(100), endedNote))
-	cmd := c.Command("true")
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Wait(); err != nil {
-		t.Error(err)
-	}
-	var last Event
-	n := 0
-	for e := range c.Events() {
-		n++
-		if last = e; e.Method == EventsStopped {
-			break
+	synctest.Test(t, func(t *testing.T) {
+		f, c := converseInBubble(t, Options{Events: 1}, lines(spawnTrue, spawned, "wait", startedNote, samples(100), endedNote))
+		cmd := c.Command("true")
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
 		}
+		synctest.Wait()
+		close(f.Go)
+		begin := time.Now()
+		if err := cmd.Wait(); err != nil {
+			t.Error(err)
+		}
+		if got := time.Since(begin); got != 10*time.Second {
+			t.Errorf("it was held up for %v", got)
+		}
+		var got []string
+		for len(got) < 3 {
+			got = append(got, (<-c.Events()).Method)
+		}
+		if want := []string{protocol.NoteStarted, protocol.NoteSample, EventsStopped}; !slices.Equal(got, want) {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	})
+}
+
+// TestWaitBeforeTheRequestIsWritten: all is read while a request is being written, so a Wait may return without any event
+// read. None is lost then, and none says that they have stopped.
+func TestWaitBeforeTheRequestIsWritten(t *testing.T) {
+	l := newLoop(&Conn{events: make(chan Event, 1), closing: make(chan struct{})}, time.Minute)
+	j := &job{ended: make(chan struct{})}
+	l.jobs[0], l.writing = j, true
+	l.wait(j)
+	for _, line := range strings.Split(strings.TrimSpace(samples(100))+"\n"+endedNote, "\n") {
+		m, err := decode([]byte(strings.ReplaceAll(line[2:], `"job":7`, `"job":0`)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if l.alarm() != nil || l.readable() == nil {
+			t.Error("it is held up")
+		}
+		l.receive(m)
 	}
-	if last.Method != EventsStopped || n > 10 {
-		t.Errorf("the last of %d is %s", n, last.Method)
+	<-j.ended
+	if len(l.spill) != 100 || l.waiting != 0 {
+		t.Errorf("%d events are kept, %d wait", len(l.spill), l.waiting)
+	}
+}
+
+// TestWaitAfterTheEnd: a Wait that meets the end of its job counts for nothing.
+func TestWaitAfterTheEnd(t *testing.T) {
+	l := newLoop(&Conn{events: make(chan Event, 1), closing: make(chan struct{})}, time.Minute)
+	j := &job{ended: make(chan struct{})}
+	l.jobs[0] = j
+	l.endJob(j, nil)
+	l.wait(j)
+	if l.waiting != 0 {
+		t.Errorf("%d wait", l.waiting)
 	}
 }
 

@@ -15,7 +15,7 @@ import (
 // fake reads on until the client hangs up, unless the last line is "close".
 type fake struct {
 	*testing.T
-	sock  *net.UnixConn
+	sock  net.Conn
 	lines *bufio.Reader
 	Go    chan struct{}
 	Asked chan struct{}
@@ -42,11 +42,15 @@ func startFake(t *testing.T, script string) (*fake, net.Conn) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := &fake{T: t, sock: c.(*net.UnixConn), Go: make(chan struct{}), Asked: make(chan struct{}), ended: make(chan struct{})}
-	f.lines = bufio.NewReader(f.sock)
+	return fakeOn(t, c, script), sock
+}
+
+// fakeOn plays a script on a connection.
+func fakeOn(t *testing.T, sock net.Conn, script string) *fake {
+	f := &fake{T: t, sock: sock, lines: bufio.NewReader(sock), Go: make(chan struct{}), Asked: make(chan struct{}), ended: make(chan struct{})}
 	go f.play(script) // ends with the script, or the connection
 	t.Cleanup(func() { <-f.ended })
-	return f, sock
+	return f
 }
 
 func (f *fake) play(script string) {
@@ -99,10 +103,24 @@ func (f *fake) expect(want string) bool {
 func converse(t *testing.T, o Options, script string) (*fake, *Conn) {
 	t.Helper()
 	f, sock := startFake(t, hello(script))
+	return f, connect(t, sock, o)
+}
+
+// converseInBubble connects to a fake within a bubble of testing/synctest. There the connection is no socket: a bubble
+// does not know when a goroutine waits for one.
+func converseInBubble(t *testing.T, o Options, script string) (*fake, *Conn) {
+	t.Helper()
+	sock, theirs := net.Pipe()
+	f := fakeOn(t, theirs, hello(script))
+	return f, connect(t, sock, o)
+}
+
+func connect(t *testing.T, sock net.Conn, o Options) *Conn {
+	t.Helper()
 	c, err := NewConn(t.Context(), sock, o)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.Close() })
-	return f, c
+	return c
 }

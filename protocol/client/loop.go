@@ -88,8 +88,7 @@ func (l *loop) step() {
 	case k := <-l.abandoned:
 		l.abandon(k)
 	case j := <-l.waits:
-		j.waiters++
-		l.waiting++
+		l.wait(j)
 	case l.deliverable() <- l.head():
 		l.spill = l.spill[1:]
 		l.calm()
@@ -150,6 +149,15 @@ func (l *loop) wrote(w wrote) {
 		l.kills = l.kills[1:]
 	} else if l.closes == nil {
 		l.hangUp()
+	}
+}
+
+// wait counts a Wait. One that arrives just after the job's end is not counted: nothing would take it off again, and a
+// slow reader of events would lose them for a Wait that nothing holds up.
+func (l *loop) wait(j *job) {
+	if l.jobs[j.spawned.Job] == j {
+		j.waiters++
+		l.waiting++
 	}
 }
 

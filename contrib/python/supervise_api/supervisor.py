@@ -8,16 +8,18 @@ import time
 from types import TracebackType
 from typing import Any, Callable, List, Mapping, Optional, Sequence, Type, TypeVar, Union
 
-from .completed import Completed, Run
+from .answers import JobInfo
+from .basesupervisor import BaseSupervisor, Greeting
+from .completed import Completed
 from .conversation import VERSION, Conversation, Reply
-from .events import Event
+from .decoder import make
+from .errors import SupervisorLost
 from .interrupts import Held
 from .job import Job
-from .process import SupervisorLost
-from .record import make
-from .serving import Address, BaseSupervisor, Greeting, Server, given
-from .spawning import Argument, Command, LimitValue, Pressing, signal_name
-from .state import JobInfo
+from .jobevents import Event
+from .parameters import Argument, Command, LimitValue, Pressing, given, signal_name
+from .runplan import RunPlan
+from .server import Address, Server
 from .stdio import Stdio
 
 _Self = TypeVar("_Self", bound="Supervisor")
@@ -124,7 +126,7 @@ class Supervisor(BaseSupervisor):
 
     def run(self, argv: Sequence[Argument], **options: Any) -> Completed:
         """Run a command as supervise_api.run does, with this supervisor."""
-        plan, job = Run(argv, **options), None
+        plan, job = RunPlan(argv, **options), None
         try:
             with plan:
                 job = self._spawn(plan.command, None)

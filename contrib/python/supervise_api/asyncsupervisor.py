@@ -4,16 +4,18 @@ import asyncio
 from types import TracebackType
 from typing import Any, Callable, List, Mapping, Optional, Sequence, Type, TypeVar, Union
 
-from .aiojob import AsyncJob, wait_for
-from .completed import Completed, Run
+from .answers import JobInfo
+from .asyncjob import AsyncJob, wait_for
+from .basesupervisor import BaseSupervisor, Greeting
+from .completed import Completed
 from .conversation import VERSION, Conversation, Reply
-from .events import Event
+from .decoder import make
+from .errors import SupervisorLost
+from .jobevents import Event
 from .latch import Latch
-from .process import SupervisorLost
-from .record import make
-from .serving import Address, BaseSupervisor, Greeting, Server, given
-from .spawning import Argument, Command, LimitValue, Pressing, signal_name
-from .state import JobInfo
+from .parameters import Argument, Command, LimitValue, Pressing, given, signal_name
+from .runplan import RunPlan
+from .server import Address, Server
 from .stdio import Stdio
 
 _Self = TypeVar("_Self", bound="AsyncSupervisor")
@@ -94,7 +96,7 @@ class AsyncSupervisor(BaseSupervisor):
 
     async def run(self, argv: Sequence[Argument], **options: Any) -> Completed:
         """Run a command as supervise_api.run does, with this supervisor. When this is cancelled the job ends first."""
-        plan, job = Run(argv, **options), None
+        plan, job = RunPlan(argv, **options), None
         try:
             with plan:
                 job = await self._spawn(plan.command, None)

@@ -4,48 +4,48 @@ import asyncio
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, AsyncIterator, Dict, Mapping, Optional, Type, Union
 
+from .answers import Enforced, Scope, Stat
+from .basejob import BaseJob
+from .decoder import make
 from .errors import JobGone
-from .events import Event
-from .jobs import BaseJob
-from .jobstate import JobState
+from .jobevents import Event
+from .jobhistory import JobHistory
 from .latch import Latch
-from .record import Phase, Record, make
-from .serving import given
-from .spawning import LimitValue, limits_of, signal_name
-from .state import Enforced, Scope, Stat
+from .parameters import LimitValue, given, limits_of, signal_name
+from .record import Phase, Record
 
 if TYPE_CHECKING:
-    from .aiosupervisor import AsyncSupervisor
+    from .asyncsupervisor import AsyncSupervisor
 
 
 class AsyncJob(BaseJob):
     """A job of an AsyncSupervisor. Its pipes are ordinary files: reading them blocks the loop, connect_read_pipe does not."""
 
-    def __init__(self, supervisor: "AsyncSupervisor", state: JobState) -> None:
+    def __init__(self, supervisor: "AsyncSupervisor", history: JobHistory) -> None:
         """Not to be called: see AsyncSupervisor.spawn."""
-        super().__init__(state)
+        super().__init__(history)
         self._supervisor = supervisor
 
     async def wait(self, timeout: Optional[float] = None) -> Record:
         """Wait until the job has ended, all of it, and return its record. asyncio.TimeoutError; SupervisorLost."""
-        await asyncio.wait_for(wait_for(self._state.ended), timeout)
-        return self._state.final()
+        await asyncio.wait_for(wait_for(self._history.ended), timeout)
+        return self._history.final()
 
     async def events(self) -> AsyncIterator[Event]:
         """Iterate over the events that nobody has taken yet, until the job has ended; SupervisorLost. One task at a time."""
-        events = self._state.events
+        events = self._history.events
         while True:
             event = events.take()
             if event is not None:
                 yield event
             elif events.closed:
-                self._state.final()  # or there was no "ended"
+                self._history.final()  # or there was no "ended"
                 return
             else:
                 await self._news()
 
     async def _news(self) -> None:
-        latch, events = Latch(), self._state.events
+        latch, events = Latch(), self._history.events
         events.wake = latch.set
         await wait_for(latch)
 
@@ -97,7 +97,7 @@ class AsyncJob(BaseJob):
         return await self._supervisor._call(method, {"job": self.number, **params})
 
     async def _if_there(self, method: str, params: Dict[str, Any]) -> None:
-        if self._state.last is not None:
+        if self._history.last is not None:
             return
         try:
             await self._call(method, params)

@@ -2,9 +2,10 @@
 
 import asyncio
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, AsyncIterator, Dict, Mapping, Optional, Type, Union
+from typing import Any, AsyncIterator, Dict, Mapping, Optional, Type, Union
 
 from .answers import Enforced, Scope, Stat
+from .asyncconnection import AsyncConnection, wait_for
 from .basejob import BaseJob
 from .decoder import make
 from .errors import JobGone
@@ -14,17 +15,14 @@ from .latch import Latch
 from .parameters import LimitValue, given, limits_of, signal_name
 from .record import Phase, Record
 
-if TYPE_CHECKING:
-    from .asyncsupervisor import AsyncSupervisor
-
 
 class AsyncJob(BaseJob):
     """A job of an AsyncSupervisor. Its pipes are ordinary files: reading them blocks the loop, connect_read_pipe does not."""
 
-    def __init__(self, supervisor: "AsyncSupervisor", history: JobHistory) -> None:
+    def __init__(self, connection: AsyncConnection, history: JobHistory) -> None:
         """Not to be called: see AsyncSupervisor.spawn."""
         super().__init__(history)
-        self._supervisor = supervisor
+        self._connection = connection
 
     async def wait(self, timeout: Optional[float] = None) -> Record:
         """Wait until the job has ended, all of it, and return its record. asyncio.TimeoutError; SupervisorLost."""
@@ -94,7 +92,7 @@ class AsyncJob(BaseJob):
         self.close_pipes()
 
     async def _call(self, method: str, params: Mapping[str, Any] = {}) -> Any:
-        return await self._supervisor._call(method, {"job": self.number, **params})
+        return await self._connection.call(method, {"job": self.number, **params})
 
     async def _if_there(self, method: str, params: Dict[str, Any]) -> None:
         if self._history.last is not None:
@@ -103,20 +101,3 @@ class AsyncJob(BaseJob):
             await self._call(method, params)
         except JobGone:
             pass
-
-
-async def wait_for(latch: Latch) -> None:
-    """Wait until something has happened."""
-    if latch.done:
-        return
-    future: "asyncio.Future[None]" = asyncio.get_running_loop().create_future()
-
-    def wake() -> None:
-        if not future.done():
-            future.set_result(None)
-
-    latch.then(wake)
-    try:
-        await future
-    finally:
-        latch.forget(wake)

@@ -1,10 +1,11 @@
 """A job of a Supervisor."""
 
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Dict, Iterator, Mapping, Optional, Type, Union
+from typing import Any, Dict, Iterator, Mapping, Optional, Type, Union
 
 from .answers import Enforced, Scope, Stat
 from .basejob import BaseJob
+from .connection import Connection
 from .decoder import make
 from .errors import JobGone
 from .jobevents import Event
@@ -12,17 +13,14 @@ from .jobhistory import JobHistory
 from .parameters import LimitValue, given, limits_of, signal_name
 from .record import Phase, Record
 
-if TYPE_CHECKING:
-    from .supervisor import Supervisor
-
 
 class Job(BaseJob):
     """A job of a Supervisor. Any number of threads may use it at the same time, but for the pipes."""
 
-    def __init__(self, supervisor: "Supervisor", history: JobHistory) -> None:
+    def __init__(self, connection: Connection, history: JobHistory) -> None:
         """Not to be called: see Supervisor.spawn."""
         super().__init__(history)
-        self._supervisor = supervisor
+        self._connection = connection
 
     def wait(self, timeout: Optional[float] = None) -> Record:
         """Wait until the job has ended, all of it, and return its record.
@@ -30,7 +28,7 @@ class Job(BaseJob):
         timeout: seconds; None: for ever. TimeoutError: they are over, and the job goes on. SupervisorLost: the supervisor was
         killed or closed, and with it the job has ended; or the job was detached.
         """
-        self._supervisor._until(lambda: self._history.ended.done, timeout)
+        self._connection.until(lambda: self._history.ended.done, timeout)
         return self._history.final()
 
     def events(self, timeout: Optional[float] = None) -> Iterator[Event]:
@@ -41,8 +39,8 @@ class Job(BaseJob):
         """
         events = self._history.events
         while True:
-            self._supervisor._until(events.ready, timeout)
-            with self._supervisor._changed:
+            self._connection.until(events.ready, timeout)
+            with self._connection.changed:
                 event = events.take()
                 over = events.closed
             if event is not None:
@@ -96,7 +94,7 @@ class Job(BaseJob):
         self.close_pipes()
 
     def _call(self, method: str, params: Mapping[str, Any] = {}) -> Any:
-        return self._supervisor._call(method, {"job": self.number, **params})
+        return self._connection.call(method, {"job": self.number, **params})
 
     def _if_there(self, method: str, params: Dict[str, Any]) -> None:
         if self._history.last is not None:

@@ -4,7 +4,7 @@ import contextlib
 import os
 import socket
 import subprocess
-from typing import Mapping, Optional, Sequence, Union
+from typing import Any, List, Mapping, Optional, Sequence, Union
 
 from .location import supervise_location
 
@@ -61,3 +61,17 @@ def _connect(address: Address) -> socket.socket:
         sock.close()
         raise
     return sock
+
+
+class Greeting:
+    """What a supervisor said to hello."""
+
+    def __init__(self, result: Mapping[str, Any]) -> None:
+        """Read it."""
+        self.server: str = result["server"]
+        self.pid: int = result["pid"]
+        self.containment: str = result["containment"]
+        self.containment_reason: Optional[str] = result.get("containment_reason")
+        self.cgroup: Optional[str] = result.get("cgroup")
+        self.controllers: List[str] = result.get("controllers") or []
+        self.features: List[str] = result.get("features") or []

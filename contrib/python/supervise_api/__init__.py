@@ -22,9 +22,10 @@ For limits, and to hear what a command has used, there is `run`, which is used a
 import shutil
 from typing import Optional
 
-from .aio import AsyncProcess
-from .aiojob import AsyncJob
-from .aiosupervisor import AsyncSupervisor
+from .asyncjob import AsyncJob
+from .asyncprocess import AsyncProcess
+from .asyncsupervisor import AsyncSupervisor
+from .childevent import ChildCode, ChildEvent
 from .completed import CalledProcessError, Completed, TimeoutExpired
 from .descriptors import fileno, is_valid_fd, update_fds
 from .errors import (
@@ -34,17 +35,17 @@ from .errors import (
     LimitRefused,
     NotExecutable,
     RequestError,
+    SupervisorLost,
     SystemCallFailed,
     Unsupported,
 )
-from .event import ChildCode, ChildEvent
-from .events import Event
 from .job import Job
-from .process import Process, SupervisorLost, ignore_sigchld
+from .jobevents import Event
+from .launch import dfork
+from .oneshot import run
+from .parameters import Pressing
+from .process import Process, ignore_sigchld
 from .record import Record
-from .running import run
-from .spawn import dfork
-from .spawning import Pressing
 from .stdio import DEVNULL, PIPE, STDOUT, Capture, File
 from .supervisor import Supervisor
 

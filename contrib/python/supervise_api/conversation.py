@@ -13,11 +13,10 @@ import weakref
 from collections import deque
 from typing import Any, Callable, Deque, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
 
-from .errors import request_error
-from .events import Event
-from .jobstate import JobState
+from .errors import SupervisorLost, request_error
+from .jobevents import Event
+from .jobhistory import JobHistory
 from .latch import Latch
-from .process import SupervisorLost
 
 #: The highest version of the protocol that is spoken here.
 VERSION = 1
@@ -41,7 +40,7 @@ class Reply(Latch):
         self.on_event = on_event  # of the job that is spawned
         self.sent = False  # the request is on its way
         self.abandoned = False  # nobody waits for it any more
-        self.job: Optional[JobState] = None
+        self.job: Optional[JobHistory] = None
         self._value: Any = None
         self._error: Optional[Exception] = None
 
@@ -66,11 +65,11 @@ class Conversation:
     def __init__(self, sock: socket.socket) -> None:
         """Take over a stream socket of AF_UNIX, non-blocking."""
         self.socket = sock
-        self.jobs: Dict[int, JobState] = {}  # those that have not ended
+        self.jobs: Dict[int, JobHistory] = {}  # those that have not ended
         self.unsent: Deque[Tuple[bytes, List[int]]] = deque()  # each with its descriptors, ours to close
         self.over: Optional[Exception] = None  # nothing more will be heard, and why
         self.farewell = SupervisorLost("the supervisor is gone")  # what the end of input is taken for
-        self.fresh: Dict[int, JobState] = {}  # with events for a callback
+        self.fresh: Dict[int, JobHistory] = {}  # with events for a callback
         self._last = 0  # number of a request
         self._replies: Dict[int, Reply] = {}
         self._begun: List[bytes] = []  # of a line
@@ -195,7 +194,7 @@ class Conversation:
 
     def _begin(self, reply: Reply, result: Mapping[str, Any]) -> None:
         pipes = {number: self._received.popleft() for number in result.get("pipes") or []}
-        reply.job = JobState(result, reply.params, pipes)
+        reply.job = JobHistory(result, reply.params, pipes)
         reply.job.events.callback = reply.on_event
         self.jobs[reply.job.number] = reply.job
         if reply.abandoned:
@@ -207,7 +206,7 @@ class Conversation:
         if reply.job is not None:
             self._discard(reply.job)
 
-    def _discard(self, job: JobState) -> None:
+    def _discard(self, job: JobHistory) -> None:
         _close_all(job.pipes.values())
         self.tell("kill", {"job": job.number})
 

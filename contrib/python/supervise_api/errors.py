@@ -1,7 +1,11 @@
-"""Why `supervise serve` refused a request."""
+"""The exceptions of supervisors: one that is lost, and one that refuses a request."""
 
 import errno
 from typing import Any, Dict, Mapping, Optional, Type
+
+
+class SupervisorLost(Exception):
+    """The connection to the supervisor ended, and no final status of the command was heard before."""
 
 
 class RequestError(Exception):

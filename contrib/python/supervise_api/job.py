@@ -1,28 +1,26 @@
 """A job of a Supervisor."""
 
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Dict, Iterator, Mapping, Optional, Type, Union
+from typing import Any, Dict, Iterator, Mapping, Optional, Type, Union
 
+from .answers import Enforced, Scope, Stat
+from .basejob import BaseJob
+from .connection import Connection
+from .decoder import make
 from .errors import JobGone
-from .events import Event
-from .jobs import BaseJob
-from .jobstate import JobState
-from .record import Phase, Record, make
-from .serving import given
-from .spawning import LimitValue, limits_of, signal_name
-from .state import Enforced, Scope, Stat
-
-if TYPE_CHECKING:
-    from .supervisor import Supervisor
+from .jobevents import Event
+from .jobhistory import JobHistory
+from .parameters import LimitValue, given, limits_of, signal_name
+from .record import Phase, Record
 
 
 class Job(BaseJob):
     """A job of a Supervisor. Any number of threads may use it at the same time, but for the pipes."""
 
-    def __init__(self, supervisor: "Supervisor", state: JobState) -> None:
+    def __init__(self, connection: Connection, history: JobHistory) -> None:
         """Not to be called: see Supervisor.spawn."""
-        super().__init__(state)
-        self._supervisor = supervisor
+        super().__init__(history)
+        self._connection = connection
 
     def wait(self, timeout: Optional[float] = None) -> Record:
         """Wait until the job has ended, all of it, and return its record.
@@ -30,8 +28,8 @@ class Job(BaseJob):
         timeout: seconds; None: for ever. TimeoutError: they are over, and the job goes on. SupervisorLost: the supervisor was
         killed or closed, and with it the job has ended; or the job was detached.
         """
-        self._supervisor._until(lambda: self._state.ended.done, timeout)
-        return self._state.final()
+        self._connection.until(lambda: self._history.ended.done, timeout)
+        return self._history.final()
 
     def events(self, timeout: Optional[float] = None) -> Iterator[Event]:
         """Iterate over the events that nobody has taken yet, until the job has ended: "started" first, "ended" last.
@@ -39,16 +37,16 @@ class Job(BaseJob):
         Up to 1,000 are kept; of more, which come while something else is waited for, the oldest are forgotten, and
         events_forgotten counts them. timeout: seconds to wait for each; TimeoutError. SupervisorLost.
         """
-        events = self._state.events
+        events = self._history.events
         while True:
-            self._supervisor._until(events.ready, timeout)
-            with self._supervisor._changed:
+            self._connection.until(events.ready, timeout)
+            with self._connection.changed:
                 event = events.take()
                 over = events.closed
             if event is not None:
                 yield event
             elif over:
-                self._state.final()  # or there was no "ended"
+                self._history.final()  # or there was no "ended"
                 return
 
     def signal(self, signal: Union[int, str], all: bool = False) -> None:
@@ -96,10 +94,10 @@ class Job(BaseJob):
         self.close_pipes()
 
     def _call(self, method: str, params: Mapping[str, Any] = {}) -> Any:
-        return self._supervisor._call(method, {"job": self.number, **params})
+        return self._connection.call(method, {"job": self.number, **params})
 
     def _if_there(self, method: str, params: Dict[str, Any]) -> None:
-        if self._state.last is not None:
+        if self._history.last is not None:
             return
         try:
             self._call(method, params)

@@ -10,9 +10,10 @@ import time
 from types import TracebackType
 from typing import Callable, Iterator, Mapping, Optional, Sequence, Tuple, Type, TypeVar
 
+from .childevent import ChildEvent
 from .descriptors import Source
-from .event import ChildEvent
-from .spawn import Argument, start
+from .errors import SupervisorLost
+from .launch import Argument, start
 
 _REQUEST = struct.Struct("=ii")  # pid, signal
 
@@ -20,10 +21,6 @@ _REQUEST = struct.Struct("=ii")  # pid, signal
 _BUFFER = 4096
 
 _Self = TypeVar("_Self", bound="Process")
-
-
-class SupervisorLost(Exception):
-    """The connection to the supervisor ended, and no final status of the command was heard before."""
 
 
 class Process:

@@ -1,23 +1,18 @@
 """A supervisor for any number of jobs, used without asyncio."""
 
-import os
-import select
-import sys
-import threading
-import time
 from types import TracebackType
 from typing import Any, Callable, List, Mapping, Optional, Sequence, Type, TypeVar, Union
 
-from .completed import Completed, Run
-from .conversation import VERSION, Conversation, Reply
-from .events import Event
-from .interrupts import Held
+from .answers import JobInfo
+from .basesupervisor import BaseSupervisor
+from .completed import Completed
+from .connection import Connection
+from .decoder import make
 from .job import Job
-from .process import SupervisorLost
-from .record import make
-from .serving import Address, BaseSupervisor, Greeting, Server, given
-from .spawning import Argument, Command, LimitValue, Pressing, signal_name
-from .state import JobInfo
+from .jobevents import Event
+from .parameters import Argument, Command, LimitValue, Pressing, given, signal_name
+from .runplan import RunPlan
+from .server import Address
 from .stdio import Stdio
 
 _Self = TypeVar("_Self", bound="Supervisor")
@@ -38,6 +33,8 @@ class Supervisor(BaseSupervisor):
     events a job, see Job.events. Signal handlers must not call it; they may raise.
     """
 
+    _connection: Connection
+
     def __init__(self, flags: Sequence[str] = (), *, address: Optional[Address] = None) -> None:
         """Start `supervise serve`, or connect to one.
 
@@ -45,23 +42,7 @@ class Supervisor(BaseSupervisor):
         address: the path of a Unix socket at which a supervisor listens, such as systemd's supervise.socket; no flags then.
         OSError: the program or the socket is not there; SupervisorLost: it did not say hello.
         """
-        self._closed = threading.Lock()  # taken once
-        self._changed = threading.Condition(threading.Lock())  # guards all below
-        self._reading = False  # somebody does
-        self._delivering = False
-        self._wake = list(os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC))  # whoever reads
-        try:
-            self._server = Server(flags, address)
-        except BaseException:
-            self._close_wake()
-            raise
-        self._talk = Conversation(self._server.socket)
-        try:
-            self._greeting = Greeting(self._call("hello", {"versions": [VERSION]}))
-        except BaseException:
-            self._server.hang_up()
-            self.close()
-            raise
+        self._connection = Connection(flags, address)
 
     def spawn(
         self,
@@ -114,20 +95,18 @@ class Supervisor(BaseSupervisor):
         RequestError: nothing was started; its subclasses say why. CommandNotFound is a FileNotFoundError, NotExecutable a
         PermissionError, LimitRefused has the reason and the fix. ValueError, TypeError; SupervisorLost.
         """
-        return self._spawn(
-            Command(
-                argv, env, env_update, cwd, stdin, stdout, stderr, limits, timeout, cpu_timeout, grace, signal, name, tags, leftovers,
-                notify, pressure, sample, delegate, best_effort,
-            ),
-            on_event,
+        command = Command(
+            argv, env, env_update, cwd, stdin, stdout, stderr, limits, timeout, cpu_timeout, grace, signal, name, tags, leftovers,
+            notify, pressure, sample, delegate, best_effort,
         )  # fmt: skip
+        return Job(self._connection, self._connection.spawn(command, on_event))
 
     def run(self, argv: Sequence[Argument], **options: Any) -> Completed:
         """Run a command as supervise_api.run does, with this supervisor."""
-        plan, job = Run(argv, **options), None
+        plan, job = RunPlan(argv, **options), None
         try:
             with plan:
-                job = self._spawn(plan.command, None)
+                job = Job(self._connection, self._connection.spawn(plan.command, None))
             record = job.wait()
         except BaseException:
             if job is not None:
@@ -138,146 +117,20 @@ class Supervisor(BaseSupervisor):
 
     def list(self) -> List[JobInfo]:
         """Return the jobs that have not ended, oldest first."""
-        return [make(JobInfo, one) for one in self._call("list", {})["jobs"]]
+        return [make(JobInfo, one) for one in self._connection.call("list", {})["jobs"]]
 
     def read(self, timeout: Optional[float] = 0) -> None:
         """Take what the supervisor has to tell now; wait up to so many seconds if there is nothing. None: for ever."""
-        try:
-            with Held() as held, self._changed:
-                self._step(None if timeout is None else time.monotonic() + timeout, held)
-        finally:
-            self._deliver()
+        self._connection.read(timeout)
 
     def shutdown(self, grace: Optional[float] = None, signal: Union[None, int, str] = None) -> None:
         """End all jobs, by a signal (None: SIGTERM) and so many seconds before the kill if grace is given, and close."""
-        self._call("shutdown", given(grace=grace, signal=signal_name(signal)))
+        self._connection.call("shutdown", given(grace=grace, signal=signal_name(signal)))
         self.close()
 
     def close(self) -> None:
         """End all jobs at once, and wait until everything is dead. Their records are still heard of."""
-        if not self._closed.acquire(blocking=False):
-            self._until(lambda: self._talk.over is not None)
-            return
-        self._talk.farewell = SupervisorLost("the connection to the supervisor was closed")
-        self._server.end_input()
-        try:
-            self._until(lambda: self._talk.over is not None)
-        except BaseException:
-            self._server.hang_up()
-            with self._changed:
-                self._talk.lose(self._talk.farewell)
-            raise
-        finally:
-            self._server.wait()
-            self._close_wake()
-
-    def _close_wake(self) -> None:
-        while self._wake:
-            os.close(self._wake.pop())
-
-    def _spawn(self, command: Command, on_event: Optional[Callable[[Event], object]]) -> Job:
-        fds: List[int] = []
-        reply = Reply("spawn", command.request(fds, self._server.environ), on_event)
-        self._ask(reply, fds)
-        assert reply.job is not None
-        return Job(self, reply.job)
-
-    def _call(self, method: str, params: Mapping[str, Any]) -> Any:
-        """Make a request, and return its result; RequestError, SupervisorLost."""
-        return self._ask(Reply(method, params))
-
-    def _ask(self, reply: Reply, fds: Sequence[int] = ()) -> Any:
-        try:
-            with Held(), self._changed:
-                self._talk.request(reply, fds)
-                self._send()
-            self._until(lambda: reply.done)
-        except BaseException:
-            if reply.sent:
-                self._abandon(reply)
-            raise
-        return reply.result()
-
-    def _abandon(self, reply: Reply) -> None:
-        """Nobody wants the answer any more; a job that was to be spawned is dead when this returns."""
-        with Held(), self._changed:
-            self._talk.abandon(reply)
-            self._send()
-        if reply.method == "spawn":
-            self._until(lambda: reply.done)
-            self._until(lambda: reply.job is None or reply.job.ended.done)
-
-    def _until(self, done: Callable[[], bool], timeout: Optional[float] = None) -> None:
-        """Read until something is done; TimeoutError. That the supervisor is lost makes everything done."""
-        deadline = None if timeout is None else time.monotonic() + timeout
-        while True:
-            with Held() as held, self._changed:
-                if done():
-                    return
-                in_time = self._step(deadline, held)
-            self._deliver()
-            if not in_time and not done():
-                raise TimeoutError("it has not ended in {} s".format(timeout))
-
-    def _step(self, deadline: Optional[float], held: Held) -> bool:
-        """Wait until something has changed; False: by the deadline nothing has.
-
-        One thread reads; the others wait for what it has read, and one of them goes on when it has what it wanted.
-        """
-        left = None if deadline is None else max(0.0, deadline - time.monotonic())
-        if self._talk.over is not None:
-            return False
-        if self._reading:
-            with held.pause():
-                return self._changed.wait(left)
-        self._reading = True
-        try:
-            ready = self._poll(left, held)
-            self._talk.receive()
-            self._talk.send()
-            return ready
-        finally:
-            self._reading = False
-            self._changed.notify_all()
-
-    def _poll(self, left: Optional[float], held: Held) -> bool:
-        """Wait for the socket while others may do what they like, and signals come."""
-        poll = select.poll()  # select cannot wait for a descriptor above 1023
-        poll.register(self._talk.socket, select.POLLIN | (select.POLLOUT if self._talk.unsent else 0))
-        poll.register(self._wake[0], select.POLLIN)
-        self._changed.release()
-        try:
-            with held.pause():
-                ready = poll.poll(None if left is None else left * 1000)
-        finally:
-            self._changed.acquire()
-        if any(fd == self._wake[0] for fd, _ in ready):
-            os.read(self._wake[0], 4096)
-        return bool(ready)
-
-    def _send(self) -> None:
-        """Send what was asked for. If there is no room, whoever reads sees to the rest."""
-        self._talk.send()
-        if self._talk.unsent and self._reading:
-            os.write(self._wake[1], b"w")
-
-    def _deliver(self) -> None:
-        """Call the callbacks of events that came, one after the other."""
-        with self._changed:
-            if self._delivering or not self._talk.fresh:
-                return
-            self._delivering = True
-        try:
-            while True:
-                with self._changed:
-                    call = self._talk.next_call()
-                    if call is None:
-                        self._delivering = False
-                        return
-                _call_back(*call)
-        except BaseException:
-            self._delivering = False
-            raise
+        self._connection.close()
 
     def __enter__(self: _Self) -> _Self:
         return self
@@ -286,13 +139,3 @@ class Supervisor(BaseSupervisor):
         self, kind: Optional[Type[BaseException]], value: Optional[BaseException], traceback: Optional[TracebackType]
     ) -> None:
         self.close()
-
-    def __del__(self) -> None:
-        self._close_wake()
-
-
-def _call_back(callback: Callable[[Event], object], event: Event) -> None:
-    try:
-        callback(event)
-    except Exception:
-        sys.excepthook(*sys.exc_info())

@@ -10,7 +10,7 @@ import unittest
 from typing import Any, Callable, Dict, List, Sequence, Tuple
 
 from supervise_api import Process, dfork
-from supervise_api.spawn import Argument
+from supervise_api.launch import Argument
 
 #: Seconds that anything may take before the test fails.
 DEADLINE = 30.0

@@ -10,7 +10,7 @@ import unittest
 from typing import Any, Dict, Iterator, List, Set
 
 from supervise_api import Supervisor
-from supervise_api.spawn import supervise_location
+from supervise_api.location import supervise_location
 
 from .case import DEADLINE, Case
 

@@ -9,7 +9,7 @@ from typing import Callable, List
 
 import supervise_api
 from supervise_api import PIPE, Job, Supervisor, SupervisorLost
-from supervise_api.spawn import supervise_location
+from supervise_api.location import supervise_location
 
 from .case import DEADLINE, FOREVER, collect, read_until
 from .serve_case import ServeCase

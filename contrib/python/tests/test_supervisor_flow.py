@@ -4,7 +4,7 @@ import time
 from typing import List
 
 from supervise_api import Capture, Event, Supervisor
-from supervise_api.events import KEPT
+from supervise_api.jobevents import KEPT
 
 from .case import DEADLINE, FOREVER
 from .serve_case import ServeCase

@@ -3,8 +3,9 @@
 import os
 from typing import BinaryIO, Dict, List, Mapping, Optional
 
-from .jobstate import JobState
-from .record import Exit, Limit, Record, Unenforced, make
+from .decoder import make
+from .jobhistory import JobHistory
+from .record import Exit, Limit, Record, Unenforced
 
 
 class BaseJob:
@@ -29,43 +30,43 @@ class BaseJob:
     stdout: Optional[BinaryIO]
     stderr: Optional[BinaryIO]
 
-    def __init__(self, state: JobState) -> None:
+    def __init__(self, history: JobHistory) -> None:
         """Be the job that was spawned."""
-        self._state = state
-        params, result = state.params, state.spawned
-        self.number, self.pid, self.cgroup = state.number, result["pid"], result.get("cgroup")
+        self._history = history
+        params, result = history.params, history.spawned
+        self.number, self.pid, self.cgroup = history.number, result["pid"], result.get("cgroup")
         self.name = params.get("name") or os.path.basename(params["argv"][0])
         self.tags = params.get("tags") or {}
         self.limits = [make(Limit, one) for one in result.get("limits") or []]
         self.unenforced = [make(Unenforced, one) for one in result.get("unenforced") or []]
-        self._files: Dict[int, BinaryIO] = {fd: _open(pipe, fd) for fd, pipe in state.pipes.items()}
+        self._files: Dict[int, BinaryIO] = {fd: _open(pipe, fd) for fd, pipe in history.pipes.items()}
         self.stdin, self.stdout, self.stderr = (self._files.get(fd) for fd in range(3))
 
     @property
     def record(self) -> Optional[Record]:
         """The record; None if the job had not ended when last something was heard."""
-        return self._state.record()
+        return self._history.record()
 
     @property
     def returncode(self) -> Optional[int]:
         """The main process's exit status, or -N if signal N ended it; None if that is not known, or not yet."""
-        if self._state.exit is not None:
-            return make(Exit, self._state.exit).returncode
+        if self._history.exit is not None:
+            return make(Exit, self._history.exit).returncode
         record = self.record
         return record.exit.returncode if record is not None and record.exit is not None else None
 
     @property
     def events_forgotten(self) -> int:
         """How many events were lost because nobody took them: 1,000 are kept, of more the oldest go."""
-        return self._state.events.forgotten
+        return self._history.events.forgotten
 
     def output(self, fd: int = 1) -> bytes:
         """Return what has come by now of a descriptor that is captured: all of it once the job has ended."""
-        return bytes(self._state.output.get(fd, b""))
+        return bytes(self._history.output.get(fd, b""))
 
     def output_dropped(self, fd: int = 1) -> Optional[int]:
         """Return how many bytes of a captured descriptor were dropped; None if the job has not ended, or it is not captured."""
-        ends = (self._state.last or {}).get("output") or []
+        ends = (self._history.last or {}).get("output") or []
         return next((int(end["dropped_bytes"]) for end in ends if end["fd"] == fd), None)
 
     def close_pipes(self) -> None:

@@ -3,7 +3,7 @@
 from typing import Mapping, Optional, Sequence, Union
 
 from .completed import Completed
-from .spawning import Argument, LimitValue
+from .parameters import Argument, LimitValue
 from .stdio import Stdio
 from .supervisor import Supervisor
 

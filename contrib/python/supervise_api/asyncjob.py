@@ -2,50 +2,48 @@
 
 import asyncio
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, AsyncIterator, Dict, Mapping, Optional, Type, Union
+from typing import Any, AsyncIterator, Dict, Mapping, Optional, Type, Union
 
+from .answers import Enforced, Scope, Stat
+from .asyncconnection import AsyncConnection, wait_for
+from .basejob import BaseJob
+from .decoder import make
 from .errors import JobGone
-from .events import Event
-from .jobs import BaseJob
-from .jobstate import JobState
+from .jobevents import Event
+from .jobhistory import JobHistory
 from .latch import Latch
-from .record import Phase, Record, make
-from .serving import given
-from .spawning import LimitValue, limits_of, signal_name
-from .state import Enforced, Scope, Stat
-
-if TYPE_CHECKING:
-    from .aiosupervisor import AsyncSupervisor
+from .parameters import LimitValue, given, limits_of, signal_name
+from .record import Phase, Record
 
 
 class AsyncJob(BaseJob):
     """A job of an AsyncSupervisor. Its pipes are ordinary files: reading them blocks the loop, connect_read_pipe does not."""
 
-    def __init__(self, supervisor: "AsyncSupervisor", state: JobState) -> None:
+    def __init__(self, connection: AsyncConnection, history: JobHistory) -> None:
         """Not to be called: see AsyncSupervisor.spawn."""
-        super().__init__(state)
-        self._supervisor = supervisor
+        super().__init__(history)
+        self._connection = connection
 
     async def wait(self, timeout: Optional[float] = None) -> Record:
         """Wait until the job has ended, all of it, and return its record. asyncio.TimeoutError; SupervisorLost."""
-        await asyncio.wait_for(wait_for(self._state.ended), timeout)
-        return self._state.final()
+        await asyncio.wait_for(wait_for(self._history.ended), timeout)
+        return self._history.final()
 
     async def events(self) -> AsyncIterator[Event]:
         """Iterate over the events that nobody has taken yet, until the job has ended; SupervisorLost. One task at a time."""
-        events = self._state.events
+        events = self._history.events
         while True:
             event = events.take()
             if event is not None:
                 yield event
             elif events.closed:
-                self._state.final()  # or there was no "ended"
+                self._history.final()  # or there was no "ended"
                 return
             else:
                 await self._news()
 
     async def _news(self) -> None:
-        latch, events = Latch(), self._state.events
+        latch, events = Latch(), self._history.events
         events.wake = latch.set
         await wait_for(latch)
 
@@ -94,29 +92,12 @@ class AsyncJob(BaseJob):
         self.close_pipes()
 
     async def _call(self, method: str, params: Mapping[str, Any] = {}) -> Any:
-        return await self._supervisor._call(method, {"job": self.number, **params})
+        return await self._connection.call(method, {"job": self.number, **params})
 
     async def _if_there(self, method: str, params: Dict[str, Any]) -> None:
-        if self._state.last is not None:
+        if self._history.last is not None:
             return
         try:
             await self._call(method, params)
         except JobGone:
             pass
-
-
-async def wait_for(latch: Latch) -> None:
-    """Wait until something has happened."""
-    if latch.done:
-        return
-    future: "asyncio.Future[None]" = asyncio.get_running_loop().create_future()
-
-    def wake() -> None:
-        if not future.done():
-            future.set_result(None)
-
-    latch.then(wake)
-    try:
-        await future
-    finally:
-        latch.forget(wake)

@@ -3,13 +3,14 @@
 import base64
 from typing import Any, Dict, Mapping, Optional
 
-from .events import Event, Events
+from .decoder import make
+from .errors import SupervisorLost
+from .jobevents import Event, Events
 from .latch import Latch
-from .process import SupervisorLost
-from .record import Record, make
+from .record import Record
 
 
-class JobState:
+class JobHistory:
     """What is known of a job."""
 
     def __init__(self, result: Mapping[str, Any], params: Mapping[str, Any], pipes: Dict[int, int]) -> None:

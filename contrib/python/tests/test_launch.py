@@ -11,7 +11,7 @@ from unittest import mock
 
 import supervise_api
 from supervise_api import Process, dfork
-from supervise_api.spawn import Argument
+from supervise_api.launch import Argument
 
 from .case import DEADLINE, FOREVER, Case, collect, read_all
 

@@ -17,7 +17,6 @@ import ctypes
 import errno
 import gc
 import os
-import shutil
 import signal
 import socket
 import struct
@@ -26,6 +25,7 @@ from typing import Dict, List, Mapping, NamedTuple, NoReturn, Optional, Sequence
 
 from .child import Child, collect_ended
 from .descriptors import Copies, Source, close_all, dup_apart, is_valid_fd
+from .location import supervise_location
 
 Argument = Union[str, bytes, "os.PathLike[str]", "os.PathLike[bytes]"]
 
@@ -159,16 +159,6 @@ def _look_up(name: bytes, path: bytes, cwd: Optional[bytes]) -> bytes:
         if os.path.isfile(seen) and os.access(seen, os.X_OK):
             return program
     raise OSError(errno.ENOENT, "Executable not found in PATH", os.fsdecode(name))
-
-
-def supervise_location() -> str:
-    """Return the path of the program; OSError."""
-    import supervise_api  # it imports us, and its user may have set the location
-
-    location = supervise_api.supervise_utility_location or shutil.which("supervise")
-    if not location:
-        raise OSError(errno.ENOENT, "Executable not found in PATH", "supervise")
-    return location
 
 
 def _handled() -> List[int]:

@@ -7,10 +7,10 @@ from collections import deque
 from types import TracebackType
 from typing import AsyncIterator, Callable, Deque, Dict, Mapping, Optional, Sequence, Set, Type, TypeVar
 
+from .childevent import ChildEvent
 from .descriptors import Source
-from .event import ChildEvent
+from .launch import Argument
 from .process import Process
-from .spawn import Argument
 
 # Events that are read before others have their turn.
 _AT_ONCE = 100

@@ -96,3 +96,8 @@ def limits_of(limits: Optional[Mapping[str, LimitValue]]) -> Dict[str, LimitValu
 def signal_name(signal: Union[None, int, str]) -> Optional[str]:
     """Return a signal as text; numbers are taken too."""
     return str(int(signal)) if isinstance(signal, int) else signal
+
+
+def given(**options: Any) -> Dict[str, Any]:
+    """Return those parameters that were given."""
+    return {name: value for name, value in options.items() if value is not None}

@@ -1,0 +1,113 @@
+"""A supervisor for any number of jobs, used with asyncio."""
+
+from types import TracebackType
+from typing import Any, Callable, List, Mapping, Optional, Sequence, Type, TypeVar, Union
+
+from .answers import JobInfo
+from .asyncconnection import AsyncConnection
+from .asyncjob import AsyncJob
+from .basesupervisor import BaseSupervisor
+from .completed import Completed
+from .decoder import make
+from .jobevents import Event
+from .parameters import Argument, Command, LimitValue, Pressing, given, signal_name
+from .runplan import RunPlan
+from .server import Address
+from .stdio import Stdio
+
+_Self = TypeVar("_Self", bound="AsyncSupervisor")
+
+
+class AsyncSupervisor(BaseSupervisor):
+    """A Supervisor whose waiting leaves the event loop to others.
+
+        async with AsyncSupervisor() as supervisor:
+            jobs = [await supervisor.spawn(["./judge", name], limits={"memory-max": "1G"}) for name in names]
+            records = await asyncio.gather(*[job.wait() for job in jobs])
+
+    It is of the loop in which `async with` was entered, or open called. It has one task, which reads what the supervisor tells
+    whether or not somebody waits; the task ends, and is waited for, in close. What nobody has asked for yet is bounded: 1,000
+    events a job, and captured output by its limit. To start the supervisor takes some milliseconds, which are not waited for
+    asynchronously. For arguments and errors, here and in AsyncJob, see Supervisor and Job.
+    """
+
+    _connection: AsyncConnection
+
+    def __init__(self, flags: Sequence[str] = (), *, address: Optional[Address] = None) -> None:
+        """Prepare to start `supervise serve`, or to connect to one."""
+        self._connection = AsyncConnection(flags, address)
+
+    async def open(self: _Self) -> _Self:
+        """Start the supervisor, or connect to it, and say hello."""
+        await self._connection.open()
+        return self
+
+    async def spawn(
+        self,
+        argv: Sequence[Argument],
+        *,
+        env: Optional[Mapping[str, str]] = None,
+        env_update: Optional[Mapping[str, Optional[str]]] = None,
+        cwd: Optional[Argument] = None,
+        stdin: Stdio = None,
+        stdout: Stdio = None,
+        stderr: Stdio = None,
+        limits: Optional[Mapping[str, LimitValue]] = None,
+        timeout: Optional[float] = None,
+        cpu_timeout: Optional[float] = None,
+        grace: Optional[float] = None,
+        signal: Union[None, int, str] = None,
+        name: Optional[str] = None,
+        tags: Optional[Mapping[str, str]] = None,
+        leftovers: Optional[str] = None,
+        notify: Sequence[str] = (),
+        pressure: Sequence[Pressing] = (),
+        sample: Optional[float] = None,
+        delegate: bool = False,
+        best_effort: bool = False,
+        on_event: Optional[Callable[[Event], object]] = None,
+    ) -> AsyncJob:
+        """Start a job, as Supervisor.spawn does. on_event is called from the loop; what it raises goes to the loop's handler.
+
+        When this is cancelled the job, should it have started, is ended first.
+        """
+        command = Command(
+            argv, env, env_update, cwd, stdin, stdout, stderr, limits, timeout, cpu_timeout, grace, signal, name, tags, leftovers,
+            notify, pressure, sample, delegate, best_effort,
+        )  # fmt: skip
+        return AsyncJob(self._connection, await self._connection.spawn(command, on_event))
+
+    async def run(self, argv: Sequence[Argument], **options: Any) -> Completed:
+        """Run a command as supervise_api.run does, with this supervisor. When this is cancelled the job ends first."""
+        plan, job = RunPlan(argv, **options), None
+        try:
+            with plan:
+                job = AsyncJob(self._connection, await self._connection.spawn(plan.command, None))
+            record = await job.wait()
+        except BaseException:
+            if job is not None:
+                await job.kill()
+                await job.wait()
+            raise
+        return plan.completed(job, record)
+
+    async def list(self) -> List[JobInfo]:
+        """Return the jobs that have not ended, oldest first."""
+        return [make(JobInfo, one) for one in (await self._connection.call("list", {}))["jobs"]]
+
+    async def shutdown(self, grace: Optional[float] = None, signal: Union[None, int, str] = None) -> None:
+        """End all jobs, by a signal (None: SIGTERM) and so many seconds before the kill if grace is given, and close."""
+        await self._connection.call("shutdown", given(grace=grace, signal=signal_name(signal)))
+        await self.close()
+
+    async def close(self) -> None:
+        """End all jobs at once, and wait until everything is dead. Their records are still heard of."""
+        await self._connection.close()
+
+    async def __aenter__(self: _Self) -> _Self:
+        return await self.open()
+
+    async def __aexit__(
+        self, kind: Optional[Type[BaseException]], value: Optional[BaseException], traceback: Optional[TracebackType]
+    ) -> None:
+        await self.close()

@@ -1,0 +1,71 @@
+import ast
+import os
+import subprocess
+import sys
+import unittest
+from typing import Dict, Iterator, List, Set
+
+import supervise_api
+
+PACKAGE = os.path.dirname(supervise_api.__file__)
+MODULES = sorted(name[:-3] for name in os.listdir(PACKAGE) if name.endswith(".py") and name != "__init__.py")
+
+# Imports one module without what the package's __init__ imports first.
+ALONE = """if True:
+    import importlib, sys, types
+    package = types.ModuleType("supervise_api")
+    package.__path__ = [sys.argv[1]]
+    sys.modules["supervise_api"] = package
+    importlib.import_module("supervise_api." + sys.argv[2])
+"""
+
+
+def imported(module: str) -> Set[str]:
+    """Return the modules of the package that a module imports anywhere: in functions and for the type checker too."""
+    with open(os.path.join(PACKAGE, module + ".py")) as file:
+        tree = ast.parse(file.read())
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            found.update([node.module] if node.module else [alias.name for alias in node.names])
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "supervise_api":
+            found.add("the package")
+        elif isinstance(node, ast.Import) and any(alias.name.split(".")[0] == "supervise_api" for alias in node.names):
+            found.add("the package")
+    return found
+
+
+def circles(graph: Dict[str, Set[str]]) -> Iterator[List[str]]:
+    """Find the ways that lead back to where they began."""
+
+    def follow(way: List[str]) -> Iterator[List[str]]:
+        for following in sorted(graph.get(way[-1], ())):
+            if following in way:
+                yield way[way.index(following) :] + [following]
+            elif following not in done:
+                yield from follow(way + [following])
+        done.add(way[-1])
+
+    done: Set[str] = set()
+    for module in graph:
+        yield from follow([module])
+
+
+class TestImports(unittest.TestCase):
+    def test_alone(self) -> None:
+        for module in MODULES:
+            with self.subTest(module=module):
+                subprocess.run([sys.executable, "-c", ALONE, PACKAGE, module], check=True)
+
+    def test_no_circle(self) -> None:
+        graph = {module: imported(module) for module in MODULES}
+        self.assertEqual(list(circles(graph)), [])
+        self.assertLessEqual(set().union(*graph.values()), set(MODULES))
+
+    def test_a_circle_is_found(self) -> None:
+        graph: Dict[str, Set[str]] = {"a": {"b"}, "b": {"c", "d"}, "c": set(), "d": {"b"}}
+        self.assertEqual(list(circles(graph)), [["b", "d", "b"]])
+
+    def test_all(self) -> None:
+        for name in supervise_api.__all__:
+            getattr(supervise_api, name)

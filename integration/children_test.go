@@ -72,7 +72,7 @@ func TestInheritedReader(t *testing.T) {
 		}
 		p := b.start(launch{argv: []string{"bash", "-c", fmt.Sprintf(
 			`%s run %s -- sh -c "echo data" > >(exec 3>&-; read -r _ <%s; cat >%s.new; mv %s.new %s)`, bin.supervise, c.flag(), fifo, file, file, file)}})
-		<-p.done // supervise has ended, and the reader waits for the word
+		<-p.done                                     // supervise has ended, and the reader waits for the word
 		word, err := os.OpenFile(fifo, os.O_RDWR, 0) // which does not wait for a reader that was killed
 		if err != nil {
 			t.Fatal(err)

@@ -3,6 +3,7 @@ package testbed
 
 import (
 	"cmp"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -13,7 +14,8 @@ import (
 const modulePath = "github.com/seed-c1490a04/supervise"
 
 // Run runs a package's tests with the directory of the programs: SUPERVISE_TEST_BIN, or a new one in which they are built, and
-// which goes at the end. Name is the package's, for what goes wrong before there is a test. It returns the exit status.
+// which goes at the end. Name is the package's, for what goes wrong before there is a test. It returns the exit status. Go test
+// keeps no such run in its cache.
 func Run(name string, tests func(dir string) int) int {
 	dir := os.Getenv("SUPERVISE_TEST_BIN")
 	var err error
@@ -27,7 +29,17 @@ func Run(name string, tests func(dir string) int) int {
 		fmt.Fprintf(os.Stderr, "%s: %v\n", name, err)
 		return 1
 	}
+	defer forget()
 	return tests(dir)
+}
+
+// forget has go test run the tests again next time, whatever has not changed: it knows of no program that a test runs, nor of
+// the machine. It caches a run only with the log of the files and variables that the tests have looked at. (To look at the
+// sources here would not do: the log begins in testing.M.Run.)
+func forget() {
+	if log := flag.Lookup("test.testlogfile"); log != nil && log.Value.String() != "" {
+		os.Remove(log.Value.String())
+	}
 }
 
 // build builds all programs into a directory that the other users see whom some tests become.

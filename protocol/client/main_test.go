@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seed-c1490a04/supervise/integration/testbed"
 	"golang.org/x/sys/unix"
 )
 
@@ -22,17 +23,16 @@ var supervise string
 
 func TestMain(m *testing.M) { os.Exit(testMain(m)) }
 
-// testMain looks at the end that nothing is left: no goroutine, process or descriptor.
 func testMain(m *testing.M) int {
 	if os.Getenv("SUPERVISE_TEST_HELPER") == "owner" {
 		return helperOwner() // we are a child of TestOwnerKilled
 	}
-	dir, cleanup, err := program()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	defer cleanup()
+	return testbed.Run("client", func(dir string) int { return runIn(dir, m) })
+}
+
+// runIn runs the tests with the program of a directory, and looks at the end that nothing is left: no goroutine, process or
+// descriptor.
+func runIn(dir string, m *testing.M) int {
 	supervise = filepath.Join(dir, "supervise")
 	os.Setenv(BinEnv, supervise)
 	// What escapes a supervisor is re-parented to us.
@@ -54,23 +54,6 @@ func testMain(m *testing.M) int {
 		}
 	}
 	return code
-}
-
-func program() (dir string, cleanup func(), err error) {
-	if dir := os.Getenv("SUPERVISE_TEST_BIN"); dir != "" {
-		dir, err := filepath.Abs(dir)
-		return dir, func() {}, err
-	}
-	if dir, err = os.MkdirTemp("", "supervise-client-"); err != nil {
-		return "", nil, err
-	}
-	cmd := exec.Command("go", "build", "-buildvcs=false", "-o", filepath.Join(dir, "supervise"), "../../cmd/supervise")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if msg, err := cmd.CombinedOutput(); err != nil {
-		os.RemoveAll(dir)
-		return "", nil, fmt.Errorf("building supervise: %w\n%s", err, msg)
-	}
-	return dir, func() { os.RemoveAll(dir) }, nil
 }
 
 // warmUp has the runtime open what it keeps.

@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"errors"
 	"math/rand/v2"
 	"os"
 	"strconv"
@@ -124,9 +125,7 @@ func TestGuardian(t *testing.T) {
 	b := newBox(t)
 	p := b.start(b.run(inCgroup, nil, adversary("hold", "-exit=7")...))
 	p.expect("ready")
-	if guardianOf(p.pid()) == 0 {
-		t.Errorf("no guardian among the children of the supervisor: %s", describe(children(p.pid())))
-	}
+	guardianOf(t, p.pid())
 	p.closeStdin()
 	byMain.check(p.wait(), inCgroup)
 }
@@ -137,10 +136,9 @@ func TestGuardianKilled(t *testing.T) {
 	b := newBox(t)
 	p := b.start(b.run(inCgroup, nil, adversary("daemon", "-exit=7")...))
 	p.expect("ready")
-	if pid := guardianOf(p.pid()); pid != 0 {
-		syscall.Kill(pid, syscall.SIGKILL)
-		waitPid(pid, killPatience)
-	}
+	pid := guardianOf(t, p.pid())
+	syscall.Kill(pid, syscall.SIGKILL)
+	waitPid(pid, killPatience)
 	p.closeStdin()
 	byMain.check(p.wait(), inCgroup)
 }
@@ -163,12 +161,17 @@ func TestInnerCrashes(t *testing.T) {
 	}
 }
 
-// guardianOf is the pid of a supervisor's guardian, 0 if there is none.
-func guardianOf(supervisor int) int {
-	for _, pid := range children(supervisor) {
-		if comm(pid) == "guardian" {
-			return pid
+// guardianOf waits until the guardian of a supervisor has its name, which it gives itself: it may do so later than the job begins.
+func guardianOf(t *testing.T, supervisor int) (guardian int) {
+	t.Helper()
+	eventually(t, "the guardian among the children of the supervisor", func() error {
+		for _, pid := range children(supervisor) {
+			if comm(pid) == "guardian" {
+				guardian = pid
+				return nil
+			}
 		}
-	}
-	return 0
+		return errors.New(describe(children(supervisor)))
+	})
+	return guardian
 }

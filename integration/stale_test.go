@@ -14,10 +14,7 @@ func (b *box) orphaned(mode string) (p *proc, session string) {
 	b.t.Helper()
 	p = b.start(b.run(inCgroup, nil, adversary(mode)...))
 	p.expect("ready")
-	guardian := guardianOf(p.pid())
-	if guardian == 0 {
-		b.t.Fatalf("no guardian among %s", describe(children(p.pid())))
-	}
+	guardian := guardianOf(b.t, p.pid())
 	// Stopped, it cannot act on the death of the supervisor, and is still there to be killed.
 	syscall.Kill(guardian, syscall.SIGSTOP)
 	p.signal(syscall.SIGKILL)

@@ -18,23 +18,30 @@ import (
 	"github.com/seed-c1490a04/supervise/protocol"
 )
 
+// commandLine is what "supervise doctor" was given.
+type commandLine struct{ json, help bool }
+
+var flags = []cli.Flag[commandLine]{
+	{Name: "json", Switch: true, Set: func(c *commandLine, _ string) error { c.json = true; return nil }},
+	{Name: "help", Short: "-h", Switch: true, Set: func(c *commandLine, _ string) error { c.help = true; return nil }},
+}
+
 // Main is "supervise doctor". It returns the exit status.
 func Main(p *cli.Program, args []string) int {
-	asJSON := false
-	for _, arg := range args {
-		switch arg {
-		case "--json":
-			asJSON = true
-		case "--help", "-h":
-			return p.Help("doctor")
-		default:
-			return p.Usage(fmt.Errorf("doctor: no argument %s%s; 'supervise help doctor' tells more",
-				arg, cli.DidYouMean(arg, []string{"--json", "--help"})))
-		}
+	o := &commandLine{}
+	table := cli.Flags[commandLine]{Command: "doctor", Hint: "'supervise help doctor' tells more", List: flags}
+	_, rest, err := table.Parse(o, args)
+	switch {
+	case err != nil:
+		return p.Usage(err)
+	case len(rest) > 0:
+		return p.Usage(fmt.Errorf("doctor: no argument %s; %s", rest[0], table.Hint))
+	case o.help:
+		return p.Help("doctor")
 	}
 	d, err := diagnose(p.Version())
 	if d != nil {
-		err = errors.Join(d.print(asJSON), err)
+		err = errors.Join(d.print(o.json), err)
 	}
 	switch {
 	case err != nil:

@@ -140,3 +140,118 @@ func number(b *[]byte) (n int) {
 	}
 	return n
 }
+
+// A scripted containment is a group in which a test replaces what it wants to see go
+// wrong, or not happen; nil: as the group does it.
+type scripted struct {
+	*group
+	signal func(unix.Signal) error
+	kill   func() error
+	empty  func() (bool, error)
+	procs  func() ([]int, error)
+	record func(r *protocol.Record, unkilled bool)
+	close  func() error
+	sent   []unix.Signal
+}
+
+func (c *scripted) Signal(sig unix.Signal) error {
+	c.sent = append(c.sent, sig)
+	if c.signal != nil {
+		return c.signal(sig)
+	}
+	return c.group.Signal(sig)
+}
+
+func (c *scripted) Kill() error {
+	if c.kill == nil {
+		return c.group.Kill()
+	}
+	c.killed++
+	return c.kill()
+}
+
+func (c *scripted) Empty() (bool, error) {
+	if c.empty != nil {
+		return c.empty()
+	}
+	return c.group.Empty()
+}
+
+func (c *scripted) Procs() ([]int, error) {
+	if c.procs != nil {
+		return c.procs()
+	}
+	return c.group.Procs()
+}
+
+func (c *scripted) Record(r *protocol.Record, unkilled bool) {
+	if c.record != nil {
+		c.record(r, unkilled)
+	}
+}
+
+func (c *scripted) Close() error {
+	c.group.Close()
+	if c.close != nil {
+		return c.close()
+	}
+	return nil
+}
+
+// newScripted is newTest with a scripted containment. Nothing is swept up.
+func newScripted(t *testing.T) (*Supervisor, *scripted) {
+	s, g := newTest(t)
+	s.Sweep = func() error { return nil }
+	return s, &scripted{group: g}
+}
+
+func (c *scripted) shell(script string) Spec {
+	spec := shell(c.group, script)
+	spec.Containment = c
+	return spec
+}
+
+// child starts a process in a group of its own, which is in no containment.
+func child(t *testing.T, argv ...string) (pid int) {
+	t.Helper()
+	pid, err := syscall.ForkExec("/bin/sh", append([]string{"sh", "-c", `exec "$@"`, "sh"}, argv...), &syscall.ProcAttr{Sys: &syscall.SysProcAttr{Setpgid: true}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { end(pid) })
+	return pid
+}
+
+// end kills a child and waits for it, if that was not done.
+func end(pid int) {
+	if isChild(pid) {
+		unix.Kill(pid, unix.SIGKILL)
+		unix.Wait4(pid, nil, 0, nil)
+	}
+}
+
+// await waits until a child has changed its status in this way, and leaves it at that.
+func await(t *testing.T, pid, change int) {
+	t.Helper()
+	if err := unix.Waitid(unix.P_PID, pid, nil, change|unix.WNOWAIT, nil); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// start is Start, which has to succeed.
+func start(t *testing.T, s *Supervisor, spec Spec) *Job {
+	t.Helper()
+	j, err := s.Start(spec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return j
+}
+
+// failure is a record's error; "": none.
+func failure(r *protocol.Record) string {
+	if r.Error == nil {
+		return ""
+	}
+	return *r.Error
+}

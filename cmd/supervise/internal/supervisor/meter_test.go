@@ -2,6 +2,7 @@ package supervisor
 
 import (
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -78,5 +79,77 @@ func TestSamples(t *testing.T) {
 		if before := c.at[i].Sub(c.at[0]) / every; beat <= before {
 			t.Errorf("samples %d and %d at beats %d and %d", i, i+1, before, beat)
 		}
+	}
+}
+
+// An unmetered containment has lost its counters.
+type unmetered struct{ *group }
+
+func (unmetered) CPU() (user, system uint64, err error) { return 0, 0, errTest }
+
+// TestUnmetered: a job whose time cannot be metered may not go on.
+func TestUnmetered(t *testing.T) {
+	s, g := newTest(t)
+	spec := shell(g, "exec sleep 20")
+	spec.Containment, spec.CPUTime = unmetered{g}, time.Hour
+	if r := run(t, s, spec); r.Cause != protocol.CauseKilled || !strings.Contains(failure(r), errTest.Error()) {
+		t.Errorf("%s, %q", r.Cause, failure(r))
+	}
+}
+
+// fixed says that so much time was used.
+type fixed struct {
+	*group
+	user, system uint64 // microseconds
+}
+
+func (f fixed) CPU() (user, system uint64, err error) { return f.user, f.system, nil }
+
+// TestMeterAgain: the next look is when the job may have used up its time with all
+// processors for itself, or half a percent later; it counts what the kernel did for it.
+func TestMeterAgain(t *testing.T) {
+	tests := []struct {
+		user, system uint64
+		state        State
+		left         time.Duration // 0: none
+	}{
+		{0, 0, Running, 100 * time.Second},
+		{30e6, 20e6, Waiting, 50 * time.Second},
+		{0, 99999e3, Running, 500 * time.Millisecond},
+		{0, 0, Stopping, 0},
+	}
+	for _, tt := range tests {
+		j := &Job{s: &Supervisor{}, place: -1, state: tt.state, meter: time.Now()}
+		j.Spec = Spec{Containment: fixed{&group{t: t}, tt.user, tt.system}, CPUTime: 100 * time.Second}
+		before := time.Now()
+		j.meterCPU()
+		if tt.left == 0 {
+			if !j.meter.IsZero() || j.place >= 0 {
+				t.Errorf("%+v: metered", tt)
+			}
+			continue
+		}
+		if d, want := j.meter.Sub(before), tt.left/time.Duration(processors()); d < want || d > want+time.Second || j.place < 0 {
+			t.Errorf("%+v: again in %v, want %v", tt, d, want)
+		}
+	}
+	j := &Job{s: &Supervisor{}, place: -1, Spec: Spec{Containment: fixed{user: 1e9}}}
+	if j.meterCPU(); j.state != Running || !j.meter.IsZero() {
+		t.Error("metered without a limit")
+	}
+}
+
+// TestBeat: beats that were missed are left out, the others keep.
+func TestBeat(t *testing.T) {
+	c := &sampled{group: &group{t: t}}
+	j := &Job{s: &Supervisor{}, place: -1, Spec: Spec{Containment: c, Every: time.Hour}}
+	last := time.Now().Add(-150 * time.Minute)
+	j.tick = last
+	if j.sample(); !j.tick.Equal(last.Add(3*time.Hour)) || len(c.at) != 1 || j.place < 0 {
+		t.Errorf("the next beat is %v after the last; %d samples", j.tick.Sub(last), len(c.at))
+	}
+	j.state = Ended
+	if j.sample(); !j.tick.IsZero() || len(c.at) != 1 || j.place >= 0 {
+		t.Errorf("sampled after the end: %v", j.tick)
 	}
 }

@@ -1,6 +1,7 @@
 package supervisor
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"io"
@@ -130,5 +131,142 @@ func TestRequest(t *testing.T) {
 	}
 	if r := s.Run()[0]; status(r) != int(unix.SIGINT) {
 		t.Errorf("ended by %d", status(r))
+	}
+}
+
+// fill fills a pipe to the last byte.
+func fill(t *testing.T, fd int) (size int) {
+	t.Helper()
+	size, err := unix.FcntlInt(uintptr(fd), unix.F_GETPIPE_SZ, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n, err := unix.Write(fd, make([]byte, size)); n != size {
+		t.Fatal(n, err)
+	}
+	return size
+}
+
+// TestStalledOwnerGone: of an owner that takes no events it is seen all the same that
+// it goes, and its jobs end.
+func TestStalledOwnerGone(t *testing.T) {
+	s, g := newTest(t)
+	requests, events := connect(t, s)
+	fill(t, s.Owner.Out)
+	other := child(t, "true") // its end cannot be told
+	await(t, other, unix.WEXITED)
+	j := start(t, s, shell(g, "exec sleep 20"))
+	s.Idle = func() {
+		if !s.undelivered() {
+			t.Error("all is told")
+		}
+		requests.Close()
+	}
+	s.Trace = func(e TraceEvent) {
+		if e.What == "owner gone" {
+			events.Close()
+		}
+	}
+	if r := s.Run()[0]; r.Cause != protocol.CauseOwnerGone || status(r) != int(unix.SIGKILL) {
+		t.Errorf("job %d: cause %s, exit %d", j.PID(), r.Cause, status(r))
+	}
+}
+
+// TestRubbish: what is no request ends the jobs, though the owner stays.
+func TestRubbish(t *testing.T) {
+	s, g := newTest(t)
+	requests, _ := connect(t, s)
+	requests.Write(make([]byte, 4096))
+	requests.WriteString("rubbish")
+	requests.Close()
+	if r := run(t, s, shell(g, "exec sleep 20")); r.Cause != protocol.CauseOwnerGone || failure(r) == "" {
+		t.Errorf("%s, %q", r.Cause, failure(r))
+	}
+}
+
+// TestWholeMessage: a message that is no whole request ends the jobs at once, as the
+// rest of it cannot come.
+func TestWholeMessage(t *testing.T) {
+	s, g := newTest(t)
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(pair[0])
+	defer unix.Close(pair[1])
+	s.Owner = &Owner{In: pair[0], Out: pair[0]}
+	unix.Write(pair[1], []byte{1, 2, 3})
+	if r := run(t, s, shell(g, "exec sleep 20")); r.Cause != protocol.CauseOwnerGone || failure(r) == "" {
+		t.Errorf("%s, %q", r.Cause, failure(r))
+	}
+}
+
+// TestWholeRequest: a request for pid -1 is for every process, where that is the rule.
+func TestWholeRequest(t *testing.T) {
+	s, g := newTest(t)
+	requests, _ := connect(t, s)
+	s.Whole = true
+	binary.Write(requests, binary.NativeEndian, protocol.Request{PID: -1, Signal: int32(unix.SIGINT)})
+	if r := run(t, s, shell(g, "exec sleep 20")); status(r) != int(unix.SIGINT) {
+		t.Errorf("exit %d", status(r))
+	}
+}
+
+// TestPartly: an event for which there is no room at once is told in parts, whole and
+// with what is appended of the usage.
+func TestPartly(t *testing.T) {
+	s, g := newTest(t)
+	_, events := connect(t, s)
+	const appended = 6000 // more than a page, which a pipe would take whole or not at all
+	s.Owner.AppendUsage = func(b []byte, u *unix.Rusage) []byte {
+		if u.Maxrss == 0 {
+			t.Error("no usage")
+		}
+		return append(b, bytes.Repeat([]byte{'u'}, appended)...)
+	}
+	size := fill(t, s.Owner.Out)
+	io.ReadFull(events, make([]byte, 4096)) // room for a part
+	got := make(chan []byte)
+	s.Idle = func() {
+		go func() { // ends with what was told
+			b := make([]byte, size-4096+protocol.EventSize+appended)
+			n, _ := io.ReadFull(events, b)
+			got <- b[size-4096 : max(n, size-4096)]
+		}()
+	}
+	start(t, s, shell(g, "exit 3"))
+	s.Run()
+	b := <-got
+	var e protocol.Event
+	if copy(e[:], b); e.PID() != g.leader || e.Status() != 3 || bytes.Count(b, []byte{'u'}) < appended {
+		t.Errorf("%d bytes, of pid %d, status %d", len(b), e.PID(), e.Status())
+	}
+}
+
+// TestDeafOwner: once it takes no more, nothing is kept for it.
+func TestDeafOwner(t *testing.T) {
+	s := &Supervisor{}
+	_, events := connect(t, s)
+	s.Owner.open()
+	events.Close()
+	s.Owner.tell(protocol.NewEvent(protocol.Exited, 1, 0, 0), nil)
+	if s.Owner.Out >= 0 || s.Owner.undelivered() {
+		t.Error("told again")
+	}
+	s.Owner.unsent = []byte("x")
+	if s.Owner.deafen(); s.Owner.undelivered() {
+		t.Error("kept for an owner that is deaf")
+	}
+}
+
+// TestOwnerSilent: descriptors of -1 are none.
+func TestOwnerSilent(t *testing.T) {
+	s, g := newTest(t)
+	s.Owner = &Owner{In: -1, Out: -1}
+	if s.Owner.listens() {
+		t.Error("listens to nothing")
+	}
+	if r := run(t, s, shell(g, "exit 0")); r.Cause != protocol.CauseExited {
+		t.Error(r.Cause)
 	}
 }

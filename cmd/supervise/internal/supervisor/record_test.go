@@ -2,7 +2,10 @@ package supervisor
 
 import (
 	"encoding/json"
+	"errors"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/seed-c1490a04/supervise/protocol"
 )
@@ -26,5 +29,53 @@ func TestNewExit(t *testing.T) {
 				t.Errorf("got %s, %v, want %s", b, err, tt.want)
 			}
 		})
+	}
+}
+
+// TestRecord: the containment is asked for its part once, while it is open; the rest is
+// of the one job.
+func TestRecord(t *testing.T) {
+	for script, unkilled := range map[string]bool{"exit 3": true, "kill -KILL $$": false, "sleep 20 & exit 0": false} {
+		s, c := newScripted(t)
+		asked := 0
+		c.record = func(r *protocol.Record, is bool) {
+			if asked++; c.closed != 0 || is != unkilled {
+				t.Errorf("%s: closed %d times, unkilled %t", script, c.closed, is)
+			}
+		}
+		r := run(t, s, c.shell(script))
+		if asked != 1 || r.WallS <= 0 || r.Main.MaxRSSBytes == nil || *r.Main.MaxRSSBytes < 1<<18 {
+			t.Errorf("%s: asked %d times; %g s, %+v", script, asked, r.WallS, r.Main)
+		}
+		if r.CPU.UserS == nil || r.CPU.TotalS == nil {
+			t.Errorf("%s: of processes that were all waited for the time is known: %+v", script, r.CPU)
+		}
+	}
+}
+
+// TestRecordCgroup: the time of a job in a cgroup is the cgroup's, or not known.
+func TestRecordCgroup(t *testing.T) {
+	s, c := newScripted(t)
+	c.record = func(r *protocol.Record, _ bool) { r.Containment = protocol.ContainmentCgroup }
+	if r := run(t, s, c.shell("exit 0")); r.CPU.TotalS != nil {
+		t.Errorf("%+v", r.CPU)
+	}
+}
+
+// TestMainUsage puts each count of getrusage(2) in its place.
+func TestMainUsage(t *testing.T) {
+	m := NewMainUsage(&unix.Rusage{Maxrss: 1, Minflt: 2, Majflt: 3, Nvcsw: 4, Nivcsw: 5})
+	got := [...]uint64{*m.MaxRSSBytes, *m.MinorFaults, *m.MajorFaults, *m.VoluntarySwitches, *m.InvoluntarySwitches}
+	if want := [...]uint64{1024, 2, 3, 4, 5}; got != want {
+		t.Errorf("%v, want %v", got, want)
+	}
+}
+
+func TestErrorText(t *testing.T) {
+	if got := errorText(errors.Join(errTest, unix.ENOENT)); got != errTest.Error()+"; "+unix.ENOENT.Error() {
+		t.Errorf("%q", got)
+	}
+	if got := errorText(nil); got != "" {
+		t.Errorf("%q", got)
 	}
 }

@@ -2,6 +2,7 @@ package supervisor
 
 import (
 	"os"
+	"slices"
 	"testing"
 	"time"
 
@@ -46,4 +47,144 @@ func TestManagerStop(t *testing.T) {
 	if r := s.Run()[0]; r.Cause != protocol.CauseKilled || r.Exit == nil || status(r) != 3 {
 		t.Errorf("%+v", r)
 	}
+}
+
+func signal(sig unix.Signal, from int) signals.Signal {
+	return signals.Signal{Signal: sig, From: from}
+}
+
+// TestStoppedBy: SIGTERM starts a grace period of the job, which is the manager's own
+// only if the manager has sent it: the kernel, pid 0, is no manager.
+func TestStoppedBy(t *testing.T) {
+	const manager, long = 1, time.Minute
+	tests := []struct {
+		name       string
+		sig        signals.Signal
+		state      State
+		term, stop time.Duration
+		want       time.Duration // 0: it is handed on
+	}{
+		{"handed on", signal(unix.SIGTERM, 5), Running, 0, 0, 0},
+		{"from the manager, who has no grace", signal(unix.SIGTERM, manager), Running, 0, 0, 0},
+		{"from the manager", signal(unix.SIGTERM, manager), Running, 0, long, long},
+		{"from the kernel", signal(unix.SIGTERM, 0), Running, 0, long, 0},
+		{"from anyone", signal(unix.SIGTERM, 5), Running, 0, long, 0},
+		{"from anyone, with a grace period", signal(unix.SIGTERM, 5), Running, 2 * long, long, 2 * long},
+		{"from the kernel, with a grace period", signal(unix.SIGTERM, 0), Running, 2 * long, long, 2 * long},
+		{"waiting", signal(unix.SIGTERM, manager), Waiting, 0, long, long},
+		{"stopping already", signal(unix.SIGTERM, manager), Stopping, long, long, 0},
+		{"another signal", signal(unix.SIGINT, manager), Running, long, long, 0},
+	}
+	for _, tt := range tests {
+		s := &Supervisor{IsManager: func(pid int) bool { return pid == manager || pid == 0 }}
+		c := &scripted{group: &group{t: t}}
+		j := &Job{Spec: Spec{Containment: c, TermGrace: tt.term, StopGrace: tt.stop}, s: s, state: tt.state, place: -1}
+		stopped := j.stoppedBy(tt.sig)
+		if stopped != (tt.want > 0) {
+			t.Errorf("%s: stopped %t", tt.name, stopped)
+		}
+		if left := time.Until(j.until); stopped && (left > tt.want || left < tt.want-long/2 || j.cause != protocol.CauseKilled) {
+			t.Errorf("%s: %v left, cause %s", tt.name, left, j.cause)
+		}
+		if tt.want == 0 && j.state != tt.state {
+			t.Errorf("%s: %v", tt.name, j.state)
+		}
+	}
+	j := &Job{Spec: Spec{StopGrace: long}, s: &Supervisor{}, place: -1}
+	if j.stoppedBy(signal(unix.SIGTERM, manager)) {
+		t.Error("nothing is known of a manager")
+	}
+}
+
+// TestForwardToNobody: when the main process has gone, a signal that would have ended
+// it ends what is waited for.
+func TestForwardToNobody(t *testing.T) {
+	for sig, want := range map[unix.Signal]State{
+		unix.SIGTERM: Killing, unix.SIGUSR1: Killing, unix.SIGCONT: Waiting, unix.SIGWINCH: Waiting, unix.SIGCHLD: Waiting,
+		unix.SIGURG: Waiting, unix.SIGTSTP: Waiting, unix.SIGTTIN: Waiting, unix.SIGTTOU: Waiting,
+	} {
+		c := &scripted{group: &group{t: t}}
+		j := &Job{Spec: Spec{Containment: c}, s: &Supervisor{}, state: Waiting, place: -1}
+		j.exit = protocol.NewEvent(protocol.Exited, 1, 0, 0)
+		if j.forward(signal(sig, 0)); j.state != want {
+			t.Errorf("%v: %v, want %v", sig, j.state, want)
+		}
+		j.state = Stopping
+		if j.forward(signal(sig, 0)); j.state != Stopping {
+			t.Errorf("%v, stopping: %v", sig, j.state)
+		}
+	}
+}
+
+// A recorder of what a terminal is asked.
+type terminal struct {
+	suspended, resumed []int
+	then               func(pid int)
+}
+
+func (r *terminal) Suspend(pid int, sig unix.Signal) {
+	r.suspended = append(r.suspended, pid, int(sig))
+	r.then(pid)
+}
+
+func (r *terminal) Resume(pid int) { r.resumed = append(r.resumed, pid) }
+
+// TestTerminal: it is told when the main process was stopped, and no other child, and
+// when we were continued.
+func TestTerminal(t *testing.T) {
+	s, g := newTest(t)
+	other := child(t, "sh", "-c", "kill -STOP $$")
+	await(t, other, unix.WSTOPPED)
+	r := &terminal{then: func(pid int) {
+		s.signal(signal(unix.SIGCONT, 0))
+		end(other)
+	}}
+	s.Terminal = r
+	j := start(t, s, shell(g, "kill -TSTP $$; exit 3"))
+	if got := s.Run()[0]; status(got) != 3 {
+		t.Errorf("exit %d", status(got))
+	}
+	if !slices.Equal(r.suspended, []int{j.PID(), int(unix.SIGTSTP)}) || !slices.Equal(r.resumed, []int{j.PID()}) {
+		t.Errorf("suspended %v, resumed %v", r.suspended, r.resumed)
+	}
+	s.signal(signal(unix.SIGCONT, 0))
+	if len(r.resumed) != 1 {
+		t.Error("resumed what has ended")
+	}
+}
+
+// TestSecondSignal: an owner that takes no events cannot keep us from ending at the
+// second signal.
+func TestSecondSignal(t *testing.T) {
+	s, g := newTest(t)
+	s.Forward = false
+	connect(t, s)
+	fill(t, s.Owner.Out)
+	start(t, s, shell(g, "exec sleep 100"))
+	s.Idle = func() { // the job is killed, and its end cannot be told
+		if s.alive != 0 || !s.undelivered() {
+			t.Errorf("%d jobs are alive, undelivered %t", s.alive, s.undelivered())
+		}
+		unix.Kill(os.Getpid(), unix.SIGUSR1)
+	}
+	unix.Kill(os.Getpid(), unix.SIGUSR1)
+	if r := s.Run()[0]; r.Cause != protocol.CauseKilled || status(r) != int(unix.SIGKILL) {
+		t.Errorf("%s, exit %d", r.Cause, status(r))
+	}
+}
+
+// TestSignalZombie: a signal for a main process that is a zombie already goes to what is
+// left of the job instead.
+func TestSignalZombie(t *testing.T) {
+	s, g := newTest(t)
+	spec := shell(g, "sleep 100 & exit 3")
+	spec.Leftovers = protocol.LeftoversWait
+	j := start(t, s, spec)
+	await(t, j.PID(), unix.WEXITED)
+	s.signal(signal(unix.SIGINT, 0))
+	if j.State() < Killing {
+		t.Errorf("the signal is lost: %v", j.State())
+		j.kill()
+	}
+	s.Run()
 }

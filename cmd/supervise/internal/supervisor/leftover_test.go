@@ -1,0 +1,125 @@
+package supervisor
+
+import (
+	"os"
+	"slices"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/seed-c1490a04/supervise/protocol"
+)
+
+// TestReadLeftover describes a living process, a zombie and none.
+func TestReadLeftover(t *testing.T) {
+	began := time.Now()
+	pid := child(t, "sleep", "100")
+	for l := (protocol.Leftover{}); len(l.Argv) != 2 && time.Since(began) < killLimit; { // until it has executed
+		l, _, _ = readLeftover(pid)
+	}
+	l, exiting, ok := readLeftover(pid)
+	if !ok || exiting || l.PID != pid || l.Comm != "sleep" || !slices.Equal(l.Argv, []string{"sleep", "100"}) {
+		t.Errorf("%+v, exiting %t, %t", l, exiting, ok)
+	}
+	if l.RSSBytes == nil || *l.RSSBytes <= 0 || *l.RSSBytes%int64(os.Getpagesize()) != 0 {
+		t.Errorf("RSS %v", l.RSSBytes)
+	}
+	if most := time.Since(began).Seconds() + 0.02; l.AgeS == nil || *l.AgeS < 0 || *l.AgeS > most {
+		t.Errorf("age %v, more than %g", l.AgeS, most)
+	}
+	unix.Kill(pid, unix.SIGKILL)
+	await(t, pid, unix.WEXITED)
+	if l, exiting, ok := readLeftover(pid); !ok || !exiting || l.Argv == nil || len(l.Argv) != 0 || l.RSSBytes != nil {
+		t.Errorf("a zombie: %+v, exiting %t, %t", l, exiting, ok)
+	}
+	end(pid)
+	if _, _, ok := readLeftover(pid); ok {
+		t.Error("described though it is gone")
+	}
+}
+
+// TestListLeftovers: of a few those that are ending by themselves are left out; of many
+// the first are listed, and all counted.
+func TestListLeftovers(t *testing.T) {
+	dead, lives := child(t, "true"), child(t, "sleep", "100")
+	await(t, dead, unix.WEXITED)
+	list := func(pids ...int) *Job {
+		j := &Job{started: time.Now(), leftAll: len(pids)}
+		j.listLeftovers(pids)
+		return j
+	}
+	if j := list(dead, lives, 1<<30); j.leftAll != 1 || len(j.left) != 1 || j.left[0].PID != lives || *j.left[0].AgeS != 0 && *j.left[0].AgeS > 1 {
+		t.Errorf("%d leftovers, %+v", j.leftAll, j.left)
+	}
+	many := append(slices.Repeat([]int{dead}, maxLeftovers), lives)
+	if j := list(many...); j.leftAll != len(many) || len(j.left) > maxLeftovers || len(j.left) == 0 {
+		t.Errorf("%d leftovers, %d listed", j.leftAll, len(j.left))
+	}
+}
+
+// TestLeftoverAge: the kernel tells it in ticks, but no leftover is older than its job.
+func TestLeftoverAge(t *testing.T) {
+	j := &Job{started: time.Now()}
+	j.listLeftovers([]int{os.Getpid()})
+	if len(j.left) != 1 || *j.left[0].AgeS > 0.01 {
+		t.Errorf("%+v", j.left)
+	}
+}
+
+// A holding containment notes what is done to it, in order.
+type holding struct {
+	*scripted
+	held bool
+	err  error
+	did  []string
+}
+
+func (h *holding) Hold() (bool, error) {
+	h.did = append(h.did, "hold")
+	return h.held, h.err
+}
+
+// TestHold: leftovers are held before they are listed, where that can be done and they are
+// to be ended; many that could not be held are listed when they are dead.
+func TestHold(t *testing.T) {
+	few, many := 1, maxLeftovers+1
+	tests := []struct {
+		name      string
+		leftovers protocol.Leftovers
+		pids      int
+		held      bool
+		err       error
+		want      []string
+	}{
+		{"few", "", few, true, nil, []string{"hold", "procs", "kill, 1 listed"}},
+		{"few, not held", "", few, false, errTest, []string{"hold", "procs", "kill, 1 listed"}},
+		{"many", protocol.LeftoversFail, many, true, nil, []string{"hold", "procs", "kill, some listed"}},
+		{"many, not held", "", many, false, errTest, []string{"hold", "procs", "kill, 0 listed"}},
+		{"waited for", protocol.LeftoversWait, few, true, nil, []string{"procs"}},
+	}
+	for _, tt := range tests {
+		h := &holding{scripted: &scripted{group: &group{t: t}}, held: tt.held, err: tt.err}
+		j := &Job{Spec: Spec{Containment: h, Leftovers: tt.leftovers}, s: &Supervisor{}, place: -1, started: time.Now()}
+		j.exit = protocol.NewEvent(protocol.Exited, 1, 0, 0)
+		h.procs = func() ([]int, error) {
+			h.did = append(h.did, "procs")
+			return slices.Repeat([]int{os.Getpid()}, tt.pids), nil
+		}
+		h.kill = func() error {
+			listed := map[bool]string{true: "some", false: []string{"0", "1"}[min(1, len(j.left))]}[len(j.left) > 1]
+			if tt.name == "many" && listed == "1" {
+				listed = "some" // the time that listing may take is bounded
+			}
+			h.did = append(h.did, "kill, "+listed+" listed")
+			return nil
+		}
+		j.outlived()
+		if !slices.Equal(h.did, tt.want) || len(j.left) == 0 || j.leftAll != tt.pids {
+			t.Errorf("%s: %q, want %q; %d listed of %d", tt.name, h.did, tt.want, len(j.left), j.leftAll)
+		}
+		if want := tt.leftovers != protocol.LeftoversWait; (j.err != nil) != (want && tt.err != nil) || (j.state == Killing) != want {
+			t.Errorf("%s: %v, %v", tt.name, j.state, j.err)
+		}
+	}
+}

@@ -48,6 +48,7 @@ func (j *Job) Limit(limits cgroup.Limits, bestEffort bool, warn func(error)) (se
 	if !errors.As(err, &failed) || !bestEffort {
 		return limits, nil, err
 	}
+	limits = slices.Clone(limits) // the caller's stay whole
 	for _, e := range failed {
 		not = append(not, unenforced(e.Limit, e, warn))
 		limits = slices.DeleteFunc(limits, func(one cgroup.Limit) bool { return one == e.Limit })

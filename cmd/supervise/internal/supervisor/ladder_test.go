@@ -225,6 +225,7 @@ func TestKillLimit(t *testing.T) {
 	c.procs = func() ([]int, error) { return []int{1}, nil }
 	j := start(t, s, c.shell("exit 0"))
 	j.kill()
+	j.deadline(0) // as expire does
 	if j.killAgain(); j.State() != Killing || c.killed != 2 {
 		t.Errorf("%v after %d kills", j.State(), c.killed)
 	}

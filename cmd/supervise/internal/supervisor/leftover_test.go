@@ -22,8 +22,8 @@ func TestReadLeftover(t *testing.T) {
 	if !ok || exiting || l.PID != pid || l.Comm != "sleep" || !slices.Equal(l.Argv, []string{"sleep", "100"}) {
 		t.Errorf("%+v, exiting %t, %t", l, exiting, ok)
 	}
-	if l.RSSBytes == nil || *l.RSSBytes <= 0 || *l.RSSBytes%int64(os.Getpagesize()) != 0 {
-		t.Errorf("RSS %v", l.RSSBytes)
+	if us, _, _ := readLeftover(os.Getpid()); us.RSSBytes == nil || *us.RSSBytes < 1<<20 || *us.RSSBytes%int64(os.Getpagesize()) != 0 {
+		t.Errorf("RSS %v", us.RSSBytes) // of a small process the kernel may not have counted any yet
 	}
 	if most := time.Since(began).Seconds() + 0.02; l.AgeS == nil || *l.AgeS < 0 || *l.AgeS > most {
 		t.Errorf("age %v, more than %g", l.AgeS, most)

@@ -97,14 +97,28 @@ func (p *Place) Trace() func(supervisor.TraceEvent) {
 			lost++
 			return
 		}
+		if line := traceLine(e, lost); record.WriteAll(fd, line) == nil {
+			lost = 0
+		}
+	}
+}
+
+// roomAssured is what a pipe takes at once where poll(2) says that it takes anything: a page
+// (PIPE_BUF). A longer line might block.
+const roomAssured = 4096
+
+// traceLine is one line, of which an error that is too long is cut off.
+func traceLine(e supervisor.TraceEvent, lost int) []byte {
+	for {
 		line, err := json.Marshal(struct {
 			Time protocol.Time `json:"time"`
 			supervisor.TraceEvent
 			Lost int `json:"lost,omitempty"`
 		}{protocol.Time{Time: time.Now()}, e, lost})
-		if err == nil && record.WriteAll(fd, append(line, '\n')) == nil {
-			lost = 0
+		if err != nil || len(line) < roomAssured || e.Error == "" {
+			return append(line, '\n')
 		}
+		e.Error = e.Error[:len(e.Error)/2]
 	}
 }
 

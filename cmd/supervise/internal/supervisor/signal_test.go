@@ -136,6 +136,7 @@ func TestTerminal(t *testing.T) {
 	other := child(t, "sh", "-c", "kill -STOP $$")
 	await(t, other, unix.WSTOPPED)
 	r := &terminal{then: func(pid int) {
+		s.signal(signal(unix.SIGWINCH, 0))
 		s.signal(signal(unix.SIGCONT, 0))
 		end(other)
 	}}

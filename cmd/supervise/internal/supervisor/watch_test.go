@@ -145,10 +145,11 @@ func TestStrays(t *testing.T) {
 // TestStraysWaited: it is waited for, where leftovers are.
 func TestStraysWaited(t *testing.T) {
 	s, spec, stray := strays(t, protocol.LeftoversWait)
+	child(t, "sleep", "0.02") // at its end the job is looked at once more
 	swept := false
 	s.Sweep = func() error { swept = true; return unix.Kill(stray, unix.SIGKILL) }
 	s.Idle = func() { unix.Kill(stray, unix.SIGTERM) } // by now it is waited for
-	if r := run(t, s, spec); swept || *r.LeftoversTotal != 1 || r.Reaped != 2 {
+	if r := run(t, s, spec); swept || *r.LeftoversTotal != 1 || len(r.Leftovers) != 1 || r.Reaped != 3 {
 		t.Errorf("swept %t, %d leftovers, %d reaped", swept, *r.LeftoversTotal, r.Reaped)
 	}
 }
@@ -185,6 +186,7 @@ func TestStraysNone(t *testing.T) {
 // TestStraysOfMany: while other jobs are alive, a stray may be one of theirs.
 func TestStraysOfMany(t *testing.T) {
 	s := &Supervisor{alive: 2, Strays: func() ([]int, error) { t.Error("asked"); return nil, nil }}
+	child(t, "sleep", "100")
 	j := &Job{s: s, empty: true}
 	if j.strayed() {
 		t.Error("waits for what may be another's")

@@ -144,10 +144,18 @@ func (s *Sibling) complaint() error {
 	return errors.New(line)
 }
 
-// silentEnd says how the sibling ended, which it did without a word.
+// silentEnd says how the sibling ended, which it did without a word. If the loop has
+// reaped it (see Chore of package supervisor), the status is not known here.
 func (s *Sibling) silentEnd() string {
 	var status unix.WaitStatus
-	if pid, _ := unix.Wait4(s.pid, &status, 0, nil); pid == s.pid && status.Signaled() {
+	_, err := unix.Wait4(s.pid, &status, 0, nil)
+	for err == unix.EINTR {
+		_, err = unix.Wait4(s.pid, &status, 0, nil)
+	}
+	switch {
+	case err != nil:
+		return " ended without a word"
+	case status.Signaled():
 		return fmt.Sprintf(" was ended by signal %d", status.Signal())
 	}
 	return fmt.Sprintf(" ended without a word, with status %d", status.ExitStatus())

@@ -4,7 +4,7 @@
 // One goroutine, the caller of Run, owns all state and does everything. It
 // sleeps in one place, poll(2), so that whatever happens costs one wake-up:
 //
-//	signals to us, SIGCHLD ──┐           ┌─> waitid, the only one ──> events ──> owner
+//	signals to us, SIGCHLD ──┐           ┌─> waitid (wait.go) ────────> events ──> owner
 //	requests, owner gone ────┼─> poll ───┼─> containment: start, signal, kill
 //	cgroup.events ───────────┤   │       │
 //	owner can take events ───┘   │       └─> record

@@ -14,9 +14,24 @@ const errNone = unix.EAGAIN
 // changes are what is waited for.
 const changes = unix.WEXITED | unix.WSTOPPED | unix.WCONTINUED | unix.WNOHANG
 
-// waitChild takes one status change of any child, or of one, from the kernel: the one
-// place that waits. It returns errNone if there is none, ECHILD if there is no child.
-// Usage is that of a child that has ended, and of the children it waited for.
+// waitChild takes one status change of any child, or of one, from the kernel. It returns
+// errNone if there is none, ECHILD if there is no child. Usage is that of a child that
+// has ended, and of the children it waited for.
+//
+// Statuses of jobs are taken here and in CollectDead, by the goroutine of the loop, and
+// nowhere else: a pid is its process's for as long as that is not reaped. Every other wait
+// names a child that is no job's, or takes nothing:
+//
+//   - package guardian waits for the guardian, which has exit signal 0, so that a waitid
+//     without __WCLONE never finds it.
+//   - package program reaps supervise-scope and its like, before the loop runs or after it;
+//     during it they are chores, which the loop reaps.
+//   - package cgroup reaps a process that the kernel killed at its birth in a cgroup, and
+//     the stub that could not join one: no job has their pid yet. Its probe for clone3 reaps
+//     a process that cannot have executed anything.
+//   - package subreaper takes the SIGCONT that it sent itself after it had stopped a
+//     process; it looks with WNOWAIT whether a child is dead, and whether there were children
+//     from before our start.
 func waitChild(idType, id int, usage *unix.Rusage) (*protocol.Event, error) {
 	e, err := waitid(idType, id, changes, usage)
 	if err == nil && e.PID() == 0 {

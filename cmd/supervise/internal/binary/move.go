@@ -87,7 +87,7 @@ func (m *move) answered(a *program.Sibling, over bool) {
 	}
 }
 
-// attach has systemd move those who are still outside the scope, and says whether
+// attach has systemd move the processes that are still outside the scope, and says whether
 // there are any. When they are moved there is another look: one may have forked.
 func (m *move) attach() bool {
 	pids, err := m.place.Tree.Procs()

@@ -32,7 +32,7 @@ type Options struct {
 	Meter      bool          // the job's processor time is limited, which needs a cgroup
 	Numbers    bool          // the record is to say what the job used
 
-	Warn func(error) // is told what the caller's user should know; nil: nobody
+	Warn func(error) // gets what the caller's user should know; nil: warnings are dropped
 }
 
 func (o *Options) warn(err error) {

@@ -76,7 +76,7 @@ var oomBy = map[cgroup.OOMCause]string{
 	cgroup.OOMOutside: protocol.OOMByOutside, cgroup.OOMDaemon: protocol.OOMByDaemon,
 }
 
-// SetOOM says whose memory ran out. The cause becomes oom where SIGKILL ended the main
+// SetOOM says which cgroup's memory ran out. The cause becomes oom where SIGKILL ended the main
 // process and supervise did not send it.
 func SetOOM(r *protocol.Record, o cgroup.OOM) {
 	if o.Cause == cgroup.OOMNone {

@@ -153,7 +153,7 @@ func size(bytes *int64) string {
 	return fmt.Sprintf("%.1f MiB", float64(*bytes)/(1<<20))
 }
 
-// amount is for people, who want no more than a digit behind the point.
+// amount is for people: at most one digit behind the point.
 func amount(n *uint64) string {
 	f, unit := float64(*n), 0
 	for f >= 1024 && unit < 4 {

@@ -16,7 +16,7 @@ import (
 
 // guardedBySupervise runs the job in a second supervise below this one. Without
 // cgroups only an ancestor that is a subreaper can end what a killed supervisor
-// leaves, so we become that ancestor; and the second one, whose owner we are,
+// leaves, so we become that ancestor; and the second one, which has us as its owner,
 // ends the job if we are killed.
 func (r *runner) guardedBySupervise() int {
 	r.guarding = true

@@ -94,7 +94,7 @@ func (t *terminal) give(group int) {
 // Suspend implements supervisor.Terminal.
 func (t *terminal) Suspend(pid int, sig unix.Signal) {
 	if !t.open() {
-		return // nobody waits for us to stop
+		return // no shell waits for us to stop
 	}
 	ours := t.foreground() == unix.Getpgrp()
 	switch {
@@ -103,7 +103,7 @@ func (t *terminal) Suspend(pid int, sig unix.Signal) {
 		unix.Kill(-pid, unix.SIGCONT)
 		return
 	case sig == unix.SIGSTOP && !ours && !t.handed:
-		return // somebody stopped it, who will continue it
+		return // another process stopped it, and will continue it
 	}
 	if t.handed {
 		t.give(unix.Getpgrp())
@@ -113,7 +113,7 @@ func (t *terminal) Suspend(pid int, sig unix.Signal) {
 	unix.Kill(-pid, unix.SIGCONT)
 }
 
-// stop stops us, with all of our process group unless somebody stopped the job
+// stop stops us, with all of our process group unless another process stopped the job
 // by SIGSTOP alone, and returns when we are continued; or at once, if the group
 // is orphaned: then the kernel does not let it stop, and neither may the job.
 func (t *terminal) stop(sig unix.Signal) {

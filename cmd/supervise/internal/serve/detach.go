@@ -12,7 +12,7 @@ import (
 )
 
 // A detaching moves a job to a scope of its own, which the service manager is asked
-// for. The job is frozen meanwhile, so that nobody is forked outside.
+// for. The job is frozen meanwhile, so that no process is forked outside.
 type detaching struct {
 	v     *server
 	j     *job
@@ -83,7 +83,7 @@ func (d *detaching) answered(a *program.Sibling) {
 	d.answer(&protocol.DetachResult{Unit: d.scope.Unit, Cgroup: d.scope.Cgroup}, nil)
 }
 
-// answer answers who asked, if there was an id.
+// answer answers the request, if it has an id.
 func (d *detaching) answer(result any, err error) {
 	if d.id != nil {
 		d.v.answer(d.id, result, errorOf(err), nil)

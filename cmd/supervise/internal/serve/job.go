@@ -150,7 +150,7 @@ func (j *job) signal(sig unix.Signal, all bool) error {
 	return os.NewSyscallError("kill", unix.Kill(j.pid, sig))
 }
 
-// signalFrozen sends a signal to all, and thaws nobody. Frozen, none is being forked,
+// signalFrozen sends a signal to all, and thaws none. Frozen, none is being forked,
 // and none can go and leave its number to another.
 func (j *job) signalFrozen(sig unix.Signal) error {
 	pids, err := j.held.Procs()

@@ -60,7 +60,7 @@ func (v *server) request(line []byte) {
 		return
 	}
 	result, err := r.do()
-	wire.CloseAll(r.fds) // that nobody took
+	wire.CloseAll(r.fds) // those that the method did not take
 	switch {
 	case r.ID == nil:
 		wire.CloseAll(r.give)

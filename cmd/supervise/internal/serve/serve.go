@@ -206,7 +206,7 @@ func (v *server) wantsInput() int16 {
 	return unix.POLLIN
 }
 
-// wantsOutput: that nobody will ever read is always told.
+// wantsOutput: a hang-up of the reading end is always reported.
 func (v *server) wantsOutput() int16 {
 	if v.blocked() || len(v.waiting) > 0 || v.conn.HungUp() {
 		return unix.POLLOUT
@@ -331,7 +331,7 @@ type note struct {
 }
 
 // answer answers a request; descriptors, which it closes, go along. Without an id
-// nobody waits for an answer, but for that to something that was no request.
+// the owner waits for no answer, except to a line that was no request.
 func (v *server) answer(id json.RawMessage, result any, failure *protocol.Error, fds []int) {
 	r := response{JSONRPC: "2.0", ID: id, Error: failure}
 	if id == nil {

@@ -128,7 +128,7 @@ func keepToOurselves() (map[int]bool, error) {
 	return legacy, err
 }
 
-// openFile opens a file, and is not held up by a FIFO that nobody reads.
+// openFile opens a file, and is not held up by a FIFO without a reader.
 func openFile(name string, i int, mode protocol.FileMode) (int, error) {
 	if mode == "" && i == 0 {
 		mode = protocol.FileRead
@@ -240,7 +240,7 @@ func (v *server) resume() {
 	}
 }
 
-// read takes some of the output and tells it, or drops what nobody will get. It
+// read takes some of the output and tells it, or drops what is past the limit. It
 // says whether there may be more.
 func (o *output) read(j *job) (more bool) {
 	var buf [readOutput]byte

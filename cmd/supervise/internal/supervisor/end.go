@@ -121,7 +121,7 @@ func (j *Job) expire() {
 	}
 }
 
-// killAgain kills who was missed, or gives up.
+// killAgain kills the processes that a kill has missed, or gives up.
 func (j *Job) killAgain() {
 	left := killLimit - time.Since(j.killed)
 	if left <= 0 {
@@ -175,7 +175,8 @@ func (j *Job) finish() {
 	}
 }
 
-// isTransient says whether an error is that of somebody who lacks something just now.
+// isTransient says whether an error is a lack of descriptors, memory or the like, which
+// may pass.
 func isTransient(err error) bool {
 	for _, errno := range []error{unix.EMFILE, unix.ENFILE, unix.ENOMEM, unix.EAGAIN, unix.EINTR} {
 		if errors.Is(err, errno) {

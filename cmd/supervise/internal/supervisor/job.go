@@ -47,7 +47,7 @@ type Job struct {
 	tick     time.Time      // of the next sample; zero: there is none
 	next     time.Time      // the first of these; zero: there is none
 	unkilled bool
-	empty    bool // it was seen to be, and who had died by then was told of
+	empty    bool // it was seen to be, and the dead of until then were reaped
 	place    int  // among the alarms; -1: not there
 	watch    int  // the watcher's key; 0: none
 	started  time.Time
@@ -75,7 +75,7 @@ func (j *Job) State() State { return j.state }
 func (j *Job) HasExited() bool { return j.exit != nil }
 
 // EndedUnkilled says, when the job has ended, that it did by itself and without a SIGKILL: its
-// main process has exited, and nobody outlived it.
+// main process has exited, and no process outlived it.
 func (j *Job) EndedUnkilled() bool { return j.unkilled }
 
 // waits says whether the job is at a point where it waits for the end of everything.
@@ -124,12 +124,12 @@ func (j *Job) settle() {
 	}
 }
 
-// strayed looks for processes that live on outside of the empty containment: they
-// moved out, or somebody moved them (`podman run` has systemd do it). They are
-// leftovers like any; it says whether they are waited for, or else finish sweeps
+// strayed finds processes that live on outside of the empty containment: they moved
+// out, or another program moved them (`podman run` has systemd do it). They are
+// leftovers like any. It returns whether the job waits for them; else finish sweeps
 // them up.
 func (j *Job) strayed() (wait bool) {
-	if j.s.Strays == nil || j.s.alive > 1 || j.cause != "" {
+	if j.s.Strays == nil || j.s.alive > 1 {
 		return false
 	}
 	if j.s.collect(); j.s.childless {
@@ -146,9 +146,9 @@ func (j *Job) strayed() (wait bool) {
 	return len(pids) > 0 && j.Leftovers == protocol.LeftoversWait
 }
 
-// outlived decides about processes that outlived the main process. Of a few it is
-// first asked what they are; many may be a fork bomb, against which we have a
-// thousandth of the processor: they are ended, or held, first.
+// outlived decides about processes that outlived the main process. A few are listed
+// before they are killed; many may be a fork bomb, against which the supervisor gets a
+// thousandth of the processor: they are killed, or held, before they are listed.
 func (j *Job) outlived() {
 	held := false
 	if h, ok := j.Containment.(Holder); ok && j.Leftovers != protocol.LeftoversWait {
@@ -173,7 +173,7 @@ func (j *Job) outlived() {
 	}
 }
 
-// procs returns the live processes, as far as can be known.
+// procs returns the live processes; nil if the containment cannot list them.
 func (j *Job) procs() []int {
 	l, ok := j.Containment.(Lister)
 	if !ok {
@@ -184,9 +184,9 @@ func (j *Job) procs() []int {
 	return pids
 }
 
-// stoppedBy stops the job if that is what a signal to us means. It is asked before
-// anything is reaped: who sent it may have sent it to the job as well (systemd does),
-// and the job ends because of that.
+// stoppedBy stops the job if a signal to the supervisor means that. It is called before
+// anything is reaped: the sender may have signaled the job as well (systemd does), and
+// the job ends because of that.
 func (j *Job) stoppedBy(s signals.Signal) bool {
 	if s.Signal != unix.SIGTERM || j.state > Waiting || j.termGrace(s.From) <= 0 {
 		return false
@@ -204,7 +204,7 @@ func (j *Job) forward(s signals.Signal) {
 	switch {
 	case j.exit == nil && j.main != 0:
 		unix.Kill(j.main, sig)
-	case j.state == Waiting && isFatal(sig): // nobody else is there to take it
+	case j.state == Waiting && isFatal(sig): // no main process is left to take it
 		j.End(protocol.CauseKilled, nil)
 	}
 }

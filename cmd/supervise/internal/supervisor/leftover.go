@@ -19,8 +19,8 @@ const (
 	maxArgv      = 128 << 10 // bytes
 )
 
-// listLeftovers notes who outlived the main process. If there are few, one that
-// is ending by itself is none.
+// listLeftovers notes the processes that outlived the main process. Of a few, one that
+// is ending by itself does not count.
 func (j *Job) listLeftovers(pids []int) {
 	began := time.Now()
 	few := len(pids) <= maxLeftovers

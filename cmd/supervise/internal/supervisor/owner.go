@@ -7,18 +7,18 @@ import (
 	"github.com/seed-c1490a04/supervise/protocol"
 )
 
-// An Owner is whoever started us, at the other end of two descriptors. Neither
-// is ever waited for but in poll(2), nor are their flags changed, which the owner,
-// or a terminal's other users, may share.
+// An Owner is the process that started the supervisor, at the other end of two
+// descriptors. The loop waits for neither but in poll(2), and leaves their flags as they
+// are: the owner, or other users of a terminal, may share them.
 type Owner struct {
 	In  int // requests come in here, and its end is the owner's; -1: none of both
 	Out int // status changes of all children go out here; -1: nowhere
 	// AppendUsage, if not nil, appends to each event what is to be told of the rusage of a
 	// process that has ended.
 	AppendUsage func(b []byte, u *unix.Rusage) []byte
-	// Mute owners say nothing that matters.
+	// Mute says that what the owner sends means nothing; its end still does.
 	Mute bool
-	// Gone is called when the owner has; nil: all jobs end.
+	// Gone is called at the owner's end; nil: all jobs end.
 	Gone func()
 
 	in, out wire.End
@@ -31,13 +31,13 @@ func (o *Owner) open() {
 	o.in, o.out = wire.Open(o.In, unix.O_RDONLY), wire.Open(o.Out, unix.O_WRONLY)
 }
 
-// listens says whether there is anything to come from the owner.
+// listens says whether requests, or their end, may still come from the owner.
 func (o *Owner) listens() bool { return o.In >= 0 && !o.gone }
 
 func (o *Owner) undelivered() bool { return len(o.unsent) > 0 }
 
-// read takes what the owner has said. At the end of it gone is set; then the
-// error is what the owner did wrong, nil if it just went.
+// read takes the owner's requests. At their end gone is set; then the error is what the
+// owner did wrong, nil if it just closed its end.
 func (o *Owner) read() ([]protocol.Request, error) {
 	var buf [4096]byte
 	n, err := o.in.Read(buf[:])
@@ -69,8 +69,8 @@ func (o *Owner) tell(e *protocol.Event, usage *unix.Rusage) {
 	o.flush()
 }
 
-// flush goes on delivering, and says whether it is done: also if nobody will
-// read any more.
+// flush goes on delivering. It returns whether it is done, which it also is if the owner
+// will never read again.
 func (o *Owner) flush() bool {
 	for len(o.unsent) > 0 {
 		n, err := o.out.Write(o.unsent)

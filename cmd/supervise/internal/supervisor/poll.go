@@ -13,13 +13,13 @@ const (
 	idleStarts = 1000
 )
 
-// happened is what a wait was woken by.
+// happened says which sources woke a wait.
 type happened struct {
 	signals, children, requests, writable, hints bool
 	inputs                                       []bool // by index in Inputs
 }
 
-// A source is what a descriptor is waited for.
+// A source is the reason to wait for a descriptor.
 type source int
 
 const (
@@ -48,8 +48,8 @@ func (h *happened) note(from source) {
 	}
 }
 
-// polled is what is waited for. It is kept, for a supervisor that goes to sleep not
-// to need the allocator, whose pages giving back has just saved.
+// polled is the list for poll(2). The memory is kept between rounds: a supervisor that
+// goes to sleep has just given pages back, and the allocator would take some again.
 type polled struct {
 	fds     []unix.PollFd
 	from    []source
@@ -68,7 +68,7 @@ func (s *Supervisor) list() *polled {
 	if s.Signals != nil {
 		p.add(s.Signals.FD(), unix.POLLIN, theSignals)
 	}
-	if s.Signals != nil && !s.held { // else nobody takes what there is
+	if s.Signals != nil && !s.held { // else SIGCHLD stays unread, and poll(2) would return at once for ever
 		p.add(s.Signals.ChildFD(), unix.POLLIN, theChildren)
 	}
 	if s.Owner != nil && s.Owner.listens() {

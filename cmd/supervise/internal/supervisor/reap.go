@@ -45,7 +45,7 @@ func (s *Supervisor) collect() {
 // is done at the end of one.
 const scanAllLimit = 100
 
-// hear takes some SIGCHLD: not all, which may come as fast as we take them.
+// hear reads some SIGCHLD: not all, which may come as fast as the loop reads them.
 func (s *Supervisor) hear() {
 	if len(s.hints) > 0 || s.Signals == nil {
 		return
@@ -82,8 +82,8 @@ func (s *Supervisor) next() (e *protocol.Event, of *Job, err error) {
 	}
 }
 
-// take takes a status of one child, if there is any. Whose a child is that is no main
-// process is found out before that, while its pid is its own.
+// take takes a status of one child, if there is any. Attribute is asked before that for
+// the job of a child that is no main process, while the pid is still the child's.
 func (s *Supervisor) take(pid int) (e *protocol.Event, of *Job, err error) {
 	if s.Attribute != nil && !s.Knows(pid) {
 		if _, err := peekChild(unix.P_PID, pid); err != nil {
@@ -115,8 +115,8 @@ func (s *Supervisor) CollectDead() (n int) {
 // maxCollect bounds what is done before we look at anything else.
 const maxCollect = 1000
 
-// status handles one change of the status of a child: a main process, or of the job
-// that is given, or nobody knows whose.
+// status handles one change of the status of a child: a main process, a process of the
+// job that is given, or one of which the job is not known.
 func (s *Supervisor) status(e *protocol.Event, of *Job) {
 	if done := s.chores[e.PID()]; done != nil {
 		if e.Code().Ended() {
@@ -177,9 +177,9 @@ func (s *Supervisor) hinted(keys []int) {
 	s.settle()
 }
 
-// settle moves on every job that may have become empty. Whoever died before that is
-// told of before the end of the job, and may be what another waits for. Whoever is
-// on the way from its cgroup to being a zombie touches the job again.
+// settle moves on every job that may have become empty. Children that died before that
+// are reported before the end of the job, and another job may wait for one of them. A
+// child on the way from its cgroup to being a zombie touches the job again.
 func (s *Supervisor) settle() {
 	for len(s.touched) > 0 {
 		batch := s.touched
@@ -194,8 +194,8 @@ func (s *Supervisor) settle() {
 	}
 }
 
-// lookAtEmpty reaps who died before the jobs that are empty were, and says of which it
-// could not reap all.
+// lookAtEmpty reaps the children that died before these jobs became empty. It returns
+// the jobs of which it could not reap all.
 func (s *Supervisor) lookAtEmpty(batch []*Job) (unreaped map[*Job]bool) {
 	var empty []*Job
 	for _, j := range batch {
@@ -212,7 +212,7 @@ func (s *Supervisor) lookAtEmpty(batch []*Job) (unreaped map[*Job]bool) {
 	return s.Unreaped(empty)
 }
 
-// accountTogether is how accountTogether jobs make it worth its while to read their counters together.
+// accountTogether is how many jobs make it worthwhile to read their counters together.
 const accountTogether = 8
 
 // account has the counters read of those jobs of a batch that settle is about to finish.

@@ -46,13 +46,13 @@ type Watcher interface {
 // A Terminal shares the controlling terminal with the job.
 type Terminal interface {
 	// Suspend is called when the process group of pid was stopped by sig, and
-	// returns when it may go on or somebody else is to continue it.
+	// returns when it may go on, or when its stopper is to continue it.
 	Suspend(pid int, sig unix.Signal)
 	// Resume is called after we were continued.
 	Resume(pid int)
 }
 
-// An Input is a descriptor that somebody else reads, or writes.
+// An Input is a descriptor that the front end reads, or writes.
 type Input struct {
 	FD     int
 	Read   func() (more bool) // called when there is something to read, or the end
@@ -82,8 +82,8 @@ type Supervisor struct {
 
 	// Sweep ends descendants that are in no containment; it returns when all are dead.
 	Sweep func() error
-	// Strays lists the live descendants; it is asked when a containment is empty. Nil:
-	// nobody wants to know.
+	// Strays lists the live descendants; it is called when the containment of the last job
+	// is empty. Nil: processes that left a containment are swept up, and not listed.
 	Strays func() ([]int, error)
 	// Watch asks for hints about a containment, all by the same watcher, which knows it
 	// by the key. It is called when the end of one is waited for; nil: there are none.
@@ -188,7 +188,7 @@ func (s *Supervisor) Run() []*protocol.Record {
 	if s.Owner != nil {
 		s.Owner.open()
 	}
-	s.reap() // a child may have ended before anybody listened for SIGCHLD
+	s.reap() // a child may have ended before SIGCHLD was caught
 	for s.busy() {
 		happened := s.wait()
 		if happened.signals {
@@ -224,8 +224,8 @@ func (s *Supervisor) Run() []*protocol.Record {
 	return s.records()
 }
 
-// Chore says that a child is ours, and not the job's: of its end done is told,
-// and nobody else. Over says that no job runs any more.
+// Chore says that a child is the supervisor's, and no job's: its end is reported to done,
+// and neither to the owner nor to the front end. Over says that no job runs any more.
 func (s *Supervisor) Chore(pid int, done func(over bool)) {
 	if s.chores == nil {
 		s.chores = map[int]func(bool){}
@@ -257,7 +257,7 @@ func (s *Supervisor) Drop(fd int) {
 	}
 }
 
-// ownerGone ends all jobs, whose owner has gone; err is what it did wrong.
+// ownerGone ends all jobs after the owner's end; err is what the owner did wrong.
 func (s *Supervisor) ownerGone(err error) {
 	s.trace(TraceEvent{What: "owner gone"})
 	if s.Owner.Gone != nil {
@@ -341,9 +341,9 @@ func raisedByUs(s signals.Signal) bool {
 	return false
 }
 
-// request sends a signal to an immediate child, living or zombie; any other
-// process is none of the owner's. The pid is the child's for as long as we,
-// the only ones who do, have not reaped it.
+// request sends a signal to an immediate child, living or zombie; any other process is
+// none of the owner's. The pid is the child's until the loop reaps it, and nothing else
+// does.
 func (s *Supervisor) request(r protocol.Request) {
 	s.trace(TraceEvent{What: "request", PID: int(r.PID), Signal: signals.Name(unix.Signal(r.Signal))})
 	if s.Whole && r.PID == -1 {

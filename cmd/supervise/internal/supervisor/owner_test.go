@@ -51,9 +51,15 @@ func TestMuteOwner(t *testing.T) {
 	s, g := newTest(t)
 	requests, _ := connect(t, s)
 	s.Owner.Mute = true
-	s.Owner.Gone = func() { g.Signal(unix.SIGINT) }
+	gone := 0
+	s.Owner.Gone = func() { gone++; g.Signal(unix.SIGINT) }
 	requests.WriteString("rubbish")
-	requests.Close()
+	s.Idle = func() {
+		if gone > 0 {
+			t.Error("gone, though it has only said something")
+		}
+		requests.Close()
+	}
 	if r := run(t, s, shell(g, "exec sleep 100")); status(r) != int(unix.SIGINT) || r.Error != nil {
 		t.Errorf("exit %d, %v", status(r), r.Error)
 	}
@@ -263,10 +269,42 @@ func TestDeafOwner(t *testing.T) {
 func TestOwnerSilent(t *testing.T) {
 	s, g := newTest(t)
 	s.Owner = &Owner{In: -1, Out: -1}
+	s.Owner.AppendUsage = func([]byte, *unix.Rusage) []byte { t.Error("told"); return nil }
 	if s.Owner.listens() {
 		t.Error("listens to nothing")
 	}
 	if r := run(t, s, shell(g, "exit 0")); r.Cause != protocol.CauseExited {
 		t.Error(r.Cause)
+	}
+}
+
+// TestOwnerEnd: no request yet is not the end of them, which is told once.
+func TestOwnerEnd(t *testing.T) {
+	s := &Supervisor{}
+	requests, _ := connect(t, s)
+	o := s.Owner
+	o.open()
+	if list, err := o.read(); len(list) != 0 || err != nil || !o.listens() {
+		t.Errorf("%v, %v, listens %t", list, err, o.listens())
+	}
+	requests.Close()
+	if list, err := o.read(); len(list) != 0 || err != nil || o.listens() {
+		t.Errorf("%v, %v, listens %t", list, err, o.listens())
+	}
+}
+
+// TestFlush is done when all is told, and not before.
+func TestFlush(t *testing.T) {
+	s := &Supervisor{}
+	_, events := connect(t, s)
+	o := s.Owner
+	o.open()
+	size := fill(t, o.Out)
+	if o.tell(protocol.NewEvent(protocol.Exited, 5, 0, 0), nil); o.flush() || !o.undelivered() {
+		t.Error("done, though there is no room")
+	}
+	io.ReadFull(events, make([]byte, size))
+	if !o.flush() || o.undelivered() {
+		t.Error("not done, though there is room")
 	}
 }

@@ -27,6 +27,10 @@ func TestMain(m *testing.M) {
 	if err == nil {
 		caught, err = signals.Catch(nil)
 	}
+	if r, w, err := os.Pipe(); err == nil { // the runtime's poller opens its descriptors with the first
+		r.Close()
+		w.Close()
+	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "containment:", err)
 		os.Exit(1)
@@ -47,9 +51,10 @@ func need(t *testing.T, what string, err error) {
 }
 
 // ground makes a cgroup for one test, without controllers, and checks at its end that
-// nothing is left in it, nor any child.
+// nothing is left in it, nor any child or descriptor.
 func ground(t *testing.T) string {
 	t.Helper()
+	fds := descriptors(t)
 	v := cgroup.Inspect()
 	need(t, "a cgroup", v.Err)
 	outer, err := os.MkdirTemp(v.Ancestors[len(v.Ancestors)-1].Path, "containment-test-")
@@ -68,8 +73,21 @@ func ground(t *testing.T) string {
 			}
 		}
 		noChild(t)
+		if now := descriptors(t); now != fds {
+			t.Errorf("%d descriptors are open, %d were", now, fds)
+		}
 	})
 	return inner
+}
+
+// descriptors is how many are open.
+func descriptors(t *testing.T) int {
+	t.Helper()
+	entries, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(entries)
 }
 
 // below lists the sub-cgroups.

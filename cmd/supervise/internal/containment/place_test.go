@@ -117,6 +117,7 @@ func TestEnter(t *testing.T) {
 	s := &supervisor.Supervisor{}
 	p.GuardMarked(s)
 	marked := p.guardian.PID()
+	p.Tree.Group = pid
 	if err := p.Enter(cgroup.Search{Path: dir + "/none"}, "one"); err == nil || p.InCgroup() || p.guardian.PID() != marked {
 		t.Fatalf("entered what does not exist: %v", err)
 	}
@@ -125,6 +126,9 @@ func TestEnter(t *testing.T) {
 	}
 	if pids, err := p.Procs(); err != nil || !slices.Equal(pids, []int{pid}) {
 		t.Errorf("processes %v, %v, want %d", pids, err, pid)
+	}
+	if p.Tree.Group != pid {
+		t.Error("what was known of the tree is forgotten")
 	}
 	if isAlive(marked) || !slices.Equal(p.Tree.Spare, []int{p.guardian.PID()}) {
 		t.Errorf("the guardian of the fallback lives: %t; spared %v", isAlive(marked), p.Tree.Spare)

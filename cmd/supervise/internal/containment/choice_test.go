@@ -16,6 +16,9 @@ func TestChoose(t *testing.T) {
 	if !p.InCgroup() || p.Job() == nil || p.Reason() != "" || !strings.HasPrefix(p.Job().Path(), dir+"/"+p.Session().Name()+"/") {
 		t.Errorf("%+v", p)
 	}
+	if p.Job().Name() != "one" {
+		t.Errorf("the job is called %s", p.Job().Name())
+	}
 	r := run(t, p, "exit 3")
 	if r.Containment != protocol.ContainmentCgroup || r.Cgroup == nil || !strings.HasPrefix(*r.Cgroup, dir) || r.ContainmentReason != nil || r.Error != nil {
 		t.Errorf("%+v", r)

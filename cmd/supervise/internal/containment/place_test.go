@@ -210,6 +210,11 @@ func TestDisown(t *testing.T) {
 	if err := p.Tree.Kill(); err != nil || !isAlive(pid) {
 		t.Errorf("%v; it lives: %t", err, isAlive(pid))
 	}
+	p.Tree.Spare, p.helper = nil, pid
+	if !s.NoChildren() {
+		t.Error("the helper counts")
+	}
+	p.Tree.Spare, p.helper = []int{pid}, 0
 	p.forget(pid)
 	if len(p.Tree.Spare)+len(p.foreign) != 0 || s.NoChildren() {
 		t.Errorf("spared %v, foreign %v", p.Tree.Spare, p.foreign)

@@ -77,3 +77,19 @@ func TestTimeout(t *testing.T) {
 		t.Errorf("%v: those statuses cannot be taken", d)
 	}
 }
+
+// TestNoPause: neither a look at statuses that are left nor a deadline after the first
+// pause is a pause.
+func TestNoPause(t *testing.T) {
+	s := &Supervisor{held: true, Idle: func() { t.Error("a pause") }}
+	s.wait()
+	s.held, s.idled = false, true
+	j := &Job{s: s, place: -1}
+	j.deadline(time.Nanosecond)
+	s.wait()
+	s.Idle = nil
+	s.idled = false
+	if s.idle(); !s.idled {
+		t.Error("the pause will be told again")
+	}
+}

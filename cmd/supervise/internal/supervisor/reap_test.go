@@ -81,6 +81,15 @@ func TestJobless(t *testing.T) {
 	}
 }
 
+// TestJoblessEmpty: without any child it is over at once.
+func TestJoblessEmpty(t *testing.T) {
+	s, c := newScripted(t)
+	c.empty = func() (bool, error) { return true, nil }
+	if r := run(t, s, Spec{Containment: c}); r.Reaped != 0 || r.Cause != protocol.CauseExited {
+		t.Errorf("%d reaped, %s", r.Reaped, r.Cause)
+	}
+}
+
 // TestJoblessTimeout: it may also be told to end.
 func TestJoblessTimeout(t *testing.T) {
 	s, c := newScripted(t)
@@ -209,5 +218,41 @@ func TestTouch(t *testing.T) {
 			t.Errorf("%+v", j)
 		}
 		s.touched = nil
+	}
+}
+
+// TestCollectQuiet: without a SIGCHLD few jobs look through all children nevertheless,
+// and many do not.
+func TestCollectQuiet(t *testing.T) {
+	for jobs, want := range map[int]int{1: 1, scanAllLimit + 1: 0} {
+		s := &Supervisor{Signals: caught, jobs: map[int]*Job{}, quiet: true}
+		for i := range jobs {
+			s.jobs[-i-1] = &Job{s: s, main: -i - 1}
+		}
+		pid := child(t, "true")
+		await(t, pid, unix.WEXITED)
+		for len(caught.ReadChild()) > 0 {
+		}
+		if s.collect(); s.reaped != want {
+			t.Errorf("%d jobs: %d reaped", jobs, s.reaped)
+		}
+		end(pid)
+	}
+}
+
+// TestCollectHeld: what cannot be told is left to the kernel, and known to be there.
+func TestCollectHeld(t *testing.T) {
+	blocked := true
+	s := &Supervisor{Serving: Serving{Blocked: func() bool { return blocked }}}
+	pid := child(t, "true")
+	await(t, pid, unix.WEXITED)
+	if s.collect(); !s.held || s.unreaped() || s.reaped != 0 {
+		t.Errorf("held %t, unreaped %t, %d reaped", s.held, s.unreaped(), s.reaped)
+	}
+	if blocked = false; !s.unreaped() {
+		t.Error("there is nothing to take")
+	}
+	if s.collect(); s.held || s.reaped != 1 || !s.quiet {
+		t.Errorf("held %t, %d reaped", s.held, s.reaped)
 	}
 }

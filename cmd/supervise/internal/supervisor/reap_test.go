@@ -2,6 +2,7 @@ package supervisor
 
 import (
 	"fmt"
+	"os"
 	"slices"
 	"testing"
 	"time"
@@ -115,15 +116,23 @@ func TestManyJobs(t *testing.T) {
 	v := newServing(t)
 	v.s.Attribute = func(int) *Job { return nil }
 	const jobs = scanAllLimit + 50
-	for i := range jobs {
-		v.start(fmt.Sprintf("exit %d", i), func(s *Spec) { s.Containment = lone{s.Containment.(*group)} })
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
 	}
+	defer r.Close()
+	for i := range jobs {
+		v.start(fmt.Sprintf("read x; exit %d", i), func(s *Spec) {
+			s.Containment, s.Attr.Files[0] = lone{s.Containment.(*group)}, r.Fd()
+		})
+	}
+	v.s.Idle = func() { w.Close() } // by now the loop has seen that there is nothing to take
 	v.s.Run()
 	if len(v.ended) != jobs || len(v.told) != jobs {
 		t.Errorf("ended %d, told %d", len(v.ended), len(v.told))
 	}
 	for script, r := range v.ended {
-		if fmt.Sprintf("exit %d", status(r)) != script {
+		if fmt.Sprintf("read x; exit %d", status(r)) != script {
 			t.Errorf("%s: exit %d", script, status(r))
 		}
 	}

@@ -148,6 +148,10 @@ func TestTerminal(t *testing.T) {
 	if !slices.Equal(r.suspended, []int{j.PID(), int(unix.SIGTSTP)}) || !slices.Equal(r.resumed, []int{j.PID()}) {
 		t.Errorf("suspended %v, resumed %v", r.suspended, r.resumed)
 	}
+	s.status(protocol.NewEvent(protocol.Continued, j.PID(), 0, int(unix.SIGCONT)), nil)
+	if len(r.suspended) != 2 {
+		t.Error("suspended by what continues")
+	}
 	s.signal(signal(unix.SIGCONT, 0))
 	if len(r.resumed) != 1 {
 		t.Error("resumed what has ended")

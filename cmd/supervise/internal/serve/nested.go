@@ -17,15 +17,20 @@ import (
 )
 
 // A nestedJob is a job that a supervise below this one holds (see package nested), where
-// there are no cgroups.
+// there are no cgroups: one server that is the subreaper of all jobs could not tell whose
+// an orphan is. It is the loop's Containment, whose main process is the nested
+// supervisor; the job's main process is a grandchild.
 type nestedJob struct {
 	j      *job
-	events int // our end of the socket; -1: closed
-	out    int // the record
-	over   bool
+	events int  // our end of the socket, events in, signals out; -1: closed
+	out    int  // read end of the record's pipe, non-blocking; closed with events
+	over   bool // the main process has ended, so that its pid may be another's
 }
 
-// startNested starts the job below a supervisor of its own.
+// startNested starts the job below a supervisor of its own. It waits, for milliseconds,
+// for the first message: only the nested supervisor knows whether the command can be
+// executed, and the answer to spawn is to say so. If it cannot, the loop has a job all
+// the same, of which the owner hears nothing.
 func (j *job) startNested(p *plan) error {
 	if j.unenforced = j.v.unlimited(p.limits); p.spec.Every > 0 {
 		return errors.ErrUnsupported
@@ -45,6 +50,8 @@ func (j *job) startNested(p *plan) error {
 	spec.Path, spec.Argv = nested.Exe, nested.Served(&nested.Job{
 		Name: p.Name, Program: p.spec.Path, Leftovers: p.spec.Leftovers, Reason: j.v.place.Reason(), Argv: p.Argv,
 	}, len(p.files))
+	// Their numbers in the nested supervisor follow the job's own descriptors: see
+	// nested.Served.
 	files := append(p.files, uintptr(theirs[0]), uintptr(theirs[1]))
 	attr := *spec.Attr
 	attr.Files, spec.Attr = files, &attr
@@ -54,13 +61,16 @@ func (j *job) startNested(p *plan) error {
 		return err
 	}
 	if j.pid, err = nested.AwaitStarted(n.events); err != nil {
+		// The end of its input has the nested supervisor exit.
 		n.over = true // of which ended will not tell
 		unix.Shutdown(n.events, unix.SHUT_WR)
 	}
 	return err
 }
 
-// openNested opens the connections; the other ends are the nested supervisor's.
+// openNested opens the connections. A SOCK_SEQPACKET socket keeps events apart, whose
+// size depends on their kind. The other ends are the caller's to close: the nested
+// supervisor gets duplicates.
 func (j *job) openNested() (theirs [2]int, err error) {
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -77,7 +87,9 @@ func (j *job) openNested() (theirs [2]int, err error) {
 	return [2]int{pair[1], w}, nil
 }
 
-// listen begins to read events, or goes on.
+// listen begins to read events, or goes on. While the owner does not read, events stay in
+// the socket; when that is full the nested supervisor leaves statuses to the kernel, in
+// turn.
 func (n *nestedJob) listen() {
 	if n.events < 0 {
 		return
@@ -94,7 +106,8 @@ func (n *nestedJob) listen() {
 	v.failed = errors.Join(v.failed, err)
 }
 
-// read takes an event and tells it; more says that there may be another.
+// read takes an event and tells it; more says that there may be another. At the end of
+// the events the poller must not watch on, as the end of a socket is always readable.
 func (n *nestedJob) read() (more bool) {
 	var b [protocol.EventSize + nested.UsageSize]byte
 	size, _, err := unix.Recvfrom(n.events, b[:], unix.MSG_DONTWAIT)
@@ -114,7 +127,8 @@ func (n *nestedJob) read() (more bool) {
 	return true
 }
 
-// signalChild sends a signal to a child of the nested supervisor.
+// signalChild sends a signal to a child of the nested supervisor, which checks the pid
+// against its children. A main process that has ended is -32004, as in a cgroup.
 func (n *nestedJob) signalChild(pid int, sig unix.Signal) error {
 	if n.over && pid == n.j.pid {
 		return failure(protocol.CodeNoJob, "job", "the main process of job %d has ended; see \"all\"", n.j.number)
@@ -122,23 +136,26 @@ func (n *nestedJob) signalChild(pid int, sig unix.Signal) error {
 	return n.ask(protocol.Request{PID: int32(pid), Signal: int32(sig)})
 }
 
+// ask sends a request, without waiting: EAGAIN is for the owner to see (-32003).
 func (n *nestedJob) ask(r protocol.Request) error {
 	_, err := unix.SendmsgN(n.events, protocol.AppendRequest(nil, r), nil, nil, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
 	if err == unix.EPIPE || err == unix.ECONNRESET {
-		return nil // it is on its way out
+		return nil // the nested supervisor has ended, or ends; the loop hears of it
 	}
 	return os.NewSyscallError("sendmsg", err)
 }
 
 // Record implements supervisor.Recorder: the record is what the nested supervisor has
-// written about the job, with our view of why it ended. One that was killed has written
-// nothing: what it has left is ended.
+// written about the job, with our view of why it ended, as the nested one sees only its
+// owner go. One that was killed has written nothing: its orphans are our children now,
+// and are ended here.
 func (n *nestedJob) Record(r *protocol.Record, _ bool) {
 	j, ours := n.j, *r
-	if j.v.jobs[j.number] == nil { // its start has failed, which the owner knows
+	if j.v.jobs[j.number] == nil { // its start has failed, which the answer to spawn told
 		n.close()
 		return
 	}
+	// Events that are still in the socket come before ended.
 	for n.read() {
 	}
 	if err := json.Unmarshal(program.ReadPipe(n.out), r); err != nil {
@@ -156,7 +173,8 @@ func (n *nestedJob) Record(r *protocol.Record, _ bool) {
 	r.Unenforced = append([]protocol.Unenforced{}, j.unenforced...)
 }
 
-// sweep ends what is below us and in no job.
+// sweep ends what is below us and in no job. The supervisors of the other jobs are
+// spared, and with them all that is below them.
 func (v *server) sweep() error {
 	tree := subreaper.Tree{Spare: append([]int{}, v.place.Tree.Spare...), Reap: v.s.CollectDead}
 	for _, j := range v.jobs {
@@ -165,6 +183,7 @@ func (v *server) sweep() error {
 	return tree.Kill()
 }
 
+// close closes both descriptors, once: Record and a start that fails may both call it.
 func (n *nestedJob) close() {
 	if n.events >= 0 {
 		n.j.v.poller.Forget(n.events)
@@ -174,22 +193,25 @@ func (n *nestedJob) close() {
 	}
 }
 
-// Start implements supervisor.Containment.
+// Start implements supervisor.Containment. The nested supervisor needs no place of its
+// own.
 func (*nestedJob) Start(path string, argv []string, attr *syscall.ProcAttr) (int, error) {
 	return syscall.ForkExec(path, argv, attr)
 }
 
-// Signal implements supervisor.Containment.
+// Signal implements supervisor.Containment: the nested supervisor sends it to each
+// process, all stopped meanwhile.
 func (n *nestedJob) Signal(sig unix.Signal) error {
 	return n.ask(protocol.Request{PID: nested.WholeJob, Signal: int32(sig)})
 }
 
-// Kill implements supervisor.Containment: the nested supervisor sees its owner go.
+// Kill implements supervisor.Containment: the nested supervisor sees its owner go, and
+// ends the job. To kill the supervisor instead would only set the job free.
 func (n *nestedJob) Kill() error {
 	unix.Shutdown(n.events, unix.SHUT_WR)
 	return nil
 }
 
 // Empty implements supervisor.Containment. It is asked when the nested supervisor has
-// ended, and that is the last of its job.
+// ended, which it does as the last of its job.
 func (*nestedJob) Empty() (bool, error) { return true, nil }

@@ -21,27 +21,31 @@ import (
 	"github.com/seed-c1490a04/supervise/protocol"
 )
 
-// Bounds of what one owner may have.
+// Bounds of what one owner may have. A wait costs memory of the server alone, so no limit
+// of the kernel's would bound it.
 const (
 	maxWaits = 65536
 	maxJobs  = 100000
 )
 
-// A request is being carried out.
+// A request is a message of the owner's while it is carried out. A method sets late, give
+// and after to say how its answer is to be sent.
 type request struct {
 	protocol.Message
 	v    *server
-	fds  []int // that came with it
-	give []int // that go with the answer
-	late bool  // it is answered later
+	fds  []int // descriptors that came with it; closed at its end
+	give []int // descriptors that go with the answer; closed when sent
+	late bool  // the method answers later; an error is answered at once
 
 	after func() // what follows the answer; nil: nothing
 }
 
-// A method carries out a request.
+// A method carries out a request. An error that is no *protocol.Error gets its code in
+// errorOf.
 type method func(r *request) (result any, err error)
 
-// methods are all there are.
+// methods are all there are. A function makes the map, as a package variable would be
+// built at the start of every other command, too.
 func methods() map[string]method {
 	return map[string]method{
 		protocol.MethodHello: (*request).hello, protocol.MethodSpawn: (*request).spawn, protocol.MethodSignal: (*request).signal,
@@ -52,7 +56,9 @@ func methods() map[string]method {
 	}
 }
 
-// request carries out a line.
+// request carries out a line. The answer is sent before after is called: an owner learns
+// the number of a job from the answer to spawn, and could not place a notification that
+// came before it. An error means that nothing was done, so nothing follows.
 func (v *server) request(line []byte) {
 	r := &request{v: v}
 	if err := r.parse(line); err != nil {
@@ -60,7 +66,7 @@ func (v *server) request(line []byte) {
 		return
 	}
 	result, err := r.do()
-	wire.CloseAll(r.fds) // that nobody took
+	wire.CloseAll(r.fds) // the job has duplicates of those that it got
 	switch {
 	case r.ID == nil:
 		wire.CloseAll(r.give)
@@ -72,7 +78,10 @@ func (v *server) request(line []byte) {
 	}
 }
 
-// parse reads a line that should be a request.
+// parse reads a line that should be a request. encoding/json would replace bytes that are
+// no UTF-8, and a file name would silently be another: hence the check. The line is valid
+// only until the next read, which is why the message is copied out of it. An id that is
+// not allowed is answered with null.
 func (r *request) parse(line []byte) error {
 	if !utf8.Valid(line) {
 		return failure(protocol.CodeParse, "", "the line is no UTF-8")
@@ -98,6 +107,8 @@ func (r *request) parse(line []byte) error {
 	return nil
 }
 
+// do calls the method. An unknown method is -32601 in every phase, which lets an owner
+// probe for methods before hello.
 func (r *request) do() (any, error) {
 	do := r.v.methods[r.Method]
 	switch {
@@ -109,7 +120,9 @@ func (r *request) do() (any, error) {
 	return do(r)
 }
 
-// params reads the parameters.
+// params reads the parameters. Missing ones are the zero value, which each method then
+// checks like an empty object. Unknown fields are ignored, for an owner that speaks a
+// later minor version. The error names the field, -32602.
 func (r *request) params(p any) error {
 	if len(r.Params) == 0 {
 		return nil
@@ -150,7 +163,8 @@ func (r *request) wrongField(inner string) string {
 	return inner
 }
 
-// job reads parameters and finds the job that they name.
+// job reads parameters, in which number lies, and finds the job that they name; -32004 if
+// there is none or its end was told.
 func (r *request) job(p any, number *int) (*job, error) {
 	if err := r.params(p); err != nil {
 		return nil, err
@@ -162,7 +176,7 @@ func (r *request) job(p any, number *int) (*job, error) {
 	return j, nil
 }
 
-// failure makes an error of the protocol.
+// failure makes an error of the protocol; field "" is for one that no parameter causes.
 func failure(code int, field, format string, args ...any) *protocol.Error {
 	e := &protocol.Error{Code: code, Message: fmt.Sprintf(format, args...)}
 	if field != "" {
@@ -171,7 +185,9 @@ func failure(code int, field, format string, args ...any) *protocol.Error {
 	return e
 }
 
-// errorOf finds the code for an error; nil stays nil.
+// errorOf finds the code for an error; nil stays nil. An error of the protocol keeps its
+// code, whatever wraps it. What is left is a system call's, -32010, or -32003 where a
+// later try may succeed, or the server's fault, -32603.
 func errorOf(err error) *protocol.Error {
 	var ours *protocol.Error
 	var errno syscall.Errno
@@ -193,8 +209,8 @@ func errorOf(err error) *protocol.Error {
 	return e
 }
 
-// notThere says whether an error of opening or executing means that there is no
-// such file.
+// notThere says whether an error of opening or executing means that there is no such
+// file. A path through a file that is no directory is ENOTDIR, and the same to the owner.
 func notThere(err error) bool {
 	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTDIR)
 }

@@ -11,28 +11,30 @@ import (
 	"github.com/seed-c1490a04/supervise/protocol"
 )
 
-// Samples are readings of what a job in a cgroup uses: taken now and then, and at each
-// mark. It belongs to one goroutine.
+// Samples are readings of a job's cgroup: taken now and then by the loop, and at each
+// mark. It belongs to the goroutine of the loop. It owns the sampler, whose files stay
+// open from one sample to the next.
 type Samples struct {
-	Tell func(*protocol.Sample) // is given each sample of Look; nil: none is told
+	Tell func(*protocol.Sample) // is given each sample that Look takes; nil: none is told
 
 	sampler *cgroup.Sampler
 	started time.Time
 	closed  bool
-	fd      int // where Write writes
-	dropped int // lines for which there was no room
+	fd      int // of WriteTo, the caller's
+	dropped int // how many lines had no room
 
-	peak   *protocol.MemoryNow
+	peak   *protocol.MemoryNow // the memory at the greatest sample of the job; nil: none was read
 	phases []protocol.Phase
-	begun  *protocol.Sample // at the last mark, or the start
-	name   string           // of the phase
-	most   *uint64          // memory since its begin
+	begun  *protocol.Sample // the reading at the last mark, or at the start
+	name   string           // name of the phase that has begun; "" before the first mark
+	most   *uint64          // the greatest memory since the phase began; nil: not read yet
 
 	marks   int    // the descriptor of ReadMarks; -1: none
 	partial []byte // a line that is not complete
 }
 
-// New begins to sample a job.
+// New begins to sample a job. The first reading, from which the first phase is counted,
+// is taken here. The caller closes the result, or lets Finish do so.
 func New(j *cgroup.Job) (*Samples, error) {
 	sampler, err := j.Sampler()
 	if err != nil {
@@ -43,24 +45,26 @@ func New(j *cgroup.Job) (*Samples, error) {
 	return s, nil
 }
 
-// WriteTo has each sample of Look written to a descriptor, a JSON line each.
+// WriteTo has each sample of Look written to a descriptor, a JSON line each. The
+// descriptor stays the caller's.
 func (s *Samples) WriteTo(fd int) { s.fd, s.Tell = fd, s.write }
 
-// SinceStart has the first phase begin at the job's start, when all was 0.
+// SinceStart has the first phase begin at the job's start, when all counters were 0. A
+// counter minus itself is 0 where there is one, and null where there is none.
 func (s *Samples) SinceStart(started time.Time) {
 	b := s.begun
 	b.CPU, b.IO, b.Pressure = cpuDelta(b.CPU, b.CPU), ioDelta(b.IO, b.IO), pressureDelta(b.Pressure, b.Pressure)
 	b.Time.Time, b.WallS, s.started = started, 0, started
 }
 
-// Look takes a sample and tells it.
+// Look implements supervisor.Sampler for the containment: it takes a sample and tells it.
 func (s *Samples) Look(at time.Time) {
 	if p := s.Take(at); s.Tell != nil {
 		s.Tell(p)
 	}
 }
 
-// Take reads a sample, and remembers the greatest.
+// Take reads a sample, and remembers the greatest memory, for the phase and for the job.
 func (s *Samples) Take(at time.Time) *protocol.Sample {
 	raw, _ := s.sampler.Sample() // what cannot be read is null
 	p := sampleOf(&raw)
@@ -76,7 +80,8 @@ func (s *Samples) Take(at time.Time) *protocol.Sample {
 	return p
 }
 
-// One takes a single sample of a job that started at a moment.
+// One takes a single sample of a job that started at a moment, for stat. It opens the
+// files anew, and closes them.
 func One(j *cgroup.Job, started time.Time) (*protocol.Sample, error) {
 	s, err := New(j)
 	if err != nil {
@@ -87,6 +92,7 @@ func One(j *cgroup.Job, started time.Time) (*protocol.Sample, error) {
 	return s.Take(time.Now()), nil
 }
 
+// sampleOf turns the kernel's numbers into those of the protocol: bytes and seconds.
 func sampleOf(raw *cgroup.Sample) *protocol.Sample {
 	p := &protocol.Sample{
 		Memory:   protocol.MemoryNow{CurrentBytes: raw.Memory},
@@ -105,7 +111,9 @@ func sampleOf(raw *cgroup.Sample) *protocol.Sample {
 	return p
 }
 
-// write writes a line if there is room for it: the job does not wait for a slow reader.
+// write writes a line if there is room for it: neither the loop nor the job waits for a
+// slow reader. A pipe that poll(2) reports as writable takes PIPE_BUF bytes at once
+// (pipe(7)), and a sample is shorter than those 4096.
 func (s *Samples) write(p *protocol.Sample) {
 	fds := []unix.PollFd{{Fd: int32(s.fd), Events: unix.POLLOUT}}
 	line, err := json.Marshal(p)
@@ -127,7 +135,8 @@ func (s *Samples) DroppedError() error {
 }
 
 // Finish takes the marks that are left, ends the last phase, takes the last sample, and
-// puts what was seen into the record.
+// puts phases and peak into the record. It is called when the job is empty and its cgroup
+// is still there; the samples are closed then. A job without marks has no phases.
 func (s *Samples) Finish(r *protocol.Record) {
 	s.lastMarks()
 	if len(s.phases) > 0 {
@@ -141,7 +150,8 @@ func (s *Samples) Finish(r *protocol.Record) {
 	}
 }
 
-// Close gives the descriptors back, once.
+// Close gives the descriptors back, once: Finish does it for a job that ended, and the
+// owner of the samples for one that was not started.
 func (s *Samples) Close() {
 	if !s.closed {
 		s.closed = true

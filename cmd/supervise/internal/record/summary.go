@@ -11,7 +11,8 @@ import (
 	"github.com/seed-c1490a04/supervise/protocol"
 )
 
-// Summary is the record for people, a few aligned lines.
+// Summary is the record for people, a few aligned lines, as --summary prints them. A line
+// whose numbers are not known is left out, but for those on which a reader counts.
 func Summary(r *protocol.Record) string {
 	var b strings.Builder
 	line := func(key, format string, args ...any) {
@@ -55,6 +56,8 @@ func Summary(r *protocol.Record) string {
 	return b.String()
 }
 
+// pids is what the pids controller adds to the number of processes that were reaped: that
+// is of children and orphans, while the controller counts every fork.
 func pids(r *protocol.Record) string {
 	s := ""
 	if r.Pids.Peak != nil {
@@ -66,6 +69,7 @@ func pids(r *protocol.Record) string {
 	return s
 }
 
+// outOfMemory says whose memory ran out, in words for people.
 func outOfMemory(o *protocol.OOM) string {
 	s := map[string]string{
 		protocol.OOMByJob: "a limit of the job's own", protocol.OOMByAncestor: "the limit of a cgroup above",
@@ -81,11 +85,12 @@ func outOfMemory(o *protocol.OOM) string {
 	return s
 }
 
-// share of the wall time from which on waiting is worth a word.
+// share is the part of the wall time from which on waiting is worth a word.
 const share = 0.1
 
-// bottleneck names what the job waited for most, if it did for long: by its quota, or
-// as the kernel's pressure stall information says; "": for nothing, or nobody knows.
+// bottleneck names the resource for which the job waited most, if it waited for long: by
+// its quota, or by the kernel's pressure stall information (PSI). "" is for none, or no
+// counters. The times are not exclusive, so their sum may exceed the wall time.
 func bottleneck(r *protocol.Record) string {
 	most, text := share*r.WallS, ""
 	for _, w := range []struct {
@@ -104,6 +109,7 @@ func bottleneck(r *protocol.Record) string {
 	return text
 }
 
+// leftover is one process that outlived the main process.
 func leftover(l protocol.Leftover) string {
 	s := fmt.Sprintf("%s (%d), %s old, %s", quoted([]string{l.Comm}), l.PID, seconds(l.AgeS), size(l.RSSBytes))
 	if len(l.Argv) > 0 {
@@ -112,6 +118,8 @@ func leftover(l protocol.Leftover) string {
 	return s
 }
 
+// ending is the cause, and the status or signal of the main process where there is one; a
+// job that was not started, or whose main process was not ours, has none.
 func ending(r *protocol.Record) string {
 	switch {
 	case r.Exit == nil:
@@ -124,6 +132,7 @@ func ending(r *protocol.Record) string {
 	return fmt.Sprintf("%s, %s", r.Cause, *r.Exit.Signal)
 }
 
+// containment is where the job was held, and why in the fallback.
 func containment(r *protocol.Record) string {
 	switch {
 	case r.Cgroup != nil:
@@ -134,7 +143,7 @@ func containment(r *protocol.Record) string {
 	return string(r.Containment)
 }
 
-// seconds rounds to what matters: microseconds below a second, else milliseconds.
+// seconds rounds a time for people: to microseconds below a second, else to milliseconds.
 func seconds(s *float64) string {
 	if s == nil {
 		return "unknown"
@@ -146,6 +155,7 @@ func seconds(s *float64) string {
 	return d.Round(time.Millisecond).String()
 }
 
+// size is the memory of a leftover; it may be gone before that could be read.
 func size(bytes *int64) string {
 	if bytes == nil {
 		return "size unknown"
@@ -153,7 +163,7 @@ func size(bytes *int64) string {
 	return fmt.Sprintf("%.1f MiB", float64(*bytes)/(1<<20))
 }
 
-// amount is for people, who want no more than a digit behind the point.
+// amount is a number of bytes, with no more than one digit behind the point.
 func amount(n *uint64) string {
 	f, unit := float64(*n), 0
 	for f >= 1024 && unit < 4 {
@@ -171,6 +181,8 @@ func quoted(argv []string) string {
 	return strings.Join(words, " ")
 }
 
+// quote quotes one word, if it needs quotes. Text of a job is another's text: an escape
+// sequence in it must not reach the terminal of the reader.
 func quote(word string) string {
 	switch {
 	case strings.ContainsFunc(word, isUnprintable): // as $'...' of bash and others: nothing reaches the terminal raw
@@ -182,4 +194,5 @@ func quote(word string) string {
 	return word
 }
 
+// isUnprintable tells of control characters, and of bytes that are no UTF-8.
 func isUnprintable(r rune) bool { return r == utf8.RuneError || unicode.IsControl(r) }

@@ -6,7 +6,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// WriteAll writes to a descriptor that may be a pipe or non-blocking.
+// WriteAll writes all bytes to a descriptor that may be a pipe or non-blocking; it waits
+// for room as long as it takes. Samples and the trace ask for room first.
 func WriteAll(fd int, b []byte) error {
 	for len(b) > 0 {
 		n, err := unix.Write(fd, b)

@@ -11,8 +11,8 @@ import (
 	"github.com/seed-c1490a04/supervise/protocol"
 )
 
-// Summary is the record for people, a few aligned lines, as --summary prints them. A line
-// whose numbers are not known is left out, but for those on which a reader counts.
+// Summary is the record for people, a few aligned lines, as --summary prints them. Memory
+// and I/O are left out where they are not known; a time is then called unknown.
 func Summary(r *protocol.Record) string {
 	var b strings.Builder
 	line := func(key, format string, args ...any) {
@@ -56,8 +56,8 @@ func Summary(r *protocol.Record) string {
 	return b.String()
 }
 
-// pids is what the pids controller adds to the number of processes that were reaped: that
-// is of children and orphans, while the controller counts every fork.
+// pids is the pids controller's part: the most processes at once, and how often a fork
+// was refused.
 func pids(r *protocol.Record) string {
 	s := ""
 	if r.Pids.Peak != nil {
@@ -118,8 +118,7 @@ func leftover(l protocol.Leftover) string {
 	return s
 }
 
-// ending is the cause, and the status or signal of the main process where there is one; a
-// job that was not started, or whose main process was not ours, has none.
+// ending is the cause, and the status or signal of the main process where there is one.
 func ending(r *protocol.Record) string {
 	switch {
 	case r.Exit == nil:

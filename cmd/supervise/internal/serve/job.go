@@ -205,7 +205,7 @@ func (j *job) setFrozen(frozen bool) (err error) {
 }
 
 // limit sets limits of a running job, and says which of them hold. Complete adds those
-// that others imply. Limits that were set before one that fails stay set.
+// that others imply. On an error all but the limits that it names are set.
 func (j *job) limit(given cgroup.Limits, bestEffort bool) (*protocol.LimitResult, error) {
 	none := &protocol.LimitResult{Limits: []protocol.Limit{}, Unenforced: []protocol.Unenforced{}}
 	switch {

@@ -66,6 +66,8 @@ func AskAbout(stdin int, name string, args ...string) (*Sibling, error) {
 	if err := unix.Pipe2(out[:], unix.O_CLOEXEC|unix.O_NONBLOCK); err != nil {
 		return nil, os.NewSyscallError("pipe2", err)
 	}
+	// The writing ends must be closed here, or the end of the sibling would not be the
+	// end of file.
 	defer unix.Close(out[1])
 	if err := unix.Pipe2(errs[:], unix.O_CLOEXEC|unix.O_NONBLOCK); err != nil {
 		unix.Close(out[0])
@@ -104,11 +106,13 @@ func (s *Sibling) Wait(limit time.Duration, interrupts ...int) {
 	}
 	deadline := time.Now().Add(limit)
 	for {
+		// The millisecond more keeps the rounding from ending in a loop without a wait.
 		n, err := unix.Poll(fds, int(time.Until(deadline).Milliseconds()+1))
 		if fds[0].Revents != 0 || err != nil && err != unix.EINTR {
 			return
 		}
 		if n > 0 || time.Now().After(deadline) {
+			// The pid is the sibling's: it has not been reaped yet.
 			unix.Kill(s.pid, unix.SIGKILL)
 			return
 		}

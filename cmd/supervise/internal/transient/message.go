@@ -90,6 +90,8 @@ func (w *writer) property(name string, value any) {
 //	StartTransientUnit(in s name, in s mode, in a(sv) properties, in a(sa(sv)) aux)
 func startTransientUnit(name string, properties func(w *writer)) []byte {
 	w := &writer{}
+	// The header has a fixed part of 16 bytes, the last four of which are the length of
+	// the array of fields.
 	w.b = append(w.b, 'l', 1, 0, 1) // little endian, METHOD_CALL, no flags, version
 	w.uint32(0)                     // the size of the body, below
 	w.uint32(1)                     // serial
@@ -122,13 +124,15 @@ const (
 var errStrange = errors.New("the manager says what is not understood")
 
 // cutMessage takes the first message off b; a nil header is one that is not there in
-// full. The manager of the same machine has the same byte order, so only little endian is
-// read: on a big-endian machine the helper does it.
+// full. The sizes are checked before they are added up; a message in big endian is
+// errStrange.
 func cutMessage(b []byte) (kind byte, header, body, rest []byte, err error) {
 	if len(b) < headerSize {
 		return 0, nil, nil, b, nil
 	}
 	bodySize, fields := binary.LittleEndian.Uint32(b[4:]), binary.LittleEndian.Uint32(b[12:])
+	// b[0] is the byte order. The fields begin at 16, and the body at the next multiple
+	// of 8.
 	if b[0] != 'l' || bodySize > maxMessage || fields > maxMessage {
 		return 0, nil, nil, nil, errStrange
 	}

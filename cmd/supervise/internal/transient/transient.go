@@ -61,6 +61,7 @@ func start(socket string, r Request) (unit string, err error) {
 	message := startTransientUnit(unit, func(w *writer) {
 		w.property("PIDs", []uint32{uint32(os.Getpid())})
 		w.property("Description", legible(r.Description))
+		// A scope that has failed would otherwise stay loaded until it is reset.
 		w.property("CollectMode", "inactive-or-failed")
 		w.property("SendSIGHUP", false)
 		w.property("Delegate", true)

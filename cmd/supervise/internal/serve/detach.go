@@ -35,12 +35,14 @@ func (r *request) detach() (any, error) {
 		return nil, err
 	case j.held == nil || !cgroup.Managed():
 		return nil, failure(protocol.CodeUnsupported, "", "to detach a job needs systemd, and a cgroup")
+	// A pipe of the server's breaks when the server exits, and the job with it.
 	case len(j.outputs) > 0:
 		return nil, failure(protocol.CodeUnsupported, "job", "the output of job %d is captured; it would write to nobody", j.number)
 	case j.detaching:
 		return nil, failure(protocol.CodeUnsupported, "job", "job %d is being detached already", j.number)
 	}
 	d := &detaching{v: r.v, j: j, id: r.ID, thaw: !j.frozen}
+	// Before the pids are listed: from here on none is forked.
 	if err := j.setFrozen(true); err != nil {
 		return nil, err
 	}
@@ -48,6 +50,7 @@ func (r *request) detach() (any, error) {
 		d.undo()
 		return nil, err
 	}
+	// The job is still in the list, and may be killed until the manager has answered.
 	j.detaching, r.late = true, true
 	return nil, nil
 }
@@ -117,6 +120,7 @@ func (d *detaching) release() error {
 	j.loop.Release()
 	delete(d.v.dirs, j.held.Name())
 	delete(d.v.jobs, j.number)
+	// The cgroup is kept rather than the pids: the job goes on forking in it.
 	d.v.detached = append(d.v.detached, d.scope.Cgroup)
 	for _, id := range j.waits {
 		d.v.answer(id, nil, failure(protocol.CodeNoJob, "job", "job %d was detached", j.number), nil)

@@ -94,6 +94,8 @@ func (j *job) prepare(p *plan) (err error) {
 			return limitError(err)
 		}
 	}
+	// The OOM counters of the ancestors are read here, to be compared with those at the
+	// end.
 	if err := j.held.Count(); err != nil {
 		return err
 	}
@@ -151,6 +153,7 @@ func (j *job) path() *string {
 // so it cannot change in between.
 func (j *job) signal(sig unix.Signal, all bool) error {
 	switch {
+	// The usual way, freeze, signal and thaw, would thaw a job that the owner has frozen.
 	case all && j.frozen:
 		return j.signalFrozen(sig)
 	case all:
@@ -182,6 +185,7 @@ func (j *job) stop(cause protocol.Cause, sig unix.Signal, grace time.Duration) {
 	if j.frozen {
 		j.setFrozen(false)
 	}
+	// Stopping again shortens the grace, or lengthens it.
 	if j.loop.State() <= supervisor.Stopping {
 		j.loop.Stop(cause, sig, grace)
 	}
@@ -284,6 +288,7 @@ func (j *job) mark(name string) (*protocol.Phase, error) {
 		if err := j.held.StartSamples(); err != nil {
 			return nil, err
 		}
+		// Samples keep several files open for the rest of the job.
 		if err := j.v.checkDescriptorReserve(); err != nil {
 			j.held.DropSamples()
 			return nil, err

@@ -45,6 +45,7 @@ func (v *server) describe() *protocol.HelloResult {
 	if s := v.place.Session(); s != nil {
 		path := s.Path()
 		h.Containment, h.Cgroup = protocol.ContainmentCgroup, &path
+		// All of these are files of a cgroup, so they come together.
 		h.Features = append(h.Features, "cgroup", "freeze", "limit", "stat", "pressure")
 		if cgroup.Managed() {
 			h.Features = append(h.Features, "detach")
@@ -184,6 +185,7 @@ func (r *request) mark() (any, error) {
 // list answers with the jobs whose ended was not told. It takes no parameters and gives
 // no error.
 func (r *request) list() (any, error) {
+	// An empty list, rather than null, where there are no jobs.
 	result := &protocol.ListResult{Jobs: []protocol.JobState{}}
 	for _, j := range r.v.all() {
 		result.Jobs = append(result.Jobs, j.state())
@@ -228,6 +230,7 @@ func (r *request) shutdown() (any, error) {
 		return nil, err
 	}
 	v := r.v
+	// A shutdown never takes the phase back from parting or over.
 	v.phase, r.late = max(v.phase, closing), true
 	if r.ID != nil {
 		v.shutters = append(v.shutters, r.ID)

@@ -39,6 +39,7 @@ func (j *job) startNested(p *plan) error {
 	if err != nil {
 		return err
 	}
+	// An end that stayed open here would keep the other from ever seeing the end of file.
 	defer unix.Close(theirs[0])
 	defer unix.Close(theirs[1])
 	n := j.nested
@@ -53,8 +54,11 @@ func (j *job) startNested(p *plan) error {
 	// Their numbers in the nested supervisor follow the job's own descriptors: see
 	// nested.Served.
 	files := append(p.files, uintptr(theirs[0]), uintptr(theirs[1]))
+	// A copy, as the plan's own list of files is still the plan's.
 	attr := *spec.Attr
 	attr.Files, spec.Attr = files, &attr
+	// Leftovers is the nested supervisor's to decide. For this loop nothing may outlive
+	// the main process, which is the nested supervisor.
 	spec.Containment, spec.Nested, spec.Leftovers = n, true, protocol.LeftoversKill
 	if j.loop, err = j.v.s.Start(spec); err != nil {
 		n.close()
@@ -82,6 +86,7 @@ func (j *job) openNested() (theirs [2]int, err error) {
 		unix.Close(pair[1])
 		return theirs, err
 	}
+	// The record is read when its writer has ended, and may be missing.
 	unix.SetNonblock(r, true)
 	j.nested = &nestedJob{j: j, events: pair[0], out: r}
 	return [2]int{pair[1], w}, nil
@@ -114,6 +119,8 @@ func (n *nestedJob) read() (more bool) {
 	if err == unix.EAGAIN || err == unix.EINTR {
 		return err == unix.EINTR
 	}
+	// A message of any other size is the end, or no event; neither is followed by a good
+	// one.
 	e, bad := protocol.ParseEvent(b[:min(max(size, 0), protocol.EventSize)])
 	if err != nil || size < len(b) || bad != nil {
 		n.j.v.poller.Watch(n.events, 0, nil)
@@ -145,10 +152,10 @@ func (n *nestedJob) ask(r protocol.Request) error {
 	return os.NewSyscallError("sendmsg", err)
 }
 
-// Record implements supervisor.Recorder: the record is what the nested supervisor has
-// written about the job, with our view of why it ended, as the nested one sees only its
-// owner go. One that was killed has written nothing: its orphans are our children now,
-// and are ended here.
+// Record implements supervisor.Recorder: the record is the one that the nested supervisor
+// has written about the job, with this loop's view of why it ended, as the nested one
+// sees only its owner go. One that was killed has written nothing: its orphans are the
+// server's children now, and are ended here.
 func (n *nestedJob) Record(r *protocol.Record, _ bool) {
 	j, ours := n.j, *r
 	if j.v.jobs[j.number] == nil { // its start has failed, which the answer to spawn told
@@ -159,6 +166,7 @@ func (n *nestedJob) Record(r *protocol.Record, _ bool) {
 	for n.read() {
 	}
 	if err := json.Unmarshal(program.ReadPipe(n.out), r); err != nil {
+		// json.Unmarshal may have filled in a part before it failed.
 		*r = ours
 		r.PID, r.Exit, r.LeftoversTotal, r.Reaped, r.Main = &j.pid, nil, nil, 0, protocol.MainUsage{}
 		r.Error = record.Optional("the supervisor of the job was killed, or crashed; the job is ended")
@@ -167,14 +175,15 @@ func (n *nestedJob) Record(r *protocol.Record, _ bool) {
 		}
 	}
 	n.close()
+	// A timeout, or a kill by the owner, is known to this loop alone.
 	if ours.Cause != protocol.CauseExited && ours.Cause != protocol.CauseSignaled {
 		r.Cause = ours.Cause
 	}
 	r.Unenforced = append([]protocol.Unenforced{}, j.unenforced...)
 }
 
-// sweep ends what is below us and in no job. The supervisors of the other jobs are
-// spared, and with them all that is below them.
+// sweep ends all that is below the server and in no job. The supervisors of the other
+// jobs are spared, and with them all that is below them.
 func (v *server) sweep() error {
 	tree := subreaper.Tree{Spare: append([]int{}, v.place.Tree.Spare...), Reap: v.s.CollectDead}
 	for _, j := range v.jobs {

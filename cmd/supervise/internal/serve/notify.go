@@ -21,6 +21,7 @@ func (j *job) begun() {
 	j.v.notify(protocol.NoteStarted, &protocol.JobStarted{
 		Job: j.number, PID: j.pid, Name: j.name, Time: protocol.Time{Time: j.loop.Started()},
 	})
+	// Not earlier: a sample must not be told before started.
 	if j.held != nil && j.held.Samples != nil {
 		j.held.Samples.Tell = j.tellSample
 	}
@@ -91,6 +92,7 @@ func (v *server) attribute(pid int) *supervisor.Job {
 	if !v.place.InCgroup() {
 		return nil
 	}
+	// A job's own sub-cgroups count as the job's.
 	b, err := proc.Read(pid, "cgroup", 0)
 	if err != nil {
 		return nil
@@ -110,6 +112,7 @@ func (v *server) unreaped(jobs []*supervisor.Job) map[*supervisor.Job]bool {
 	}
 	found := map[*supervisor.Job]bool{}
 	for _, pid := range subreaper.Children(os.Getpid()) {
+		// A main process, or a child that is no job's.
 		if v.s.Knows(pid) {
 			continue
 		}
@@ -127,9 +130,9 @@ func (j *job) tellSample(p *protocol.Sample) {
 	}
 }
 
-// ended tells the last word about a job. The counts of oom and limit come first, then
-// what is left of the output, then ended, then the answers to wait, then those to
-// shutdown. The server has forgotten the job when the last of them is sent.
+// ended tells the last word about a job. The counts of oom and limit come first, then the
+// rest of the output, then ended, then the answers to wait, then those to shutdown. The
+// server has forgotten the job when the last of them is sent.
 func (j *job) ended(result *protocol.Record) {
 	v := j.v
 	j.stopWatching()
@@ -137,6 +140,7 @@ func (j *job) ended(result *protocol.Record) {
 		return
 	}
 	if j.held != nil {
+		// A descendant that is reaped from here on is not told of: ended is the last.
 		delete(v.dirs, j.held.Name())
 		if j.oomWanted || j.limitWanted {
 			j.tellLimits(j.held.Account().Stats)
@@ -150,6 +154,7 @@ func (j *job) ended(result *protocol.Record) {
 			end.Output = append(end.Output, protocol.OutputEnd{FD: o.number, Bytes: o.told, DroppedBytes: o.dropped})
 		}
 	}
+	// The loop calls this after it has closed the containment: the cgroup is gone by now.
 	v.notify(protocol.NoteEnded, end)
 	for _, id := range j.waits {
 		v.answer(id, end, nil, nil)

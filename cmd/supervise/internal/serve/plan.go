@@ -52,6 +52,7 @@ func (p *plan) checkCommand() error {
 	if p.Name != "" && (len(p.Name) > 255 || strings.ContainsAny(p.Name, "/\n\x00")) {
 		return failure(protocol.CodeInvalidParams, "name", "name: want at most 255 bytes without slash and newline")
 	}
+	// The name becomes a part of the cgroup's, hence no slash.
 	p.Name = cmp.Or(p.Name, path.Base(p.Argv[0]))
 	p.spec.Path = p.Path
 	if p.Path == "" {
@@ -132,6 +133,7 @@ func (p *plan) checkTimes() (err error) {
 	if s.Every, err = durationOf("sample", p.Sample); err != nil {
 		return err
 	}
+	// 0 is no samples.
 	if s.Every > 0 && s.Every < minSample {
 		return failure(protocol.CodeInvalidParams, "sample", "sample: want %v or more", minSample)
 	}
@@ -182,6 +184,7 @@ func (p *plan) checkNotify() error {
 		}
 	}
 	for i, one := range p.Pressure {
+		// Whether the kernel has PSI at all is seen when the trigger is armed.
 		trigger, err := newPressureTrigger(one)
 		if err != nil {
 			field := fmt.Sprintf("pressure[%d]", i)

@@ -32,7 +32,8 @@ const (
 // and after to say how its answer is to be sent.
 type request struct {
 	protocol.Message
-	v    *server
+	v *server
+	// Both lists are owned by the request until a method takes them.
 	fds  []int // descriptors that came with it; closed at its end
 	give []int // descriptors that go with the answer; closed when sent
 	late bool  // the method answers later; an error is answered at once
@@ -66,10 +67,14 @@ func (v *server) request(line []byte) {
 		return
 	}
 	result, err := r.do()
-	wire.CloseAll(r.fds) // the job has duplicates of those that it got
+	// After the method: that starts the job, whose process has its duplicates from then
+	// on.
+	wire.CloseAll(r.fds)
 	switch {
+	// A notification of the owner's: its errors are not told either.
 	case r.ID == nil:
 		wire.CloseAll(r.give)
+	// A late answer is sent by the method's own code, in a later round of the loop.
 	case !r.late || err != nil:
 		v.answer(r.ID, result, errorOf(err), r.give)
 	}
@@ -88,11 +93,13 @@ func (r *request) parse(line []byte) error {
 	}
 	if err := json.Unmarshal(line, &r.Message); err != nil {
 		r.ID = nil
+		// Valid JSON of another kind is a request that is wrong; a batch is among them.
 		if json.Valid(line) {
 			return failure(protocol.CodeInvalidRequest, "", "want one request a line, a JSON object: %v", err)
 		}
 		return failure(protocol.CodeParse, "", "the line is no JSON: %v", err)
 	}
+	// The first byte tells the kind of a JSON value.
 	id := bytes.TrimSpace(r.ID)
 	if string(id) == "null" || len(id) > 0 && id[0] != '"' && id[0] != '-' && (id[0] < '0' || id[0] > '9') {
 		r.ID = nil
@@ -112,6 +119,7 @@ func (r *request) parse(line []byte) error {
 func (r *request) do() (any, error) {
 	do := r.v.methods[r.Method]
 	switch {
+	// Before the phase is looked at, for an owner that probes.
 	case do == nil:
 		return nil, failure(protocol.CodeNoMethod, "method", "there is no method %q", r.Method)
 	case r.v.phase == greeting && r.Method != protocol.MethodHello:
@@ -202,6 +210,8 @@ func errorOf(err error) *protocol.Error {
 		return &protocol.Error{Code: protocol.CodeInternal, Message: cli.OneLine(err)}
 	}
 	e := &protocol.Error{Code: protocol.CodeSystem, Message: cli.OneLine(err), Data: &protocol.ErrorData{Errno: unix.ErrnoName(errno)}}
+	// What passes with time: processes and memory (EAGAIN, ENOMEM), descriptors, cgroups
+	// (ENOSPC).
 	switch errno {
 	case unix.EAGAIN, unix.EMFILE, unix.ENFILE, unix.ENOMEM, unix.ENOSPC:
 		e.Code = protocol.CodeTooMany

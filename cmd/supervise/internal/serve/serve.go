@@ -3,6 +3,23 @@
 //	lines, end of input ──> request ──> methods ──┐
 //	output, limits, pressure ── poller ───────────┼──> answers, notifications ──> owner
 //	statuses, deadlines ── the loop ── jobs ──────┘
+//
+// One goroutine, that of the loop (package supervisor), does all of this, and sleeps in
+// the loop's poll(2) alone. Everything that is said to the owner goes through one Conn in
+// the order of the calls, and on that rests the order that the protocol promises: the
+// answer to spawn, started, output and exited, ended, the answers to wait, the answers to
+// shutdown.
+//
+// An owner that does not read blocks the Conn. Then each source stops by itself: requests
+// stay on the wire, statuses in the kernel, output with wait in the job's pipe, events of
+// nested jobs in their sockets. Each leaves a function in waiting, which is called when
+// there is room. Samples, pressure and output without wait are dropped instead, as late
+// they are worth nothing. Signals, deadlines and the end of the input are heard in any
+// case, and killing needs no room.
+//
+// The server ends by the end of input, by shutdown, by a signal, or when the owner can
+// never read again. In each case all jobs end first, and every record is delivered to an
+// owner that still reads.
 package serve
 
 import (
@@ -138,6 +155,7 @@ func (v *server) open() error {
 			return errors.Join(err, v.place.Close())
 		}
 	}
+	// With Tell set a signal is told as an event: its meaning depends on the sender.
 	v.s = &supervisor.Supervisor{
 		Signals: caught, Idle: v.idle, Tell: v.hear, Trace: v.o.Trace(),
 		Serving: supervisor.Serving{
@@ -169,6 +187,8 @@ func (v *server) connect() (err error) {
 		return err
 	}
 	v.out = 1
+	// SO_TYPE is asked only to learn whether a descriptor is a socket: ENOTSOCK
+	// otherwise.
 	if _, err := unix.GetsockoptInt(0, unix.SOL_SOCKET, unix.SO_TYPE); err == nil {
 		if _, err := unix.GetsockoptInt(1, unix.SOL_SOCKET, unix.SO_TYPE); err != nil {
 			v.out = 0 // socket activation (Accept=yes) or inetd: descriptor 1 is the log
@@ -183,6 +203,7 @@ func (v *server) connect() (err error) {
 	v.ownerFDs = ownerFDs()
 	v.conn, err = wire.NewConn(0, v.out, protocol.MaxRequest)
 	if err == nil {
+		// Descriptors that the owner sends without need must not use up the reserve.
 		v.conn.MaxFD = v.ownerFDs
 	}
 	return err
@@ -219,8 +240,10 @@ func (v *server) blocked() bool { return v.conn.Blocked() }
 // parting the end has been seen; as a hang-up lasts, to poll for it again would spin.
 func (v *server) wantsInput() int16 {
 	switch {
+	// No events at all: the loop then leaves the descriptor out, and with it the hang-up.
 	case v.phase == over || v.blocked() && v.phase == parting:
 		return 0
+	// Not POLLIN: with unread requests on the wire the loop would spin.
 	case v.blocked():
 		return unix.POLLRDHUP
 	}
@@ -237,14 +260,16 @@ func (v *server) wantsOutput() int16 {
 	return unix.POLLERR
 }
 
-// flush is called when there is room, or an error. It sends what is kept, and then lets
+// flush is called when there is room, or an error. It sends the kept text, and then lets
 // the requests and outputs go on that waited for room. An owner that can never read again
 // is gone: all jobs end.
 func (v *server) flush() bool {
+	// A pipe that is full and has lost its reader reports both at once.
 	if v.conn.Flush(); v.conn.Deaf() {
 		v.finish(protocol.CauseOwnerGone)
 		return false
 	}
+	// With room for some of the text only, the rest still comes first.
 	if !v.blocked() {
 		v.resume()
 	}
@@ -270,9 +295,11 @@ func (v *server) read() bool {
 		v.requests()
 	}
 	switch {
+	// All answers are on their way, so nothing is left to be done with the input.
 	case end && !v.blocked():
 		v.finish(protocol.CauseOwnerGone)
 	case end:
+		// Deadlines and kills go on; the rest of the conversation waits for room.
 		v.phase = max(v.phase, parting)
 		v.s.End(protocol.CauseOwnerGone, nil)
 	}
@@ -292,8 +319,11 @@ func (v *server) requests() {
 		switch {
 		case !ok:
 			return
+		// The id of such a request was not read, hence null; the conversation goes on
+		// with the next.
 		case tooLong:
 			v.answer(nil, nil, &protocol.Error{Code: protocol.CodeTooLong, Message: fmt.Sprintf("the line is longer than %d bytes", protocol.MaxRequest)}, nil)
+		// An empty line is ignored: it is easily sent by hand.
 		case len(line) > 0:
 			v.request(line)
 		}
@@ -313,6 +343,7 @@ func (v *server) finish(cause protocol.Cause) {
 // It is called after the end of each job, and by shutdown itself, for there may be no
 // job.
 func (v *server) answerShutters() {
+	// The end of each job calls this again.
 	if len(v.jobs) > 0 {
 		return
 	}
@@ -332,6 +363,7 @@ func (v *server) answerShutters() {
 func (v *server) signaled(sig signals.Signal) {
 	v.phase = over
 	if len(v.jobs) == 0 {
+		// Nothing else would ever end the wait for the owner.
 		v.conn.HangUp()
 		return
 	}
@@ -339,6 +371,7 @@ func (v *server) signaled(sig signals.Signal) {
 		v.finish(protocol.CauseKilled)
 		return
 	}
+	// In the order of their numbers, so that two runs do the same.
 	for _, j := range v.all() {
 		if j.loop.State() <= supervisor.Waiting {
 			j.stop(protocol.CauseKilled, j.loop.Spec.Signal, j.loop.Grace)

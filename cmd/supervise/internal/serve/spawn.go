@@ -39,6 +39,8 @@ func (r *request) spawn() (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	// It closes the job's descriptors in any case, as the child has its duplicates by
+	// now.
 	defer plan.close()
 	if err := plan.connect(r, p.Stdio); err != nil {
 		return nil, err
@@ -48,6 +50,7 @@ func (r *request) spawn() (any, error) {
 		return nil, plan.startError(err)
 	}
 	r.give, plan.give, plan.outputs = plan.give, nil, nil // outputs are the job's now, the ends of pipes go with the answer
+	// From here on nothing can fail.
 	r.after = j.begun
 	limits, unenforced := j.limits()
 	return &protocol.SpawnResult{
@@ -66,6 +69,7 @@ func (r *request) takeDescriptors(n int) error {
 	case n < 0 || n > protocol.MaxDescriptors:
 		return failure(protocol.CodeInvalidParams, "fds", "fds: want 0 to %d", protocol.MaxDescriptors)
 	}
+	// The order is that of their arrival, over all requests.
 	if r.fds = r.v.conn.Descriptors(n); r.fds == nil {
 		return failure(protocol.CodeInvalidParams, "fds", "fds: fewer than %d descriptors came", n)
 	}
@@ -101,10 +105,11 @@ func checkNames[V any](field string, vars map[string]V) error {
 	return nil
 }
 
-// start starts what is planned. A job is a session (setsid(2)), so that none of its
+// start starts the planned job. A job is a session (setsid(2)), so that none of its
 // descendants has a controlling terminal, and the server's is not the job's. A number is
 // used once, also for a start that fails: an owner may not mistake one job for another.
 func (v *server) start(p *plan) (*job, error) {
+	// Not given back on an error: a number in a log is that of one spawn.
 	v.last++
 	j := &job{v: v, number: v.last, name: p.Name, argv: p.Argv, tags: p.Tags, outputs: p.outputs}
 	for _, what := range p.Notify {
@@ -113,6 +118,8 @@ func (v *server) start(p *plan) (*job, error) {
 		j.limitWanted = j.limitWanted || what == protocol.NotifyLimit
 	}
 	p.spec.Argv, p.spec.Tag = p.Argv, j
+	// Setsid gives the job a process group of its own as well, whose number is the main
+	// process's pid.
 	p.spec.Attr = &syscall.ProcAttr{Dir: p.dir, Env: p.env, Files: p.files, Sys: &syscall.SysProcAttr{Setsid: true}}
 	start := j.startNested
 	if v.place.InCgroup() {
@@ -137,6 +144,7 @@ func (p *plan) startError(err error) error {
 		return err
 	case program.IsNotFound(err):
 		code = protocol.CodeNotFound
+	// These say nothing about the program: errorOf makes them -32003.
 	case errors.As(err, &errno) && slices.Contains([]syscall.Errno{unix.EAGAIN, unix.ENOMEM, unix.EMFILE, unix.ENFILE}, errno):
 		return err
 	}
@@ -144,6 +152,7 @@ func (p *plan) startError(err error) error {
 	if p.Path != "" {
 		field = "path"
 	}
+	// The error does not tell which of the two calls of the child has failed.
 	if p.dir != "" && unix.Access(p.dir, unix.X_OK) != nil {
 		field = "cwd"
 	}

@@ -63,6 +63,7 @@ var errStdio = failure(protocol.CodeInvalidParams, "", "want exactly one of null
 // from the list. mine is closed when the job has been started; /dev/null, the server's
 // own and what came with the request are not the plan's.
 func (p *plan) open(r *request, i int, s *protocol.Stdio) (fd int, err error) {
+	// Each kind is a field of its own in the JSON, so two can be given.
 	kinds := 0
 	for _, is := range []bool{s.Null, s.Inherit, s.File != "", s.Pipe, s.FD != nil, s.Dup != nil, s.Capture != nil} {
 		if is {
@@ -82,11 +83,15 @@ func (p *plan) open(r *request, i int, s *protocol.Stdio) (fd int, err error) {
 		if *s.FD < 0 || *s.FD >= len(r.fds) {
 			return -1, failure(protocol.CodeInvalidParams, "", "descriptor %d did not come with the request", *s.FD)
 		}
+		// It stays the request's, which closes it after the start; one may be named
+		// twice.
 		return r.fds[*s.FD], nil
 	case s.Dup != nil:
 		if *s.Dup < 0 || *s.Dup >= i {
 			return -1, failure(protocol.CodeInvalidParams, "", "dup: want a lower descriptor of the job")
 		}
+		// The same descriptor here becomes two of the job's, of one open file
+		// description.
 		return int(p.files[*s.Dup]), nil
 	case s.Capture != nil:
 		return p.capture(i, s.Capture)
@@ -128,6 +133,8 @@ func keepToOurselves() (map[int]bool, error) {
 		fd, _ := strconv.Atoi(e.Name())
 		flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0)
 		if err == nil && fd > 2 && flags&unix.FD_CLOEXEC == 0 {
+			// Those that have the flag already are the Go runtime's, or this listing's
+			// own.
 			unix.CloseOnExec(fd)
 			legacy[fd] = true
 		}
@@ -157,6 +164,7 @@ func openFile(name string, i int, mode protocol.FileMode) (int, error) {
 	if err != nil {
 		return -1, fmt.Errorf("opening %s: %w", name, err)
 	}
+	// Few programs expect EAGAIN from a file that they were given.
 	unix.SetNonblock(fd, false)
 	return fd, nil
 }
@@ -181,6 +189,7 @@ func (p *plan) pipe(i int) (int, error) {
 	if err != nil {
 		return -1, err
 	}
+	// The names are the sides that keep each end.
 	job, owner := w, r
 	if i == 0 {
 		job, owner = r, w
@@ -251,6 +260,7 @@ func (o *output) resume(j *job) {
 func (v *server) resume() {
 	waiting := v.waiting
 	v.waiting = nil
+	// In the order in which they stopped, so that no job is always the last.
 	for _, goOn := range waiting {
 		goOn()
 	}
@@ -267,6 +277,7 @@ func (o *output) read(j *job) (more bool) {
 		return true
 	case err == unix.EAGAIN:
 		return false
+	// The last writer has closed its end.
 	case n <= 0:
 		o.close(j)
 		return false
@@ -275,9 +286,13 @@ func (o *output) read(j *job) (more bool) {
 	if !o.unlimited {
 		told = min(told, o.left)
 	}
+	// One bound for all jobs together, so that many of them cannot take more memory than
+	// one.
 	if !o.wait && j.v.blocked() && j.v.conn.Unsent() > maxUnsent {
 		told = 0
 	}
+	// The rest of the buffer is counted and dropped; to leave it in the pipe would hold
+	// up the job.
 	o.left -= told
 	o.told += told
 	o.dropped += int64(n) - told
@@ -287,10 +302,11 @@ func (o *output) read(j *job) (more bool) {
 	return true
 }
 
-// drain takes what is left when every process of the job is dead. A process of another
-// job may hold the writing end by a descriptor that was passed to it; drain reads no more
-// than a pipe can hold, and does not wait for the end of file.
+// drain takes the rest of the output when every process of the job is dead. A process of
+// another job may hold the writing end by a descriptor that was passed to it; drain reads
+// no more than a pipe can hold, and does not wait for the end of file.
 func (o *output) drain(j *job) {
+	// Each read takes a full buffer or all that is there.
 	for range maxPipe / readOutput {
 		if o.fd < 0 || !o.read(j) {
 			break

@@ -14,7 +14,7 @@ import (
 )
 
 // limitEvents tell when jobs meet their limits. One inotify descriptor serves all jobs;
-// it is opened when the first owner's request asks for it.
+// it is opened for the first job whose owner asks for oom or limit.
 type limitEvents struct {
 	v       *server
 	watcher *cgroup.Watcher
@@ -24,6 +24,7 @@ type limitEvents struct {
 // watchLimits has the server hear when the job meets a limit. The kernel marks
 // memory.events and pids.events as modified when a count in them changes (cgroup v2).
 func (v *server) watchLimits(j *job) error {
+	// Most owners never ask for limits, and a job without them costs no watch.
 	if v.events == nil {
 		w, err := cgroup.NewWatcher()
 		if err != nil {
@@ -32,6 +33,8 @@ func (v *server) watchLimits(j *job) error {
 		v.events = &limitEvents{v, w, map[int]*job{}}
 		v.events.listen()
 	}
+	// The files count what happened in the whole subtree, so the job's own sub-cgroups
+	// are included.
 	for _, file := range []string{"memory.events", "pids.events"} {
 		key, err := v.events.watcher.WatchFile(j.held.Job, file)
 		if err == nil {
@@ -61,6 +64,7 @@ func (e *limitEvents) read() {
 	}
 	for _, key := range e.watcher.Read() {
 		j := e.jobs[key]
+		// A job that has ended since, whose watch the kernel has not dropped yet.
 		if j == nil {
 			continue
 		}
@@ -89,6 +93,7 @@ func (j *job) tellLimits(s *cgroup.Stats) {
 		j.told.PidsMax = s.Pids.MaxEvents
 	}
 	killed := oomKills(j.told.Memory) > oomKills(last.Memory)
+	// oom comes before limit, of which it is the graver part.
 	if j.oomWanted && killed {
 		j.v.notify(protocol.NoteOOM, &j.told)
 	}
@@ -175,6 +180,7 @@ func (j *job) pressed(p protocol.PressureTrigger) (more bool) {
 // stopTriggers has the loop forget each trigger before its number can be another's.
 func (j *job) stopTriggers() {
 	for _, fd := range j.triggers {
+		// The loop may be going through its inputs just now; Drop only marks this one.
 		j.v.s.Drop(fd)
 		unix.Close(fd)
 	}

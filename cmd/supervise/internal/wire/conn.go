@@ -8,9 +8,9 @@ import (
 )
 
 // A Conn is a connection of lines, with descriptors if it is a stream socket of AF_UNIX.
-// The server talks with its owner by one. It never blocks: what is said is kept for the
-// next Flush, and what cannot be sent then for a later one, so look at Blocked before
-// more is said. It belongs to one goroutine.
+// The server talks with its owner by one. It never blocks: lines are kept for the next
+// Flush, and those that cannot be sent then for a later one, so look at Blocked before
+// more is sent. It belongs to one goroutine.
 type Conn struct {
 	MaxFD int // received descriptors with this number or a higher one are closed at once; 0: all are kept
 
@@ -24,8 +24,8 @@ type Conn struct {
 	received []int  // descriptors that were not taken, ours to close
 
 	unsent []chunk
-	spare  []byte // a buffer for what is said next
-	full   bool   // there was no room for what is unsent
+	spare  []byte // a buffer for the next line
+	full   bool   // there was no room for the unsent text
 	hungUp bool   // sending has failed, or HangUp was called; Send drops everything
 }
 
@@ -195,7 +195,7 @@ func (c *Conn) Send(line []byte, fds []int) {
 	}
 }
 
-// Flush sends what is kept, as far as there is room. An error is a hang-up: EPIPE and
+// Flush sends the kept text, as far as there is room. An error is a hang-up: EPIPE and
 // ECONNRESET mean that the owner has gone, and nothing else can be done about others.
 func (c *Conn) Flush() {
 	for len(c.unsent) > 0 {
@@ -233,7 +233,7 @@ func (c *Conn) reuse(text []byte) {
 	}
 }
 
-// Trim lets go of what is kept for speed.
+// Trim lets go of the buffer that is kept for speed.
 func (c *Conn) Trim() { c.spare = nil }
 
 // send sends some of a chunk. MSG_NOSIGNAL spares the process a SIGPIPE (send(2)).
@@ -244,7 +244,7 @@ func (c *Conn) send(first *chunk) (int, error) {
 	return unix.SendmsgN(c.out.fd, first.text, unix.UnixRights(first.fds...), nil, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
 }
 
-// flushSize is what is kept for a Flush, at most, in bytes.
+// flushSize is how much text is kept for a Flush, at most, in bytes.
 const flushSize = 16 << 10
 
 // Blocked says that text is kept for which there was no room: the owner does not read.
@@ -259,7 +259,7 @@ func (c *Conn) Unsent() (n int) {
 	return n
 }
 
-// HangUp gives up sending: what is kept is dropped, and what is said from now on, too.
+// HangUp gives up sending: the kept text is dropped, and all later lines, too.
 func (c *Conn) HangUp() {
 	for _, u := range c.unsent {
 		CloseAll(u.fds)

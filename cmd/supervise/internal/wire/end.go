@@ -41,7 +41,7 @@ func Open(fd, access int) End {
 // FD returns the descriptor to be polled.
 func (e End) FD() int { return e.fd }
 
-// Whole says whether what is read comes as whole messages.
+// Whole says whether the input comes as whole messages.
 func (e End) Whole() bool { return e.whole }
 
 // Read reads the bytes that are there; EAGAIN if there are none, 0 at the end.

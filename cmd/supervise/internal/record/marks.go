@@ -30,6 +30,7 @@ func (s *Samples) ReadMarks() bool {
 	}
 	var buf [markRead]byte
 	n, err := unix.Read(s.marks, buf[:])
+	// Another reader of the same pipe may have taken what poll(2) reported.
 	if err == unix.EINTR || err == unix.EAGAIN {
 		return true
 	}
@@ -39,6 +40,7 @@ func (s *Samples) ReadMarks() bool {
 		if !ok && len(s.partial) < MaxMark {
 			return n > 0
 		}
+		// A copy, so that the array does not grow with all that was ever read.
 		s.partial = append([]byte{}, rest...)
 		s.Mark(string(line[:min(len(line), MaxMark)]))
 	}
@@ -55,6 +57,7 @@ func DropMarks(fd int) bool {
 // Mark ends a phase, which it returns, and begins another with that name; nil: there are
 // MaxPhases already. The pointer holds until the next call.
 func (s *Samples) Mark(name string) *protocol.Phase {
+	// The phase that has begun goes on, to the end of the job at most.
 	if len(s.phases) >= MaxPhases {
 		return nil
 	}
@@ -73,6 +76,7 @@ func (s *Samples) endPhase() {
 		CPU: cpuDelta(now.CPU, was.CPU), IO: ioDelta(now.IO, was.IO), Pressure: pressureDelta(now.Pressure, was.Pressure),
 		MaxMemory: s.most,
 	})
+	// One reading ends a phase and begins the next, so that nothing falls in between.
 	s.begun, s.most = now, now.Memory.CurrentBytes
 }
 

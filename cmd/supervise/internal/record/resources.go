@@ -19,6 +19,8 @@ func SetResources(r *protocol.Record, s *cgroup.Stats) {
 	if s == nil {
 		return
 	}
+	// Each part is there by itself: without the memory controller the cgroup still has
+	// cpu.stat.
 	if s.CPU != nil {
 		r.CPU = cpuOf(s.CPU)
 	}
@@ -58,6 +60,7 @@ func MemoryEvents(e *cgroup.MemoryEvents) *protocol.MemoryEvents {
 // ioOf is io.stat: bytes and operations, by device and in total.
 func ioOf(s *cgroup.IOStat) protocol.IO {
 	t := &s.Total
+	// The pointers are into s, which the caller no longer changes.
 	io := protocol.IO{
 		ReadBytes: &t.ReadBytes, WriteBytes: &t.WriteBytes, ReadOps: &t.ReadOps, WriteOps: &t.WriteOps,
 		Devices: make([]protocol.DeviceIO, len(s.Devices)),
@@ -93,7 +96,9 @@ func SetOOM(r *protocol.Record, o cgroup.OOM) {
 	if o.Cause == cgroup.OOMNone {
 		return
 	}
+	// Kills is a count of processes, of which the main process may not be one.
 	r.OOM = &protocol.OOM{By: oomBy[o.Cause], Cgroup: Optional(o.Path), Kills: &o.Kills}
+	// Any other cause says that supervise, or its owner, wanted the end.
 	if r.Cause == protocol.CauseSignaled && r.Exit != nil && r.Exit.Signal != nil && *r.Exit.Signal == "SIGKILL" {
 		r.Cause = protocol.CauseOOM
 	}
@@ -104,6 +109,8 @@ func SetOOM(r *protocol.Record, o cgroup.OOM) {
 func Limits(limits cgroup.Limits) []protocol.Limit {
 	list := []protocol.Limit{}
 	for _, l := range limits {
+		// An implied limit is a part of the one that was asked for, as memory.swap.max
+		// may be.
 		if !l.Implied {
 			list = append(list, protocol.Limit{Name: l.Name(), File: l.File, Value: l.Value})
 		}

@@ -53,6 +53,7 @@ func (s *Samples) WriteTo(fd int) { s.fd, s.Tell = fd, s.write }
 // counter minus itself is 0 where there is one, and null where there is none.
 func (s *Samples) SinceStart(started time.Time) {
 	b := s.begun
+	// Only what was readable at all is set to 0.
 	b.CPU, b.IO, b.Pressure = cpuDelta(b.CPU, b.CPU), ioDelta(b.IO, b.IO), pressureDelta(b.Pressure, b.Pressure)
 	b.Time.Time, b.WallS, s.started = started, 0, started
 }
@@ -66,10 +67,14 @@ func (s *Samples) Look(at time.Time) {
 
 // Take reads a sample, and remembers the greatest memory, for the phase and for the job.
 func (s *Samples) Take(at time.Time) *protocol.Sample {
+	// A cgroup lacks files by its controllers and its kernel, and the others are worth
+	// having.
 	raw, _ := s.sampler.Sample() // what cannot be read is null
 	p := sampleOf(&raw)
 	p.Time.Time, p.WallS = at, at.Sub(s.started).Seconds()
+	// memory.current is there with the memory controller alone.
 	if m := p.Memory.CurrentBytes; m != nil {
+		// The sample is new each time, so its pointers stay true.
 		if s.most == nil || *m > *s.most {
 			s.most = m
 		}
@@ -87,6 +92,7 @@ func One(j *cgroup.Job, started time.Time) (*protocol.Sample, error) {
 	if err != nil {
 		return nil, err
 	}
+	// A sampler keeps its files open, which is for jobs with many samples.
 	defer s.Close()
 	s.started = started
 	return s.Take(time.Now()), nil
@@ -117,6 +123,8 @@ func sampleOf(raw *cgroup.Sample) *protocol.Sample {
 func (s *Samples) write(p *protocol.Sample) {
 	fds := []unix.PollFd{{Fd: int32(s.fd), Events: unix.POLLOUT}}
 	line, err := json.Marshal(p)
+	// An error event counts as room: the write then says EPIPE, and the line is dropped,
+	// too.
 	if n, _ := unix.Poll(fds, 0); n == 0 || err != nil {
 		s.dropped++
 		return
@@ -126,7 +134,8 @@ func (s *Samples) write(p *protocol.Sample) {
 	}
 }
 
-// DroppedError says that samples could not be written; nil: all were.
+// DroppedError says that samples could not be written; nil: all were. It is asked at the
+// end, as a message for each would drown the others.
 func (s *Samples) DroppedError() error {
 	if s.dropped == 0 {
 		return nil
@@ -139,6 +148,8 @@ func (s *Samples) DroppedError() error {
 // is still there; the samples are closed then. A job without marks has no phases.
 func (s *Samples) Finish(r *protocol.Record) {
 	s.lastMarks()
+	// Without a mark the whole job would be one phase, of which the record has all
+	// numbers.
 	if len(s.phases) > 0 {
 		s.endPhase()
 	}

@@ -22,6 +22,7 @@ func Summary(r *protocol.Record) string {
 	line("ended", "%s", ending(r))
 	line("wall", "%s", seconds(&r.WallS))
 	line("cpu", "user %s, system %s", seconds(r.CPU.UserS), seconds(r.CPU.SystemS))
+	// memory.peak is there since Linux 5.19.
 	if r.Memory.PeakBytes != nil {
 		line("memory", "%s at most", amount(r.Memory.PeakBytes))
 	}
@@ -97,6 +98,8 @@ func bottleneck(r *protocol.Record) string {
 		s    *float64
 		text string
 	}{
+		// Stall times count any waiting process ("some"), as full says little of a
+		// parallel job.
 		{r.CPU.ThrottledS, "its CPU quota: throttled for %s"},
 		{r.Pressure.CPU.SomeS, "the CPU: others had it for %s"},
 		{r.Pressure.Memory.SomeS, "memory: it waited %s for pages"},
@@ -112,6 +115,7 @@ func bottleneck(r *protocol.Record) string {
 // leftover is one process that outlived the main process.
 func leftover(l protocol.Leftover) string {
 	s := fmt.Sprintf("%s (%d), %s old, %s", quoted([]string{l.Comm}), l.PID, seconds(l.AgeS), size(l.RSSBytes))
+	// The command line of a process that is dying is empty; its comm is not.
 	if len(l.Argv) > 0 {
 		s += ": " + quoted(l.Argv)
 	}
@@ -148,6 +152,7 @@ func seconds(s *float64) string {
 		return "unknown"
 	}
 	d := time.Duration(*s * 1e9)
+	// More digits than were measured would only look exact.
 	if d < time.Second {
 		return d.Round(time.Microsecond).String()
 	}
@@ -165,6 +170,7 @@ func size(bytes *int64) string {
 // amount is a number of bytes, with no more than one digit behind the point.
 func amount(n *uint64) string {
 	f, unit := float64(*n), 0
+	// Powers of 1024, as memory limits are written.
 	for f >= 1024 && unit < 4 {
 		f, unit = f/1024, unit+1
 	}
@@ -184,6 +190,7 @@ func quoted(argv []string) string {
 // sequence in it must not reach the terminal of the reader.
 func quote(word string) string {
 	switch {
+	// strconv.Quote's escapes are those of $'...', but for the single quote.
 	case strings.ContainsFunc(word, isUnprintable): // as $'...' of bash and others: nothing reaches the terminal raw
 		q := strconv.Quote(word)
 		return "$'" + strings.ReplaceAll(q[1:len(q)-1], "'", `\'`) + "'"

@@ -30,6 +30,7 @@ func (r *runner) guardedBySupervise() int {
 			unix.FcntlInt(uintptr(fd), unix.F_SETFD, 0) // the inner supervise opens it by the same number
 		}
 	}
+	// The flags go on as they were written: the inner supervise reads them anew.
 	argv := nested.Guarded(r.c.given, owner, r.place.Reason(), r.c.argv)
 	result, err := r.supervise(nested.Exe, argv, supervisor.Spec{})
 	unix.Close(owner)

@@ -44,6 +44,7 @@ func watchLinks(path string) (l *link, err error) {
 		unix.Close(l.notify)
 		return nil, os.NewSyscallError("inotify_add_watch", err)
 	}
+	// The order is watch, then look, so that no change is missed.
 	if l.gone() { // before we watched
 		unix.Close(l.file)
 		unix.Close(l.notify)

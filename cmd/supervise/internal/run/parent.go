@@ -19,6 +19,7 @@ func openParent(wanted bool) (int, error) {
 		return -1, nil
 	}
 	pid := os.Getppid()
+	// getppid(2) is 0 for a parent that this namespace does not show.
 	if pid == 0 {
 		return -1, errors.New("the process that started supervise is outside of this PID namespace; --owner fd:N serves there")
 	}

@@ -128,6 +128,7 @@ func (r *runner) deliver(result *protocol.Record) error {
 // failedRecord is that of a job which never was: its numbers are null. It names the
 // fallback, but no cgroup, as that held nothing.
 func (r *runner) failedRecord(err error) *protocol.Record {
+	// The wall time is that of the attempt.
 	failed := supervisor.NewRecord(r.began)
 	failed.Ended.Time = time.Now()
 	failed.WallS = failed.Ended.Sub(r.began).Seconds()

@@ -118,7 +118,10 @@ func (r *runner) run() int {
 	if err != nil {
 		return r.startFailed(err)
 	}
+	// They are children, yet no job's: neither killed nor waited for.
 	r.place.Disown(inherited)
+	// With a cgroup the guardian is a fork of this process; in the fallback it is a
+	// second supervise.
 	if !r.place.InCgroup() && !r.c.NoGuard {
 		return r.guardedBySupervise()
 	}
@@ -192,6 +195,8 @@ func (r *runner) spec() supervisor.Spec {
 // supervise runs the job from start to end. An error means that the job was not started;
 // the place has been given back then. The record of the one job is the result.
 func (r *runner) supervise(file string, argv []string, spec supervisor.Spec) (*protocol.Record, error) {
+	// Strays finds what has moved out of the job's cgroup: it is listed in the record,
+	// and waited for with --leftovers=wait.
 	s := &supervisor.Supervisor{
 		Signals: r.caught, Forward: true, IsManager: transient.IsManager,
 		Strays: r.place.Tree.Procs, Idle: resident.GiveBackStartUp,
@@ -209,6 +214,7 @@ func (r *runner) supervise(file string, argv []string, spec supervisor.Spec) (*p
 	if r.c.owner >= 0 {
 		s.Owner = &supervisor.Owner{In: r.c.owner, Out: -1, Mute: true, Gone: r.ownerGone}
 	}
+	// A server is the owner here: it gets events, and its requests go to the whole job.
 	if r.c.events >= 0 {
 		s.Owner, s.Whole = &supervisor.Owner{In: r.c.events, Out: r.c.events, AppendUsage: nested.AppendUsage}, true
 	}
@@ -216,6 +222,7 @@ func (r *runner) supervise(file string, argv []string, spec supervisor.Spec) (*p
 		return nil, errors.Join(err, r.place.Close())
 	}
 	if session := r.place.Session(); session != nil {
+		// Both take time for which the start of the job need not wait.
 		session.RemoveStale() // while the job is on its way
 		r.out.warmUp()
 	}
@@ -251,6 +258,7 @@ func (r *runner) start(s *supervisor.Supervisor, spec supervisor.Spec) error {
 	}
 	spec.Containment = r.place
 	j, err := s.StartProgram(spec)
+	// Nothing was started: the error is about the place, not about the program.
 	var join *cgroup.JoinError
 	if errors.As(err, &join) && r.mayFallBack() {
 		if err := r.place.GiveUp(join); err != nil {

@@ -47,6 +47,7 @@ func (r *runner) status(result *protocol.Record) int {
 	case e.Code != nil:
 		return *e.Code
 	}
+	// The record has the name, as supervisor.NewExit wrote it.
 	sig, _ := signals.Parse(*e.Signal)
 	if r.terminal.interrupted(sig) {
 		signals.DieOf(sig)

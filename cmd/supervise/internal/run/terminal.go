@@ -39,6 +39,7 @@ func findTerminal() *terminal {
 			continue
 		}
 		t.fd = fd
+		// In the background the terminal is not supervise's to give.
 		t.eager = group == unix.Getpgrp() && !isPipe(1)
 		t.handed = t.eager
 		t.modes, _ = unix.IoctlGetTermios(fd, unix.TCGETS)
@@ -179,6 +180,7 @@ func (t *terminal) takeBack(exit *protocol.Exit) {
 	}
 	t.give(unix.Getpgrp())
 	if exit != nil && exit.Signal != nil && t.modes != nil {
+		// TCSETSW waits until what the job has written is out (tcsetattr(3)).
 		unix.IoctlSetTermios(t.fd, unix.TCSETSW, t.modes)
 	}
 }

@@ -40,6 +40,7 @@ func LookPathIn(name, path, dir string) (string, error) {
 	}
 	result := error(unix.ENOENT)
 	for in := range strings.SplitSeq(path, ":") {
+		// An empty element is the current directory (POSIX, "Environment Variables").
 		if in == "" {
 			in = "."
 		}

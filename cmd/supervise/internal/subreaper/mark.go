@@ -109,7 +109,7 @@ func parseLimit(limits []byte) uint64 {
 	return 0
 }
 
-// bearers returns the live processes that have the mark, and what is below them: one
+// bearers returns the live processes that have the mark, and all below them: a process
 // that was being forked when its parent got the mark lacks it.
 func (m Mark) bearers() (found []process, err error) {
 	all, err := processes()

@@ -130,3 +130,15 @@ func TestFloodedByJob(t *testing.T) {
 		o.wantRecord(c, "exited").wantExit(t, 5)
 	})
 }
+
+// TestOwnFileSizeLimit: what supervise itself cannot write for want of RLIMIT_FSIZE raises SIGXFSZ, which is not the job's.
+func TestOwnFileSizeLimit(t *testing.T) {
+	needCgroup(t)
+	b := newBox(t)
+	argv := []string{"prlimit", "--fsize=1000", bin.supervise, "run", inCgroup.flag(), "--sample", "1ms", "--samples", b.dir + "/samples", "--"}
+	o := b.start(launch{argv: append(argv, sh(`until [ $(wc -c <"$0") -ge 1000 ]; do :; done; sleep 0.1; exit 3`, b.dir+"/samples")...)}).wait()
+	o.wantCode(3)
+	if !strings.Contains(o.stderr, "samples could not be written") {
+		t.Errorf("stderr %q", o.stderr)
+	}
+}

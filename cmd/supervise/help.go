@@ -38,7 +38,7 @@ status. When it ends, or supervise does, whatever it has started is killed.
   --memory-max SIZE    and --memory-high, --memory-low, --memory-min, --swap-max
                        (default 0 if memory is limited), --oom-group no,
   --cpus N             (1.5) and --cpu-weight, --cpuset 0-3, --cpuset-mems,
-  --pids-max N         --io-weight, --io-max 'DEV rbps=1M', --set FILE=VALUE: limit
+  --pids-max N         --io-weight, --io-max DEV,rbps=1M, --set FILE=VALUE: limit
                        the job; sizes with K, M, G, T or %
   --property P=V, -p   the same by systemd's names: -p MemoryMax=1G
   --resources FILE     the same from an OCI document: LinuxResources, config.json

@@ -4,10 +4,12 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/seed-c1490a04/supervise/cgroup"
 	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/guardian"
@@ -35,6 +37,22 @@ type Place struct {
 	reason     string          // why it is the fallback, or a cgroup without controllers
 	unenforced []protocol.Unenforced
 }
+
+// What the loop asks of a containment beyond the least, the place and its jobs both have.
+type full interface {
+	supervisor.Containment
+	supervisor.Lister
+	supervisor.Accountant
+	supervisor.Sampler
+	supervisor.Recorder
+	io.Closer
+}
+
+var (
+	_ full              = (*Place)(nil)
+	_ full              = (*Job)(nil)
+	_ supervisor.Holder = (*Place)(nil)
+)
 
 // open makes a session where it may and, if named, a job in it. On an error nothing is
 // left.
@@ -233,6 +251,13 @@ func (p *Place) CPU() (user, system uint64, err error) {
 		return 0, 0, errors.ErrUnsupported
 	}
 	return p.job.CPU()
+}
+
+// Sample implements supervisor.Sampler.
+func (p *Place) Sample(at time.Time) {
+	if p.job != nil {
+		p.job.Sample(at)
+	}
 }
 
 // Record implements supervisor.Recorder.

@@ -27,6 +27,7 @@
 package supervisor
 
 import (
+	"os"
 	"slices"
 	"time"
 
@@ -306,6 +307,9 @@ func (s *Supervisor) undelivered() bool {
 // comes when all have ended means not to wait for a silent owner either.
 func (s *Supervisor) signal(sig signals.Signal) {
 	s.trace(TraceEvent{What: "signal", Signal: signals.Name(sig.Signal), PID: sig.From})
+	if raisedByUs(sig) {
+		return
+	}
 	if s.Tell != nil {
 		s.Tell(Event{Kind: SignalArrived, Signal: sig})
 		return
@@ -323,6 +327,18 @@ func (s *Supervisor) signal(sig signals.Signal) {
 			j.forward(sig)
 		}
 	}
+}
+
+// raisedByUs says whether a signal tells of a limit or a filter that this process itself
+// has met (setrlimit(2), seccomp(2)): a sample that does not fit into its file raises
+// SIGXFSZ, with this process as the sender. It means nothing to the job, which has the
+// same limits and meets them itself.
+func raisedByUs(s signals.Signal) bool {
+	switch s.Signal {
+	case unix.SIGXFSZ, unix.SIGXCPU, unix.SIGSYS:
+		return s.From == 0 || s.From == os.Getpid()
+	}
+	return false
 }
 
 // request sends a signal to an immediate child, living or zombie; any other

@@ -18,14 +18,15 @@ import (
 	"github.com/seed-c1490a04/supervise/protocol"
 )
 
-// Place is what the flags say of the place of jobs.
+// Place is the part of the command line about the place of jobs. Default has its values
+// without a flag; the zero value is not one, as descriptor 0 would be the trace.
 type Place struct {
 	Contain  containment.Mode
-	Cgroup   string
-	Slice    string
+	Cgroup   string        // directory to use as root; "": found out
+	Slice    string        // for a new scope; "": the service manager's choice
 	Patience time.Duration // for all that the service manager is asked
-	NoGuard  bool
-	TraceFD  int // -1: none
+	NoGuard  bool          // no guardian: a SIGKILL to supervise leaves the job alive
+	TraceFD  int           // descriptor of the trace; -1: none
 }
 
 // Default is Place without a flag.
@@ -34,6 +35,8 @@ func Default() Place {
 }
 
 // Flags are the flags of a Place that is part of other options, in the order of the help.
+// Both front ends have one table for all of their flags, hence the function that finds
+// the Place.
 func Flags[O any](of func(*O) *Place) []cli.Flag[O] {
 	flag := func(name string, set func(p *Place, value string) error) cli.Flag[O] {
 		return cli.Flag[O]{Name: name, Set: func(o *O, value string) error { return set(of(o), value) }}
@@ -50,6 +53,7 @@ func Flags[O any](of func(*O) *Place) []cli.Flag[O] {
 	}
 }
 
+// setContain takes the way to hold jobs; an unknown word must not become auto silently.
 func setContain(p *Place, v string) error {
 	switch mode := containment.Mode(v); mode {
 	case containment.Auto, containment.Cgroup, containment.Subreaper:
@@ -59,6 +63,8 @@ func setContain(p *Place, v string) error {
 	return errors.New("want auto, cgroup or subreaper")
 }
 
+// setPatience bounds the wait for the service manager: with none supervise would never
+// ask, and more than an hour is a mistake in the unit.
 func setPatience(p *Place, v string) (err error) {
 	p.Patience, err = cli.Duration(v)
 	if err == nil && (p.Patience == 0 || p.Patience > time.Hour) {
@@ -67,7 +73,8 @@ func setPatience(p *Place, v string) (err error) {
 	return err
 }
 
-// Check finds what excludes each other.
+// Check finds flags that exclude each other. Of two that contradict none is ignored: the
+// job would be held elsewhere than one of them says.
 func (p *Place) Check() error {
 	if p.Cgroup != "" && p.Contain == containment.Subreaper {
 		return errors.New("--cgroup and --contain=subreaper exclude each other")
@@ -78,14 +85,16 @@ func (p *Place) Check() error {
 	return nil
 }
 
-// Containment is what the flags ask of a place; a warning goes to warn.
+// Containment is the request that the flags make of a place; warn gets warnings, each a
+// line for people.
 func (p *Place) Containment(warn func(error)) containment.Options {
 	return containment.Options{Mode: p.Contain, Cgroup: p.Cgroup, Slice: p.Slice, Patience: p.Patience, Warn: warn}
 }
 
-// Trace writes what the loop sees and does, a JSON line each; nil: nothing is traced. A
-// line for which there is no room is lost, as the loop waits for no reader; the next line
-// says how many were.
+// Trace returns a function that writes each thing that the loop sees and does, a JSON
+// line each; nil: nothing is traced. A line for which there is no room is lost, as the
+// loop waits for no reader; the next line says how many were. The descriptor stays the
+// caller's.
 func (p *Place) Trace() func(supervisor.TraceEvent) {
 	if p.TraceFD < 0 {
 		return nil
@@ -122,7 +131,8 @@ func traceLine(e supervisor.TraceEvent, lost int) []byte {
 	}
 }
 
-// ParseLimit is cgroup.ParseLimit, and suggests a name that is known.
+// ParseLimit is cgroup.ParseLimit, and suggests a name that is known, of a flag or one of
+// systemd's properties.
 func ParseLimit(name, value string) (cgroup.Limits, error) {
 	l, err := cgroup.ParseLimit(name, value)
 	var unknown *cgroup.UnknownLimitError

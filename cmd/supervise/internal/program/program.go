@@ -5,9 +5,9 @@ import (
 	"syscall"
 )
 
-// IsNotFound says whether an error means that a program, or its interpreter, is
-// missing. The errors of finding and of executing a program are bare errnos; all others
-// are wrapped.
+// IsNotFound says whether an error means that a program, or its interpreter, is missing.
+// The errors of finding and of executing a program are bare errnos; all others are
+// wrapped, so that a missing file of another kind is not taken for a missing command.
 func IsNotFound(err error) bool { return err == syscall.ENOENT || err == syscall.ENOTDIR }
 
 // IsErrno says whether an error is a bare errno, as execve(2) returns it.

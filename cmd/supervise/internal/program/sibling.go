@@ -12,18 +12,20 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A Sibling is a running program that belongs to supervise and does what would weigh
-// more than all the rest of supervise: supervise-scope speaks D-Bus to the service
-// manager, supervise-oci knows the formats of container runtimes. It prints its answer on
-// stdout, or one line of complaint on stderr.
+// A Sibling is a running program that belongs to supervise and does what would weigh more
+// than all the rest of supervise: supervise-scope speaks D-Bus to the service manager,
+// supervise-oci knows the formats of container runtimes. It prints its answer on stdout,
+// or one line of complaint on stderr. The caller reads either once, which closes both
+// pipes.
 type Sibling struct {
 	name     string
 	pid      int
-	out, err int // read ends of its stdout and stderr
+	out, err int // read ends of its stdout and stderr, non-blocking
 }
 
 // FindSibling returns the path of a program that belongs to supervise: beside it, in
-// libexec, or in PATH.
+// libexec, or in PATH. /proc/self/exe is the file itself, behind any symbolic link by
+// which it was called.
 func FindSibling(name string) (string, error) {
 	exe, err := os.Readlink("/proc/self/exe")
 	if err == nil {
@@ -40,8 +42,8 @@ func FindSibling(name string) (string, error) {
 	return "", fmt.Errorf("%s is neither beside supervise nor in PATH", name)
 }
 
-// Ask starts a sibling with nothing to read. The caller calls Output or All, and Reap
-// unless the supervisor's loop waits for the process.
+// Ask starts a sibling with /dev/null as its input. The caller calls Output or All, and
+// Reap unless the supervisor's loop waits for the process.
 func Ask(name string, args ...string) (*Sibling, error) {
 	null, err := unix.Open(os.DevNull, unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -52,7 +54,9 @@ func Ask(name string, args ...string) (*Sibling, error) {
 	return AskAbout(null, name, args...)
 }
 
-// AskAbout is Ask with a descriptor as the sibling's standard input.
+// AskAbout is Ask with a descriptor as the sibling's standard input, which stays the
+// caller's. GOMAXPROCS=1 saves the sibling threads. Pdeathsig ends it with the thread
+// that starts it, so that it does not outlive supervise.
 func AskAbout(stdin int, name string, args ...string) (*Sibling, error) {
 	file, err := FindSibling(name)
 	if err != nil {
@@ -62,6 +66,8 @@ func AskAbout(stdin int, name string, args ...string) (*Sibling, error) {
 	if err := unix.Pipe2(out[:], unix.O_CLOEXEC|unix.O_NONBLOCK); err != nil {
 		return nil, os.NewSyscallError("pipe2", err)
 	}
+	// The writing ends must be closed here, or the end of the sibling would not be the
+	// end of file.
 	defer unix.Close(out[1])
 	if err := unix.Pipe2(errs[:], unix.O_CLOEXEC|unix.O_NONBLOCK); err != nil {
 		unix.Close(out[0])
@@ -71,7 +77,7 @@ func AskAbout(stdin int, name string, args ...string) (*Sibling, error) {
 	s := &Sibling{name: name, out: out[0], err: errs[0]}
 	s.pid, err = syscall.ForkExec(file, append([]string{name}, args...), &syscall.ProcAttr{
 		Env: append(os.Environ(), "GOMAXPROCS=1"), Files: []uintptr{uintptr(stdin), uintptr(out[1]), uintptr(errs[1])},
-		Sys: &syscall.SysProcAttr{Setpgid: true, Pdeathsig: unix.SIGKILL}, // Ctrl-C is for the job
+		Sys: &syscall.SysProcAttr{Setpgid: true, Pdeathsig: unix.SIGKILL}, // Ctrl-C is for the job, not for a helper
 	})
 	if err != nil {
 		s.close()
@@ -83,13 +89,16 @@ func AskAbout(stdin int, name string, args ...string) (*Sibling, error) {
 // PID returns the sibling's process id.
 func (s *Sibling) PID() int { return s.pid }
 
+// close closes the pipes. A sibling that still writes gets SIGPIPE.
 func (s *Sibling) close() {
 	unix.Close(s.out)
 	unix.Close(s.err)
 }
 
 // Wait returns when the sibling has printed something or has ended, or after limit: then
-// the sibling is killed, as it is when one of the other descriptors can be read.
+// the sibling is killed, as it is when one of the other descriptors can be read (a signal
+// that ends supervise, say). The end of the sibling closes its stdout, which poll(2)
+// reports.
 func (s *Sibling) Wait(limit time.Duration, interrupts ...int) {
 	fds := []unix.PollFd{{Fd: int32(s.out), Events: unix.POLLIN}}
 	for _, fd := range interrupts {
@@ -97,19 +106,22 @@ func (s *Sibling) Wait(limit time.Duration, interrupts ...int) {
 	}
 	deadline := time.Now().Add(limit)
 	for {
+		// The millisecond more keeps the rounding from ending in a loop without a wait.
 		n, err := unix.Poll(fds, int(time.Until(deadline).Milliseconds()+1))
 		if fds[0].Revents != 0 || err != nil && err != unix.EINTR {
 			return
 		}
 		if n > 0 || time.Now().After(deadline) {
+			// The pid is the sibling's: it has not been reaped yet.
 			unix.Kill(s.pid, unix.SIGKILL)
 			return
 		}
 	}
 }
 
-// Output returns what the sibling has printed, after Wait or after its end; the error is
-// the sibling's complaint, if it printed nothing else.
+// Output returns the text that the sibling has printed, after Wait or after its end; the
+// error is the sibling's complaint, if it printed nothing else. An answer is short and
+// comes by one write, so one read takes it.
 func (s *Sibling) Output() ([]byte, error) {
 	defer s.close()
 	if b := ReadPipe(s.out); len(b) > 0 {
@@ -136,6 +148,8 @@ func (s *Sibling) All(limit time.Duration) (b []byte, err error) {
 	return b, nil
 }
 
+// complaint is the first line on stderr, without the name that the sibling puts before
+// it, or else the way in which it ended.
 func (s *Sibling) complaint() error {
 	line, _, _ := strings.Cut(strings.TrimSpace(string(ReadPipe(s.err))), "\n")
 	if line = strings.TrimPrefix(line, s.name+": "); line == "" {
@@ -144,8 +158,8 @@ func (s *Sibling) complaint() error {
 	return errors.New(line)
 }
 
-// silentEnd says how the sibling ended, which it did without a word. If the loop has
-// reaped it (see Chore of package supervisor), the status is not known here.
+// silentEnd says how the sibling ended, which it did without a word. It reaps the
+// sibling, if the loop has not done so.
 func (s *Sibling) silentEnd() string {
 	var status unix.WaitStatus
 	_, err := unix.Wait4(s.pid, &status, 0, nil)
@@ -161,7 +175,8 @@ func (s *Sibling) silentEnd() string {
 	return fmt.Sprintf(" ended without a word, with status %d", status.ExitStatus())
 }
 
-// Reap waits for a child whose status does not matter; 0 is none.
+// Reap waits for a child whose status does not matter; 0 is none. ECHILD, for one that
+// was reaped already, is no error.
 func Reap(pid int) {
 	for pid > 0 {
 		if _, err := unix.Wait4(pid, nil, 0, nil); err != unix.EINTR {
@@ -170,7 +185,8 @@ func Reap(pid int) {
 	}
 }
 
-// ReadPipe returns what is in a non-blocking pipe, at most what fits into one.
+// ReadPipe returns the bytes that are in a non-blocking pipe, at most 64 KiB, the
+// capacity of a pipe (pipe(7)); none if it is empty or at its end.
 func ReadPipe(fd int) []byte {
 	b := make([]byte, 64<<10)
 	n, _ := unix.Read(fd, b)

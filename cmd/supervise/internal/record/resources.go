@@ -1,5 +1,9 @@
-// Package record turns what the kernel counts into the fields of a record, and a record
-// into a summary for people.
+// Package record turns the kernel's counters into the fields of a record, and a record
+// into a summary for people. The front ends run and serve use it, and the containment
+// fills in its part of the record with it.
+//
+// A counter is a pointer all the way: nil is one that this kernel lacks, whose controller
+// the cgroup lacks, or that could not be read, and becomes null. A 0 was measured.
 package record
 
 import (
@@ -9,12 +13,14 @@ import (
 	"github.com/seed-c1490a04/supervise/protocol"
 )
 
-// SetResources puts what a job's cgroup had counted into its record; nil: nothing
-// is known.
+// SetResources puts the counters of a job's cgroup into its record; nil: nothing is
+// known, and the record keeps its nulls.
 func SetResources(r *protocol.Record, s *cgroup.Stats) {
 	if s == nil {
 		return
 	}
+	// Each part is there by itself: without the memory controller the cgroup still has
+	// cpu.stat.
 	if s.CPU != nil {
 		r.CPU = cpuOf(s.CPU)
 	}
@@ -31,6 +37,8 @@ func SetResources(r *protocol.Record, s *cgroup.Stats) {
 	r.Pressure = protocol.Pressure{CPU: stall(s.CPUPressure), Memory: stall(s.MemoryPressure), IO: stall(s.IOPressure)}
 }
 
+// cpuOf is cpu.stat in seconds; the kernel counts in microseconds. Periods are those of
+// cpu.max, and missing without the cpu controller.
 func cpuOf(c *cgroup.CPUStat) protocol.CPU {
 	return protocol.CPU{
 		UserS: seconds64(c.User), SystemS: seconds64(c.System), TotalS: seconds64(c.Usage),
@@ -38,7 +46,8 @@ func cpuOf(c *cgroup.CPUStat) protocol.CPU {
 	}
 }
 
-// MemoryEvents are the counters of memory.events; nil stays nil.
+// MemoryEvents are the counters of memory.events, or of memory.events.local; nil stays
+// nil.
 func MemoryEvents(e *cgroup.MemoryEvents) *protocol.MemoryEvents {
 	if e == nil {
 		return nil
@@ -48,8 +57,10 @@ func MemoryEvents(e *cgroup.MemoryEvents) *protocol.MemoryEvents {
 	}
 }
 
+// ioOf is io.stat: bytes and operations, by device and in total.
 func ioOf(s *cgroup.IOStat) protocol.IO {
 	t := &s.Total
+	// The pointers are into s, which the caller no longer changes.
 	io := protocol.IO{
 		ReadBytes: &t.ReadBytes, WriteBytes: &t.WriteBytes, ReadOps: &t.ReadOps, WriteOps: &t.WriteOps,
 		Devices: make([]protocol.DeviceIO, len(s.Devices)),
@@ -63,6 +74,8 @@ func ioOf(s *cgroup.IOStat) protocol.IO {
 	return io
 }
 
+// stall is a line pair of a pressure file (PSI): the time in which some, or all,
+// processes of the job waited. The kernel writes full for cpu since 5.13.
 func stall(p *cgroup.Pressure) (s protocol.Stall) {
 	if p != nil {
 		s.SomeS, s.FullS = seconds64(p.Some), seconds64(p.Full)
@@ -70,28 +83,34 @@ func stall(p *cgroup.Pressure) (s protocol.Stall) {
 	return s
 }
 
-// oomBy are the record's words.
+// oomBy are the record's words for the causes that package cgroup tells apart.
 var oomBy = map[cgroup.OOMCause]string{
 	cgroup.OOMOwnLimit: protocol.OOMByJob, cgroup.OOMAncestor: protocol.OOMByAncestor, cgroup.OOMMachine: protocol.OOMByMachine,
 	cgroup.OOMOutside: protocol.OOMByOutside, cgroup.OOMDaemon: protocol.OOMByDaemon,
 }
 
-// SetOOM says which cgroup's memory ran out. The cause becomes oom where SIGKILL ended the main
-// process and supervise did not send it.
+// SetOOM says whose memory ran out. The cause becomes oom where SIGKILL ended the main
+// process and supervise did not send it: the kernel's OOM killer and systemd-oomd both
+// use SIGKILL, and no status tells theirs from others.
 func SetOOM(r *protocol.Record, o cgroup.OOM) {
 	if o.Cause == cgroup.OOMNone {
 		return
 	}
+	// Kills is a count of processes, of which the main process may not be one.
 	r.OOM = &protocol.OOM{By: oomBy[o.Cause], Cgroup: Optional(o.Path), Kills: &o.Kills}
+	// Any other cause says that supervise, or its owner, wanted the end.
 	if r.Cause == protocol.CauseSignaled && r.Exit != nil && r.Exit.Signal != nil && *r.Exit.Signal == "SIGKILL" {
 		r.Cause = protocol.CauseOOM
 	}
 }
 
-// Limits lists limits for a record, without those that others imply.
+// Limits lists limits for a record, without those that others imply. It is empty rather
+// than null where there are none.
 func Limits(limits cgroup.Limits) []protocol.Limit {
 	list := []protocol.Limit{}
 	for _, l := range limits {
+		// An implied limit is a part of the one that was asked for, as memory.swap.max
+		// may be.
 		if !l.Implied {
 			list = append(list, protocol.Limit{Name: l.Name(), File: l.File, Value: l.Value})
 		}
@@ -99,7 +118,7 @@ func Limits(limits cgroup.Limits) []protocol.Limit {
 	return list
 }
 
-// seconds64 makes seconds of microseconds.
+// seconds64 makes seconds of microseconds; nil stays nil.
 func seconds64(us *uint64) *float64 {
 	if us == nil {
 		return nil
@@ -108,7 +127,7 @@ func seconds64(us *uint64) *float64 {
 	return &s
 }
 
-// Optional returns nil for a text that is not there, as the record has it.
+// Optional returns nil for the empty text, which is null in the record.
 func Optional(s string) *string {
 	if s == "" {
 		return nil

@@ -11,28 +11,30 @@ import (
 	"github.com/seed-c1490a04/supervise/protocol"
 )
 
-// Samples are readings of what a job in a cgroup uses: taken now and then, and at each
-// mark. It belongs to one goroutine.
+// Samples are readings of a job's cgroup: taken now and then by the loop, and at each
+// mark. It belongs to the goroutine of the loop. It owns the sampler, whose files stay
+// open from one sample to the next.
 type Samples struct {
-	Tell func(*protocol.Sample) // is given each sample of Look; nil: none is told
+	Tell func(*protocol.Sample) // is given each sample that Look takes; nil: none is told
 
 	sampler *cgroup.Sampler
 	started time.Time
 	closed  bool
-	fd      int // where Write writes
-	dropped int // lines for which there was no room
+	fd      int // of WriteTo, the caller's
+	dropped int // how many lines had no room
 
-	peak   *protocol.MemoryNow
+	peak   *protocol.MemoryNow // the memory at the greatest sample of the job; nil: none was read
 	phases []protocol.Phase
-	begun  *protocol.Sample // at the last mark, or the start
-	name   string           // of the phase
-	most   *uint64          // memory since its begin
+	begun  *protocol.Sample // the reading at the last mark, or at the start
+	name   string           // name of the phase that has begun; "" before the first mark
+	most   *uint64          // the greatest memory since the phase began; nil: not read yet
 
 	marks   int    // the descriptor of ReadMarks; -1: none
 	partial []byte // a line that is not complete
 }
 
-// New begins to sample a job.
+// New begins to sample a job. The first reading, from which the first phase is counted,
+// is taken here. The caller closes the result, or lets Finish do so.
 func New(j *cgroup.Job) (*Samples, error) {
 	sampler, err := j.Sampler()
 	if err != nil {
@@ -43,29 +45,36 @@ func New(j *cgroup.Job) (*Samples, error) {
 	return s, nil
 }
 
-// WriteTo has each sample of Look written to a descriptor, a JSON line each.
+// WriteTo has each sample of Look written to a descriptor, a JSON line each. The
+// descriptor stays the caller's.
 func (s *Samples) WriteTo(fd int) { s.fd, s.Tell = fd, s.write }
 
-// SinceStart has the first phase begin at the job's start, when all was 0.
+// SinceStart has the first phase begin at the job's start, when all counters were 0. A
+// counter minus itself is 0 where there is one, and null where there is none.
 func (s *Samples) SinceStart(started time.Time) {
 	b := s.begun
+	// Only what was readable at all is set to 0.
 	b.CPU, b.IO, b.Pressure = cpuDelta(b.CPU, b.CPU), ioDelta(b.IO, b.IO), pressureDelta(b.Pressure, b.Pressure)
 	b.Time.Time, b.WallS, s.started = started, 0, started
 }
 
-// Look takes a sample and tells it.
+// Look implements supervisor.Sampler for the containment: it takes a sample and tells it.
 func (s *Samples) Look(at time.Time) {
 	if p := s.Take(at); s.Tell != nil {
 		s.Tell(p)
 	}
 }
 
-// Take reads a sample, and remembers the greatest.
+// Take reads a sample, and remembers the greatest memory, for the phase and for the job.
 func (s *Samples) Take(at time.Time) *protocol.Sample {
+	// A cgroup lacks files by its controllers and its kernel, and the others are worth
+	// having.
 	raw, _ := s.sampler.Sample() // what cannot be read is null
 	p := sampleOf(&raw)
 	p.Time.Time, p.WallS = at, at.Sub(s.started).Seconds()
+	// memory.current is there with the memory controller alone.
 	if m := p.Memory.CurrentBytes; m != nil {
+		// The sample is new each time, so its pointers stay true.
 		if s.most == nil || *m > *s.most {
 			s.most = m
 		}
@@ -76,17 +85,20 @@ func (s *Samples) Take(at time.Time) *protocol.Sample {
 	return p
 }
 
-// One takes a single sample of a job that started at a moment.
+// One takes a single sample of a job that started at a moment, for stat. It opens the
+// files anew, and closes them.
 func One(j *cgroup.Job, started time.Time) (*protocol.Sample, error) {
 	s, err := New(j)
 	if err != nil {
 		return nil, err
 	}
+	// A sampler keeps its files open, which is for jobs with many samples.
 	defer s.Close()
 	s.started = started
 	return s.Take(time.Now()), nil
 }
 
+// sampleOf turns the kernel's numbers into those of the protocol: bytes and seconds.
 func sampleOf(raw *cgroup.Sample) *protocol.Sample {
 	p := &protocol.Sample{
 		Memory:   protocol.MemoryNow{CurrentBytes: raw.Memory},
@@ -105,10 +117,14 @@ func sampleOf(raw *cgroup.Sample) *protocol.Sample {
 	return p
 }
 
-// write writes a line if there is room for it: the job does not wait for a slow reader.
+// write writes a line if there is room for it: neither the loop nor the job waits for a
+// slow reader. A pipe that poll(2) reports as writable takes PIPE_BUF bytes at once
+// (pipe(7)), and a sample is shorter than those 4096.
 func (s *Samples) write(p *protocol.Sample) {
 	fds := []unix.PollFd{{Fd: int32(s.fd), Events: unix.POLLOUT}}
 	line, err := json.Marshal(p)
+	// An error event counts as room: the write then says EPIPE, and the line is dropped,
+	// too.
 	if n, _ := unix.Poll(fds, 0); n == 0 || err != nil {
 		s.dropped++
 		return
@@ -118,7 +134,8 @@ func (s *Samples) write(p *protocol.Sample) {
 	}
 }
 
-// DroppedError says that samples could not be written; nil: all were.
+// DroppedError says that samples could not be written; nil: all were. It is asked at the
+// end, as a message for each would drown the others.
 func (s *Samples) DroppedError() error {
 	if s.dropped == 0 {
 		return nil
@@ -127,9 +144,12 @@ func (s *Samples) DroppedError() error {
 }
 
 // Finish takes the marks that are left, ends the last phase, takes the last sample, and
-// puts what was seen into the record.
+// puts phases and peak into the record. It is called when the job is empty and its cgroup
+// is still there; the samples are closed then. A job without marks has no phases.
 func (s *Samples) Finish(r *protocol.Record) {
 	s.lastMarks()
+	// Without a mark the whole job would be one phase, of which the record has all
+	// numbers.
 	if len(s.phases) > 0 {
 		s.endPhase()
 	}
@@ -141,7 +161,8 @@ func (s *Samples) Finish(r *protocol.Record) {
 	}
 }
 
-// Close gives the descriptors back, once.
+// Close gives the descriptors back, once: Finish does it for a job that ended, and the
+// owner of the samples for one that was not started.
 func (s *Samples) Close() {
 	if !s.closed {
 		s.closed = true

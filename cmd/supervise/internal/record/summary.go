@@ -11,7 +11,8 @@ import (
 	"github.com/seed-c1490a04/supervise/protocol"
 )
 
-// Summary is the record for people, a few aligned lines.
+// Summary is the record for people, a few aligned lines, as --summary prints them. Memory
+// and I/O are left out where they are not known; a time is then called unknown.
 func Summary(r *protocol.Record) string {
 	var b strings.Builder
 	line := func(key, format string, args ...any) {
@@ -21,6 +22,7 @@ func Summary(r *protocol.Record) string {
 	line("ended", "%s", ending(r))
 	line("wall", "%s", seconds(&r.WallS))
 	line("cpu", "user %s, system %s", seconds(r.CPU.UserS), seconds(r.CPU.SystemS))
+	// memory.peak is there since Linux 5.19.
 	if r.Memory.PeakBytes != nil {
 		line("memory", "%s at most", amount(r.Memory.PeakBytes))
 	}
@@ -55,6 +57,8 @@ func Summary(r *protocol.Record) string {
 	return b.String()
 }
 
+// pids is the pids controller's part: the most processes at once, and how often a fork
+// was refused.
 func pids(r *protocol.Record) string {
 	s := ""
 	if r.Pids.Peak != nil {
@@ -66,6 +70,7 @@ func pids(r *protocol.Record) string {
 	return s
 }
 
+// outOfMemory says whose memory ran out, in words for people.
 func outOfMemory(o *protocol.OOM) string {
 	s := map[string]string{
 		protocol.OOMByJob: "a limit of the job's own", protocol.OOMByAncestor: "the limit of a cgroup above",
@@ -81,17 +86,20 @@ func outOfMemory(o *protocol.OOM) string {
 	return s
 }
 
-// share of the wall time from which on waiting is worth a word.
+// share is the part of the wall time from which on waiting is worth a word.
 const share = 0.1
 
-// bottleneck names what the job waited for most, if it did for long: by its quota, or
-// as the kernel's pressure stall information says; "": for nothing, or nobody knows.
+// bottleneck names the resource for which the job waited most, if it waited for long: by
+// its quota, or by the kernel's pressure stall information (PSI). "" is for none, or no
+// counters. The times are not exclusive, so their sum may exceed the wall time.
 func bottleneck(r *protocol.Record) string {
 	most, text := share*r.WallS, ""
 	for _, w := range []struct {
 		s    *float64
 		text string
 	}{
+		// Stall times count any waiting process ("some"), as full says little of a
+		// parallel job.
 		{r.CPU.ThrottledS, "its CPU quota: throttled for %s"},
 		{r.Pressure.CPU.SomeS, "the CPU: others had it for %s"},
 		{r.Pressure.Memory.SomeS, "memory: it waited %s for pages"},
@@ -104,14 +112,17 @@ func bottleneck(r *protocol.Record) string {
 	return text
 }
 
+// leftover is one process that outlived the main process.
 func leftover(l protocol.Leftover) string {
 	s := fmt.Sprintf("%s (%d), %s old, %s", quoted([]string{l.Comm}), l.PID, seconds(l.AgeS), size(l.RSSBytes))
+	// The command line of a process that is dying is empty; its comm is not.
 	if len(l.Argv) > 0 {
 		s += ": " + quoted(l.Argv)
 	}
 	return s
 }
 
+// ending is the cause, and the status or signal of the main process where there is one.
 func ending(r *protocol.Record) string {
 	switch {
 	case r.Exit == nil:
@@ -124,6 +135,7 @@ func ending(r *protocol.Record) string {
 	return fmt.Sprintf("%s, %s", r.Cause, *r.Exit.Signal)
 }
 
+// containment is where the job was held, and why in the fallback.
 func containment(r *protocol.Record) string {
 	switch {
 	case r.Cgroup != nil:
@@ -134,18 +146,20 @@ func containment(r *protocol.Record) string {
 	return string(r.Containment)
 }
 
-// seconds rounds to what matters: microseconds below a second, else milliseconds.
+// seconds rounds a time for people: to microseconds below a second, else to milliseconds.
 func seconds(s *float64) string {
 	if s == nil {
 		return "unknown"
 	}
 	d := time.Duration(*s * 1e9)
+	// More digits than were measured would only look exact.
 	if d < time.Second {
 		return d.Round(time.Microsecond).String()
 	}
 	return d.Round(time.Millisecond).String()
 }
 
+// size is the memory of a leftover; it may be gone before that could be read.
 func size(bytes *int64) string {
 	if bytes == nil {
 		return "size unknown"
@@ -153,9 +167,10 @@ func size(bytes *int64) string {
 	return fmt.Sprintf("%.1f MiB", float64(*bytes)/(1<<20))
 }
 
-// amount is for people: at most one digit behind the point.
+// amount is a number of bytes, with no more than one digit behind the point.
 func amount(n *uint64) string {
 	f, unit := float64(*n), 0
+	// Powers of 1024, as memory limits are written.
 	for f >= 1024 && unit < 4 {
 		f, unit = f/1024, unit+1
 	}
@@ -171,8 +186,11 @@ func quoted(argv []string) string {
 	return strings.Join(words, " ")
 }
 
+// quote quotes one word, if it needs quotes. Text of a job is another's text: an escape
+// sequence in it must not reach the terminal of the reader.
 func quote(word string) string {
 	switch {
+	// strconv.Quote's escapes are those of $'...', but for the single quote.
 	case strings.ContainsFunc(word, isUnprintable): // as $'...' of bash and others: nothing reaches the terminal raw
 		q := strconv.Quote(word)
 		return "$'" + strings.ReplaceAll(q[1:len(q)-1], "'", `\'`) + "'"
@@ -182,4 +200,5 @@ func quote(word string) string {
 	return word
 }
 
+// isUnprintable tells of control characters, and of bytes that are no UTF-8.
 func isUnprintable(r rune) bool { return r == utf8.RuneError || unicode.IsControl(r) }

@@ -14,28 +14,31 @@ import (
 	"github.com/seed-c1490a04/supervise/protocol"
 )
 
-// guardedBySupervise runs the job in a second supervise below this one. Without
-// cgroups only an ancestor that is a subreaper can end what a killed supervisor
-// leaves, so we become that ancestor; and the second one, which has us as its owner,
-// ends the job if we are killed.
+// guardedBySupervise runs the job in a second supervise below this one. Without cgroups
+// only an ancestor that is a subreaper can end what a killed supervisor leaves, so this
+// process becomes that ancestor; and the second one, whose owner it is, ends the job if
+// this one is killed. Both killed at once is the case that is left.
 func (r *runner) guardedBySupervise() int {
 	r.guarding = true
 	owner, ours, err := ownerSocket()
 	if err != nil {
 		return r.startFailed(err)
 	}
-	r.ownerGone = func() { unix.Shutdown(ours, unix.SHUT_WR) } // hand it on
+	r.ownerGone = func() { unix.Shutdown(ours, unix.SHUT_WR) } // the owner's end is handed on: the inner supervise ends the job, and writes the record
 	for _, fd := range []int{r.out.fd, r.samples, r.c.marks, r.c.TraceFD} {
 		if fd > 2 {
-			unix.FcntlInt(uintptr(fd), unix.F_SETFD, 0) // for the inner one
+			unix.FcntlInt(uintptr(fd), unix.F_SETFD, 0) // the inner supervise opens it by the same number
 		}
 	}
+	// The flags go on as they were written: the inner supervise reads them anew.
 	argv := nested.Guarded(r.c.given, owner, r.place.Reason(), r.c.argv)
 	result, err := r.supervise(nested.Exe, argv, supervisor.Spec{})
 	unix.Close(owner)
 	if err != nil {
 		return r.startFailed(err)
 	}
+	// One byte says that the inner supervise came to its end. Without it the inner one
+	// was killed, the loop here has swept up its job, and no record was written.
 	if n, _, _ := unix.Recvfrom(ours, make([]byte, 1), unix.MSG_DONTWAIT); n != 1 && !diedOfSignal(result) {
 		r.Complain(errors.New("the supervisor below this one was killed, or crashed; the job is ended"))
 		return cli.ExitFailure
@@ -44,7 +47,8 @@ func (r *runner) guardedBySupervise() int {
 }
 
 // diedOfSignal says whether the supervisor below ended by a signal that was sent to both
-// of us: as its job did (see signals.DieOf), or before it caught any.
+// processes: as its job did (see signals.DieOf), or before it caught any. Then it is no
+// crash.
 func diedOfSignal(result *protocol.Record) bool {
 	e := result.Exit
 	if e == nil || e.Signal == nil {
@@ -54,8 +58,9 @@ func diedOfSignal(result *protocol.Record) bool {
 	return slices.Contains(signals.Fatal, sig)
 }
 
-// ownerSocket returns an end that the inner supervise inherits, and ours, which
-// closes when we die, and by which it says that it has done what had to be done.
+// ownerSocket returns an end that the inner supervise inherits, and ours, which the
+// kernel closes when this process dies. By the same socket the inner one says that it has
+// finished. Both are the caller's.
 func ownerSocket() (theirs, ours int, err error) {
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {

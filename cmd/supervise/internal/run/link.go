@@ -11,16 +11,19 @@ import (
 	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/supervisor"
 )
 
-// A link is a file that owns a job by its name: the job ends when the file has no
-// link left. A rename, or another link, keeps it.
+// A link is a file that owns a job by its name (--while-linked): the job ends when the
+// file has no link left. A rename, or another link, keeps it. It lasts as long as the
+// process.
 type link struct {
-	file   int // O_PATH: counts for nothing, but for the number of links
-	notify int // inotify(7)
+	file   int // O_PATH: needs no permission to read, and keeps no link
+	notify int // inotify(7), non-blocking
 }
 
-// watchLinks begins to watch a file. The kernel tells of each change of the number
-// of links as IN_ATTRIB (fsnotify_link_count), on this machine alone: what another
-// does to a network file system is not seen.
+// watchLinks begins to watch a file. The kernel reports each change of the number of
+// links as IN_ATTRIB (fsnotify_link_count), on this machine alone: a change that another
+// machine makes on a network file system is not seen. The watch goes by the link in
+// /proc/self/fd, so that it is for the very file that was opened, whatever has the name
+// by now.
 func watchLinks(path string) (l *link, err error) {
 	l = &link{}
 	if l.file, err = unix.Open(path, unix.O_PATH|unix.O_CLOEXEC, 0); err != nil {
@@ -41,6 +44,7 @@ func watchLinks(path string) (l *link, err error) {
 		unix.Close(l.notify)
 		return nil, os.NewSyscallError("inotify_add_watch", err)
 	}
+	// The order is watch, then look, so that no change is missed.
 	if l.gone() { // before we watched
 		unix.Close(l.file)
 		unix.Close(l.notify)
@@ -49,8 +53,9 @@ func watchLinks(path string) (l *link, err error) {
 	return l, nil
 }
 
-// gone says whether there is no link left; a file system that was taken away has
-// none either.
+// gone reads what inotify reports and says whether there is no link left; a file system
+// that was unmounted has none either. The count itself decides, not the event: a file
+// that lost one of two links lives on.
 func (l *link) gone() bool {
 	var b [4096]byte
 	n, _ := unix.Read(l.notify, b[:])
@@ -63,7 +68,8 @@ func (l *link) gone() bool {
 	return unix.Fstat(l.file, &st) != nil || st.Nlink == 0
 }
 
-// input has the supervisor call ended, once, when there is no link left.
+// input has the supervisor call ended, once, when there is no link left. The loop forgets
+// the input then.
 func (l *link) input(ended func()) supervisor.Input {
 	return supervisor.Input{FD: l.notify, Read: func() (more bool) {
 		if !l.gone() {

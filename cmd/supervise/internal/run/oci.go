@@ -11,17 +11,20 @@ import (
 	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/program"
 )
 
-// ociProgram knows container runtimes' formats, with their libraries.
+// ociProgram reads the formats of container runtimes, with the libraries of those: they
+// would weigh more than all the rest of supervise.
 const ociProgram = "supervise-oci"
 
-// ociPatience is for what takes milliseconds, unless the document is a pipe.
+// ociPatience bounds the wait for the answer. The program takes milliseconds, unless the
+// document is a pipe whose writer takes longer.
 const ociPatience = 10 * time.Second
 
-// An ociLimit is one of those that supervise-oci prints.
+// An ociLimit is one of the list that supervise-oci prints, in JSON: a cgroup file and
+// the text to write into it, and where in the document it comes from.
 type ociLimit struct{ Name, Controller, File, Value string }
 
-// resources returns the limits in an OCI document. The name of each says where: the
-// file, and the place in it.
+// resources returns the limits in an OCI document (--resources). Given names the file and
+// the place in it, for an error message that leads to the line.
 func resources(file string) (cgroup.Limits, error) {
 	answer, err := askLimits(file)
 	if err != nil {
@@ -34,8 +37,9 @@ func resources(file string) (cgroup.Limits, error) {
 	return limits, nil
 }
 
-// askLimits opens the file itself: a descriptor of ours (/dev/fd/N) is not the
-// program's.
+// askLimits has supervise-oci read the document. The file is opened here: /dev/fd/N, as a
+// shell's process substitution has it, is a descriptor of this process and not of that
+// one.
 func askLimits(file string) (limits []ociLimit, err error) {
 	fd, err := unix.Open(file, unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {

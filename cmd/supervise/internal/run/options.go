@@ -16,23 +16,24 @@ import (
 	"github.com/seed-c1490a04/supervise/protocol"
 )
 
-// commandLine is what "supervise run" was given.
+// commandLine is what "supervise run" was given; parse makes it, and from then on only
+// resources adds to its limits. The zero values of durations mean none.
 type commandLine struct {
 	options.Place
 	leftovers protocol.Leftovers
-	timeout   time.Duration
-	cpuTime   time.Duration
-	grace     time.Duration
-	graceSet  bool
-	signal    unix.Signal
+	timeout   time.Duration // wall time of the job
+	cpuTime   time.Duration // processor time of the whole job; needs a cgroup
+	grace     time.Duration // between the signal and the kill
+	graceSet  bool          // --grace was given: SIGTERM then starts it as well
+	signal    unix.Signal   // sent when the time is up
 	name      string
 
 	limits     cgroup.Limits
 	resources  string // OCI document with more of them, "": none
 	bestEffort bool   // go on where a limit cannot be had
 
-	record      string
-	summary     bool
+	record      string        // file, "-" or fd:N; "": none
+	summary     bool          // on stderr, for people
 	sampleEvery time.Duration // 0: never
 	samplesFile string        // "": nowhere
 	marks       int           // descriptor, -1: none
@@ -52,6 +53,7 @@ type commandLine struct {
 	given []string // the flags as they were given, for the guarded supervise; see forInner
 }
 
+// defaultGrace is as serve's; defaultSample is for --samples without --sample.
 const (
 	defaultGrace  = 10 * time.Second
 	defaultSample = time.Second
@@ -60,12 +62,13 @@ const (
 // wantsNumbers says whether the record, or a part of it, is to be delivered.
 func (c *commandLine) wantsNumbers() bool { return c.record != "" || c.summary }
 
-// samples says whether the job is to be sampled.
+// samples says whether the job is to be sampled: also marks need readings, one each.
 func (c *commandLine) samples() bool { return c.sampleEvery > 0 || c.marks >= 0 }
 
 type flag = cli.Flag[commandLine]
 
-// flags are in the order of the help text.
+// flags are in the order of the help text; a test sees that each is explained there. The
+// last ones before help are not: one supervise says them to another.
 func flags() []flag {
 	place := options.Flags(func(c *commandLine) *options.Place { return &c.Place })
 	list := []flag{
@@ -100,7 +103,9 @@ func flags() []flag {
 }
 
 // parse reads the arguments behind "run": flags up to the first argument that is none, or
-// "--", then the command.
+// "--", then the command. Flags behind the command's name are the command's. Limits have
+// no flag of their own in the table: More finds them by the names that package cgroup
+// has.
 func parse(args []string) (*commandLine, error) {
 	c := &commandLine{Place: options.Default(), grace: defaultGrace, signal: unix.SIGTERM, owner: -1, events: -1, marks: -1}
 	table := cli.Flags[commandLine]{
@@ -121,7 +126,8 @@ func parse(args []string) (*commandLine, error) {
 	return c, nil
 }
 
-// check finds what excludes each other.
+// check finds flags that exclude each other, as far as the command line alone shows it.
+// What needs a cgroup and finds none is an error of the place.
 func (c *commandLine) check() error {
 	if c.samplesFile != "" && c.sampleEvery == 0 {
 		c.sampleEvery = defaultSample
@@ -139,7 +145,8 @@ func (c *commandLine) check() error {
 }
 
 // forInner are the flags that the inner supervise of the guarded fallback is given too:
-// all but the owner, which is this process, and whose descriptor is not inherited.
+// all but the owner, which for the inner one is this process, and whose descriptor it
+// does not inherit. They are kept as words, so that no flag can be forgotten.
 func forInner(given [][]string) (flags []string) {
 	for _, flag := range given {
 		if name, _, _ := strings.Cut(flag[0], "="); name != "--owner" {
@@ -149,7 +156,8 @@ func forInner(given [][]string) (flags []string) {
 	return flags
 }
 
-// setOwner takes fd:N or parent; the last one counts.
+// setOwner takes fd:N or parent; the last one counts. Descriptor 0 is refused: it is the
+// job's input, which supervise would read as well.
 func setOwner(c *commandLine, v string) (err error) {
 	c.owner, c.parent = -1, v == "parent"
 	if c.parent {
@@ -177,12 +185,14 @@ func limitFlag(name string) *flag {
 	return nil
 }
 
+// limitFlags are the names of limits as flags; the others, systemd's, are for --property.
 func limitFlags() []string {
 	names, _ := cgroup.LimitNames()
 	return names
 }
 
-// addLimit takes a limit by either of its names.
+// addLimit takes a limit by either of its names. Of two for the same file the last
+// counts.
 func (c *commandLine) addLimit(name, value string) error {
 	l, err := options.ParseLimit(name, value)
 	c.limits = append(c.limits, l...)
@@ -190,6 +200,7 @@ func (c *commandLine) addLimit(name, value string) error {
 }
 
 // setProperty takes a limit by systemd's name, as for systemd-run: MemoryMax=1G.
+// RuntimeMaxSec is no limit of a cgroup's, so it becomes the timeout.
 func setProperty(c *commandLine, v string) (err error) {
 	name, value, ok := strings.Cut(v, "=")
 	switch {
@@ -204,6 +215,8 @@ func setProperty(c *commandLine, v string) (err error) {
 	return c.addLimit(name, value)
 }
 
+// setLeftovers takes the word for what becomes of processes that outlive the main
+// process.
 func setLeftovers(c *commandLine, v string) error {
 	switch mode := protocol.Leftovers(v); mode {
 	case protocol.LeftoversKill, protocol.LeftoversWait, protocol.LeftoversFail:
@@ -213,6 +226,8 @@ func setLeftovers(c *commandLine, v string) error {
 	return errors.New("want kill, wait or fail")
 }
 
+// setName takes the name that the job's cgroup gets: one component of a path (NAME_MAX is
+// 255 bytes), and on one line in the output of list.
 func setName(c *commandLine, v string) error {
 	if len(v) > 255 || strings.ContainsAny(v, "/\n\x00") {
 		return errors.New("want at most 255 bytes without slash and newline")

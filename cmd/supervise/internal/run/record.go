@@ -17,14 +17,17 @@ import (
 	"github.com/seed-c1490a04/supervise/protocol"
 )
 
-// A recordFile is where --record goes: a descriptor, or a file that appears
-// whole.
+// A recordFile is where --record goes: a descriptor, or a file that appears whole, so
+// that a reader that sees the file has the record. The zero value is descriptor 0;
+// openRecord makes one.
 type recordFile struct {
 	fd   int    // -1: a file
 	path string // "": none
 }
 
-// openRecord checks the place before the job is started.
+// openRecord checks the place before the job is started: a record that cannot be written
+// is worth an error before hours of work, not after. The file itself is made at the end,
+// for until then an old one may be wanted.
 func openRecord(target string) (*recordFile, error) {
 	switch {
 	case target == "":
@@ -55,17 +58,23 @@ func openRecord(target string) (*recordFile, error) {
 	return &recordFile{fd: -1, path: abs}, nil
 }
 
-// maxName is NAME_MAX, less what the temporary name adds.
+// maxName is NAME_MAX, less the dot and the pid that the temporary name adds; pid_max is
+// at most 4194304.
 const maxName = 255 - len(".") - len(".4194304")
 
+// wanted says whether there is anything to write to.
 func (f *recordFile) wanted() bool { return f.fd >= 0 || f.path != "" }
 
+// write writes the record. A file is written under a temporary name in the same directory
+// and then renamed, which is atomic (rename(2)). O_NOFOLLOW and O_EXCL keep a link that
+// is planted in a shared directory from being written through.
 func (f *recordFile) write(b []byte) error {
 	if f.fd >= 0 {
 		return record.WriteAll(f.fd, b)
 	}
 	// Not os.CreateTemp, which sets up Go's poller for the file.
 	tmp := filepath.Join(filepath.Dir(f.path), fmt.Sprintf(".%s.%d", filepath.Base(f.path), os.Getpid()))
+	// O_EXCL finds a file of the same name only if its writer is dead: pids are unique.
 	fd, err := unix.Open(tmp, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0o666)
 	if err == unix.EEXIST && unix.Unlink(tmp) == nil { // of one that was killed, and had our number
 		fd, err = unix.Open(tmp, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0o666)
@@ -83,16 +92,17 @@ func (f *recordFile) write(b []byte) error {
 	return err
 }
 
-// warmUp has the encoder learn the record's types, which takes longer than to
-// encode it, while the job is on its way.
+// warmUp has encoding/json learn the record's types, by reflection, which takes longer
+// than to encode it. It is called while the job runs, so the end of the job does not wait
+// for it.
 func (f *recordFile) warmUp() {
 	if f.wanted() {
 		json.Marshal(&protocol.Record{})
 	}
 }
 
-// deliver writes the record and the summary, where they are asked for. The
-// supervise that guards another leaves that to it.
+// deliver writes the record and the summary, where they are asked for. The supervise that
+// guards another leaves both to that, which sees the job itself.
 func (r *runner) deliver(result *protocol.Record) error {
 	if r.guarding && result.Cause != protocol.CauseStartFailed {
 		return nil
@@ -115,8 +125,10 @@ func (r *runner) deliver(result *protocol.Record) error {
 	return nil
 }
 
-// failedRecord is that of a job which never was.
+// failedRecord is that of a job which never was: its numbers are null. It names the
+// fallback, but no cgroup, as that held nothing.
 func (r *runner) failedRecord(err error) *protocol.Record {
+	// The wall time is that of the attempt.
 	failed := supervisor.NewRecord(r.began)
 	failed.Ended.Time = time.Now()
 	failed.WallS = failed.Ended.Sub(r.began).Seconds()
@@ -128,7 +140,8 @@ func (r *runner) failedRecord(err error) *protocol.Record {
 	return failed
 }
 
-// openSamples opens where samples go; -1: nowhere.
+// openSamples opens where samples go; -1: nowhere. O_NONBLOCK is for a FIFO: without a
+// reader to open it is ENXIO, instead of a wait (fifo(7)).
 func openSamples(target string) (int, error) {
 	switch {
 	case target == "":

@@ -30,7 +30,8 @@ import (
 	"github.com/seed-c1490a04/supervise/protocol"
 )
 
-// Main runs a job by the arguments behind "run". It returns the exit status.
+// Main runs a job by the arguments behind "run". It returns the exit status: the job's,
+// or one of supervise's own (124 and up, or 2 for a wrong command line; see package cli).
 func Main(p *cli.Program, args []string) int {
 	c, err := parse(args)
 	if err != nil {
@@ -44,15 +45,16 @@ func Main(p *cli.Program, args []string) int {
 		r.Complain(fmt.Errorf("run: %w", err))
 		return cli.ExitFailure
 	}
-	r.Quiet = c.events >= 0 // stderr is the job's alone
+	r.Quiet = c.events >= 0 // below a server stderr is the job's alone: errors go by the socket
 	status := r.run()
 	if c.guarded {
-		unix.SendmsgN(c.owner, []byte{0}, nil, nil, unix.MSG_NOSIGNAL) // all was done that had to be
+		unix.SendmsgN(c.owner, []byte{0}, nil, nil, unix.MSG_NOSIGNAL) // for the outer supervise: see guardedBySupervise
 	}
 	return status
 }
 
-// A runner carries one "supervise run" from the command line to the exit status.
+// A runner carries one "supervise run" from the command line to the exit status. What it
+// opens lasts as long as the process, but for the place, which supervise gives back.
 type runner struct {
 	cli.Program
 	c        *commandLine
@@ -66,10 +68,12 @@ type runner struct {
 	parent   int   // pidfd of the process that started us; -1: it is not the owner
 	guarding bool  // the job is another supervise, which does what the options say
 
-	ownerGone func() // nil: the job ends
+	ownerGone func() // called when the owner has gone; nil: all jobs end
 }
 
-// openFiles opens what the command line names, before anything is started.
+// openFiles opens what the command line names, before anything is started: an error costs
+// nothing then. The parent is opened early for another reason: the longer it takes, the
+// likelier is it that the parent has ended and an init has taken its place unnoticed.
 func (r *runner) openFiles() (err error) {
 	if r.out, err = openRecord(r.c.record); err != nil {
 		return fmt.Errorf("--record %s: %w", r.c.record, err)
@@ -88,6 +92,11 @@ func (r *runner) openFiles() (err error) {
 	return nil
 }
 
+// run does one step after the other. The order matters: the command is looked up before
+// there is a cgroup, for a mistyped name is the commonest error; this process is a
+// subreaper before anything is started, and the children from before are listed before a
+// helper is one; signals are caught before there is a place that a SIGTERM would leave
+// behind.
 func (r *runner) run() int {
 	file, err := r.c.program, error(nil)
 	if file == "" {
@@ -109,7 +118,10 @@ func (r *runner) run() int {
 	if err != nil {
 		return r.startFailed(err)
 	}
+	// They are children, yet no job's: neither killed nor waited for.
 	r.place.Disown(inherited)
+	// With a cgroup the guardian is a fork of this process; in the fallback it is a
+	// second supervise.
 	if !r.place.InCgroup() && !r.c.NoGuard {
 		return r.guardedBySupervise()
 	}
@@ -120,7 +132,8 @@ func (r *runner) run() int {
 	return r.finish(result)
 }
 
-// take takes the place that the command line asks for.
+// take takes the place that the command line asks for: a cgroup with its limits, or the
+// fallback. On an error no place is left.
 func (r *runner) take() (err error) {
 	c := r.c
 	if c.resources != "" {
@@ -147,7 +160,8 @@ func (r *runner) take() (err error) {
 	return err
 }
 
-// sample begins to sample the job, where that is asked for and can be.
+// sample begins to sample the job, where that is asked for and can be. It is done before
+// the start, so that the first reading is of an empty cgroup.
 func (r *runner) sample() error {
 	j := r.place.Job()
 	if j == nil || !r.c.samples() {
@@ -163,7 +177,9 @@ func (r *runner) sample() error {
 	return nil
 }
 
-// spec is what the options say about the job.
+// spec is what the options say about the job. SIGTERM from the service manager starts the
+// grace period in any case; from other processes it is handed on like any signal, unless
+// --grace was given.
 func (r *runner) spec() supervisor.Spec {
 	c := r.c
 	s := supervisor.Spec{
@@ -176,9 +192,11 @@ func (r *runner) spec() supervisor.Spec {
 	return s
 }
 
-// supervise runs the job from start to end and gives the place back. An error
-// means that the job was not started.
+// supervise runs the job from start to end. An error means that the job was not started;
+// the place has been given back then. The record of the one job is the result.
 func (r *runner) supervise(file string, argv []string, spec supervisor.Spec) (*protocol.Record, error) {
+	// Strays finds what has moved out of the job's cgroup: it is listed in the record,
+	// and waited for with --leftovers=wait.
 	s := &supervisor.Supervisor{
 		Signals: r.caught, Forward: true, IsManager: transient.IsManager,
 		Strays: r.place.Tree.Procs, Idle: resident.GiveBackStartUp,
@@ -196,6 +214,7 @@ func (r *runner) supervise(file string, argv []string, spec supervisor.Spec) (*p
 	if r.c.owner >= 0 {
 		s.Owner = &supervisor.Owner{In: r.c.owner, Out: -1, Mute: true, Gone: r.ownerGone}
 	}
+	// A server is the owner here: it gets events, and its requests go to the whole job.
 	if r.c.events >= 0 {
 		s.Owner, s.Whole = &supervisor.Owner{In: r.c.events, Out: r.c.events, AppendUsage: nested.AppendUsage}, true
 	}
@@ -203,6 +222,7 @@ func (r *runner) supervise(file string, argv []string, spec supervisor.Spec) (*p
 		return nil, errors.Join(err, r.place.Close())
 	}
 	if session := r.place.Session(); session != nil {
+		// Both take time for which the start of the job need not wait.
 		session.RemoveStale() // while the job is on its way
 		r.out.warmUp()
 	}
@@ -211,7 +231,8 @@ func (r *runner) supervise(file string, argv []string, spec supervisor.Spec) (*p
 	return result, nil
 }
 
-// addInputs has the loop read marks and watch the link.
+// addInputs has the loop read marks and watch the link. Without a cgroup marks are read
+// and dropped.
 func (r *runner) addInputs(s *supervisor.Supervisor) {
 	if marks := r.c.marks; marks >= 0 {
 		read := func() bool { return record.DropMarks(marks) }
@@ -225,8 +246,10 @@ func (r *runner) addInputs(s *supervisor.Supervisor) {
 	}
 }
 
-// start starts the guardian and the main process. A cgroup that cannot be joined
-// is given up for the fallback, if that may be.
+// start starts the guardian and the main process. A cgroup that cannot be joined is given
+// up for the fallback, if that may be: clone3(2) into a cgroup, and a write to
+// cgroup.procs, may be refused though the directory could be made. The guardian is forked
+// as late as it can be: a page that is written after the fork is copied.
 func (r *runner) start(s *supervisor.Supervisor, spec supervisor.Spec) error {
 	if !r.c.NoGuard && !r.guarding {
 		if err := r.place.Guard(); err != nil {
@@ -235,6 +258,7 @@ func (r *runner) start(s *supervisor.Supervisor, spec supervisor.Spec) error {
 	}
 	spec.Containment = r.place
 	j, err := s.StartProgram(spec)
+	// Nothing was started: the error is about the place, not about the program.
 	var join *cgroup.JoinError
 	if errors.As(err, &join) && r.mayFallBack() {
 		if err := r.place.GiveUp(join); err != nil {
@@ -248,13 +272,16 @@ func (r *runner) start(s *supervisor.Supervisor, spec supervisor.Spec) error {
 	return err
 }
 
-// mayFallBack says whether the job may be held without a cgroup.
+// mayFallBack says whether the job may be held without a cgroup: not if the user named
+// one, or asked for what only a cgroup can give. Limits are never dropped silently.
 func (r *runner) mayFallBack() bool {
 	return r.c.Contain == containment.Auto && r.c.Cgroup == "" && len(r.c.limits) == 0 && r.c.cpuTime == 0
 }
 
-// attr has the job inherit everything, in a process group of its own: what is
-// typed at the terminal, or sent to our group, reaches it once.
+// attr has the job inherit everything, in a process group of its own: a signal from the
+// keyboard, or to supervise's group, reaches it once. Foreground has the child itself
+// take the terminal before execve, so that a job that reads at once is not stopped by
+// SIGTTIN.
 func (r *runner) attr() *syscall.ProcAttr {
 	sys := &syscall.SysProcAttr{Setpgid: true}
 	if r.c.events >= 0 {

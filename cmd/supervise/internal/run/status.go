@@ -11,7 +11,8 @@ import (
 	"github.com/seed-c1490a04/supervise/protocol"
 )
 
-// finish delivers the record, then the exit status.
+// finish delivers the record, then the exit status. A record that could not be written,
+// or an error in it, is a failure of supervise's own, whatever the job's status was.
 func (r *runner) finish(result *protocol.Record) int {
 	if j := r.place.Job(); j != nil && j.Samples != nil {
 		if err := j.Samples.DroppedError(); err != nil {
@@ -29,8 +30,9 @@ func (r *runner) finish(result *protocol.Record) int {
 	return r.status(result)
 }
 
-// status turns a result into our exit status. At a terminal a job that was
-// interrupted from the keyboard takes us, and the script we are in, along.
+// status turns a result into the exit status. At a terminal a job that was interrupted
+// from the keyboard takes supervise, and the script that it is in, along: a shell goes on
+// with a script unless the command died of SIGINT itself.
 func (r *runner) status(result *protocol.Record) int {
 	if *result.LeftoversTotal > 0 && r.c.leftovers == protocol.LeftoversFail && !r.guarding {
 		r.Complain(leftoversError(result))
@@ -45,6 +47,7 @@ func (r *runner) status(result *protocol.Record) int {
 	case e.Code != nil:
 		return *e.Code
 	}
+	// The record has the name, as supervisor.NewExit wrote it.
 	sig, _ := signals.Parse(*e.Signal)
 	if r.terminal.interrupted(sig) {
 		signals.DieOf(sig)
@@ -52,6 +55,8 @@ func (r *runner) status(result *protocol.Record) int {
 	return cli.ExitSignal + int(sig)
 }
 
+// leftoversError names the processes that --leftovers=fail is about. The list in the
+// record is bounded, and the rest is a number.
 func leftoversError(result *protocol.Record) error {
 	names := ""
 	for _, l := range result.Leftovers {
@@ -63,7 +68,9 @@ func leftoversError(result *protocol.Record) error {
 	return fmt.Errorf("the command left %d running, now killed:%s", *result.LeftoversTotal, names)
 }
 
-// startFailed reports a job that never was.
+// startFailed reports a job that never was, by record, message and exit status, as a
+// shell would: 127 if the command is not there, 126 if it cannot be executed. Below a
+// server the error goes by the socket alone.
 func (r *runner) startFailed(err error) int {
 	if r.c.events >= 0 {
 		nested.TellStarted(r.c.events, 0, err)

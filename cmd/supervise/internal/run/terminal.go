@@ -12,24 +12,25 @@ import (
 	"github.com/seed-c1490a04/supervise/protocol"
 )
 
-// A terminal is the controlling terminal that we share with the job, whose
-// process group is not ours. Where we are the foreground process group the job
-// becomes it; when the job stops we take the terminal back and stop as well, so
-// that the shell above sees what it would see without us; when we are continued
+// A terminal is the controlling terminal that supervise shares with the job, whose
+// process group is another. Where supervise's is the foreground process group the job's
+// becomes it; when the job stops supervise takes the terminal back and stops as well, so
+// that the shell above sees the same as without supervise; when supervise is continued
 // the job is.
 //
-// With standard output a pipe, the others in the pipeline (a pager, say) may want
-// the terminal as much: then the job gets it only when it is stopped for using it
-// (SIGTTIN, SIGTTOU), and what is typed reaches it through us.
+// With standard output a pipe, the others in the pipeline (a pager, say) may want the
+// terminal as much: then the job gets it only when it is stopped for using it (SIGTTIN,
+// SIGTTOU), and signals from the keyboard reach it through supervise.
 type terminal struct {
-	fd     int  // -1: not opened, or there is none
-	eager  bool // hand it over at the start and after every stop
-	handed bool // the job's group is the foreground
-	modes  *unix.Termios
+	fd     int           // -1: not opened, or there is none
+	eager  bool          // hand it over at the start and after every stop
+	handed bool          // the job's group is the foreground
+	modes  *unix.Termios // at the start, before the job could change them; nil: not known
 }
 
-// findTerminal looks at the standard descriptors. There may be a terminal behind
-// none of them; it is opened when the job stops for it.
+// findTerminal looks at the standard descriptors. There may be a terminal behind none of
+// them; it is opened when the job stops for it. TIOCGPGRP fails for any terminal but the
+// controlling one, and that alone has a foreground group that concerns the job.
 func findTerminal() *terminal {
 	t := &terminal{fd: -1}
 	for fd := range 3 {
@@ -38,6 +39,7 @@ func findTerminal() *terminal {
 			continue
 		}
 		t.fd = fd
+		// In the background the terminal is not supervise's to give.
 		t.eager = group == unix.Getpgrp() && !isPipe(1)
 		t.handed = t.eager
 		t.modes, _ = unix.IoctlGetTermios(fd, unix.TCGETS)
@@ -46,6 +48,8 @@ func findTerminal() *terminal {
 	return t
 }
 
+// isPipe tells whether a descriptor leads to another process. Some shells make pipelines
+// of sockets.
 func isPipe(fd int) bool {
 	var st unix.Stat_t
 	if unix.Fstat(fd, &st) != nil {
@@ -54,7 +58,8 @@ func isPipe(fd int) bool {
 	return st.Mode&unix.S_IFMT == unix.S_IFIFO || st.Mode&unix.S_IFMT == unix.S_IFSOCK
 }
 
-// open finds the terminal that is behind no standard descriptor.
+// open finds the terminal that is behind no standard descriptor. /dev/tty is the
+// controlling terminal of the process that opens it (tty(4)); there is none in a service.
 func (t *terminal) open() bool {
 	if t.fd < 0 {
 		fd, err := unix.Open("/dev/tty", unix.O_RDWR|unix.O_CLOEXEC|unix.O_NOCTTY, 0)
@@ -76,8 +81,10 @@ func (t *terminal) foreground() int {
 	return group
 }
 
-// give makes a group the foreground. SIGTTOU is blocked meanwhile: we may be in
-// the background, and Go's handler would have the kernel send it for ever.
+// give makes a group the foreground. SIGTTOU is blocked meanwhile: this process may be in
+// the background, where tcsetpgrp(3) gets SIGTTOU unless it is blocked or ignored; with
+// Go's handler the call would be restarted, and the signal sent, for ever. The mask is a
+// thread's, hence the lock.
 func (t *terminal) give(group int) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -91,19 +98,20 @@ func (t *terminal) give(group int) {
 	t.handed = group != unix.Getpgrp()
 }
 
-// Suspend implements supervisor.Terminal.
+// Suspend implements supervisor.Terminal: the job has stopped, and supervise stops with
+// it unless there is a reason to go on.
 func (t *terminal) Suspend(pid int, sig unix.Signal) {
 	if !t.open() {
-		return // no shell waits for us to stop
+		return // without a terminal there is no shell that waits for supervise to stop
 	}
 	ours := t.foreground() == unix.Getpgrp()
 	switch {
 	case ours && (sig == unix.SIGTTIN || sig == unix.SIGTTOU):
-		t.give(pid) // now it needs it
+		t.give(pid) // now the job needs the terminal
 		unix.Kill(-pid, unix.SIGCONT)
 		return
 	case sig == unix.SIGSTOP && !ours && !t.handed:
-		return // another process stopped it, and will continue it
+		return // stopped by kill -STOP from elsewhere, to be continued from there
 	}
 	if t.handed {
 		t.give(unix.Getpgrp())
@@ -113,9 +121,9 @@ func (t *terminal) Suspend(pid int, sig unix.Signal) {
 	unix.Kill(-pid, unix.SIGCONT)
 }
 
-// stop stops us, with all of our process group unless another process stopped the job
-// by SIGSTOP alone, and returns when we are continued; or at once, if the group
-// is orphaned: then the kernel does not let it stop, and neither may the job.
+// stop stops supervise, with all of its process group unless the job alone was stopped,
+// by SIGSTOP. It returns when supervise is continued; or at once, if the group is
+// orphaned: then the kernel does not let it stop (setpgid(2)), and neither may the job.
 func (t *terminal) stop(sig unix.Signal) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -139,9 +147,11 @@ func (t *terminal) stop(sig unix.Signal) {
 	nap()
 }
 
+// nap is 0.2 ms: long enough for another thread to run, short for a user at the keyboard.
 func nap() { unix.Nanosleep(&unix.Timespec{Nsec: 200_000}, nil) }
 
-// pending says whether a signal to this process was taken by none of its threads yet.
+// pending says whether a signal to this process was taken by none of its threads yet
+// (ShdPnd in proc(5), a mask in hexadecimal).
 func pending(sig unix.Signal) bool {
 	b, _ := os.ReadFile("/proc/self/status")
 	for line := range strings.Lines(string(b)) {
@@ -153,28 +163,31 @@ func pending(sig unix.Signal) bool {
 	return false
 }
 
-// Resume implements supervisor.Terminal.
+// Resume implements supervisor.Terminal: after SIGCONT the shell has given the terminal
+// to supervise (fg) or not (bg), and the job gets it in the first case alone.
 func (t *terminal) Resume(pid int) {
 	if t.fd >= 0 && t.eager && t.foreground() == unix.Getpgrp() {
 		t.give(pid)
 	}
 }
 
-// takeBack makes us the foreground again after the job; one that was killed had
-// no chance to put the modes in order.
+// takeBack makes supervise the foreground again after the job, as the shell above
+// expects. A job that was killed had no chance to put the modes in order; one that exited
+// may have changed them on purpose, as stty does.
 func (t *terminal) takeBack(exit *protocol.Exit) {
 	if !t.handed {
 		return
 	}
 	t.give(unix.Getpgrp())
 	if exit != nil && exit.Signal != nil && t.modes != nil {
+		// TCSETSW waits until what the job has written is out (tcsetattr(3)).
 		unix.IoctlSetTermios(t.fd, unix.TCSETSW, t.modes)
 	}
 }
 
-// interrupted says whether sig, which ended the job, came from the keyboard, and
-// tells those in our process group, who would have got it too without us: a
-// script must not go on after Ctrl-C.
+// interrupted says whether sig, which ended the job, came from the keyboard, and tells
+// the others in supervise's process group, which would have got it too: a script must not
+// go on after Ctrl-C.
 func (t *terminal) interrupted(sig unix.Signal) bool {
 	if t.fd < 0 || sig != unix.SIGINT && sig != unix.SIGQUIT || t.foreground() != unix.Getpgrp() {
 		return false

@@ -11,17 +11,22 @@ import (
 	"github.com/seed-c1490a04/supervise/protocol"
 )
 
-// A detaching moves a job to a scope of its own, which the service manager is asked
-// for. The job is frozen meanwhile, so that no process is forked outside.
+// A detaching moves a job to a scope of its own, for which the server asks the service
+// manager by supervise-scope. The job is frozen meanwhile: a process that is forked
+// between the listing of the pids and their move would stay in the cgroup of the server.
+// A process that the manager moves thaws by itself, as a scope is not frozen.
 type detaching struct {
 	v     *server
 	j     *job
 	id    json.RawMessage
-	thaw  bool // the job was not frozen before
+	thaw  bool // the job was not frozen before, so undo thaws it
 	scope containment.Scope
 }
 
-// detach lets a job go.
+// detach lets a job go. It gives -32008 without systemd or a cgroup, for a job with
+// captured output, for one that is being detached, and when the manager refuses; -32004
+// if the job ends before the manager has answered. It is answered late, in answered: the
+// loop goes on while the manager works.
 func (r *request) detach() (any, error) {
 	var p protocol.JobParams
 	j, err := r.job(&p, &p.Job)
@@ -30,12 +35,14 @@ func (r *request) detach() (any, error) {
 		return nil, err
 	case j.held == nil || !cgroup.Managed():
 		return nil, failure(protocol.CodeUnsupported, "", "to detach a job needs systemd, and a cgroup")
+	// A pipe of the server's breaks when the server exits, and the job with it.
 	case len(j.outputs) > 0:
 		return nil, failure(protocol.CodeUnsupported, "job", "the output of job %d is captured; it would write to nobody", j.number)
 	case j.detaching:
 		return nil, failure(protocol.CodeUnsupported, "job", "job %d is being detached already", j.number)
 	}
 	d := &detaching{v: r.v, j: j, id: r.ID, thaw: !j.frozen}
+	// Before the pids are listed: from here on none is forked.
 	if err := j.setFrozen(true); err != nil {
 		return nil, err
 	}
@@ -43,11 +50,13 @@ func (r *request) detach() (any, error) {
 		d.undo()
 		return nil, err
 	}
+	// The job is still in the list, and may be killed until the manager has answered.
 	j.detaching, r.late = true, true
 	return nil, nil
 }
 
-// ask asks for a scope with all of the job in it.
+// ask has a scope made with all processes of the job in it. The helper is a child like
+// any, so the loop reaps it: a chore, of which no job is told.
 func (d *detaching) ask() error {
 	pids, err := d.j.held.Procs()
 	if err != nil {
@@ -62,7 +71,8 @@ func (d *detaching) ask() error {
 	return nil
 }
 
-// answered goes on when the manager has.
+// answered is called when the helper has ended. The job may have been killed in the
+// meantime; frozen processes die of SIGKILL as others do (cgroup v2).
 func (d *detaching) answered(a *program.Sibling) {
 	var err error
 	d.scope, err = containment.ReadScope(a)
@@ -83,20 +93,23 @@ func (d *detaching) answered(a *program.Sibling) {
 	d.answer(&protocol.DetachResult{Unit: d.scope.Unit, Cgroup: d.scope.Cgroup}, nil)
 }
 
-// answer answers the request, if it has an id.
+// answer answers the request, if that has an id.
 func (d *detaching) answer(result any, err error) {
 	if d.id != nil {
 		d.v.answer(d.id, result, errorOf(err), nil)
 	}
 }
 
+// undo has the job go on as it was, after a refusal.
 func (d *detaching) undo() {
 	if d.thaw {
 		d.j.setFrozen(false)
 	}
 }
 
-// release forgets the job, which has left its cgroup.
+// release forgets the job, which has left its cgroup. A cgroup that still holds a process
+// means that the manager moved only some of them; the job then stays ours. There is no
+// ended for a detached job, as it has not ended: an open wait is answered with -32004.
 func (d *detaching) release() error {
 	j := d.j
 	empty, err := j.held.Empty()
@@ -107,6 +120,7 @@ func (d *detaching) release() error {
 	j.loop.Release()
 	delete(d.v.dirs, j.held.Name())
 	delete(d.v.jobs, j.number)
+	// The cgroup is kept rather than the pids: the job goes on forking in it.
 	d.v.detached = append(d.v.detached, d.scope.Cgroup)
 	for _, id := range j.waits {
 		d.v.answer(id, nil, failure(protocol.CodeNoJob, "job", "job %d was detached", j.number), nil)
@@ -115,8 +129,10 @@ func (d *detaching) release() error {
 	return j.held.Close()
 }
 
-// sweepLast ends, when no job is left, what has moved out of its job's cgroup; not
-// what was detached.
+// sweepLast implements the sweep of the loop: it ends the descendants that have moved out
+// of their job's cgroup when no job is left. A detached job is a descendant still, as its
+// main process stays our child, so it is spared, by the cgroup in which each process is
+// now.
 func (v *server) sweepLast() error {
 	tree := v.place.Tree
 	for _, path := range v.detached {
@@ -129,7 +145,7 @@ func (v *server) sweepLast() error {
 	return tree.Kill()
 }
 
-// inside returns those of some processes that are in a cgroup.
+// inside returns those of some processes that are in a cgroup, or below it.
 func inside(path string, pids []int) (in []int) {
 	for _, pid := range pids {
 		if len(cgroup.Outside(path, []int{pid})) == 0 {

@@ -17,7 +17,8 @@ import (
 	"github.com/seed-c1490a04/supervise/protocol"
 )
 
-// A job is one of a server's. It is forgotten when its end has been told.
+// A job is one of a server's, from the answer to spawn until ended was told, or it was
+// detached. It is the server's half; loop is the half that the core loop runs.
 type job struct {
 	v      *server
 	number int
@@ -27,24 +28,26 @@ type job struct {
 	tags   map[string]string
 
 	loop   *supervisor.Job
-	held   *containment.Job // in its cgroup; nil: it is nested
-	nested *nestedJob       // nil: it is in a cgroup
+	held   *containment.Job // the job in its cgroup; nil: it is nested
+	nested *nestedJob       // nil: the job is in a cgroup
 
 	unenforced []protocol.Unenforced // of a nested job
 
 	outputs  []*output
-	triggers []int // of pressure
-	watches  []int // of limits
-	waits    []json.RawMessage
+	triggers []int             // descriptors of PSI triggers, the job's to close
+	watches  []int             // the watcher's keys of its memory.events and pids.events
+	waits    []json.RawMessage // ids of the requests to be answered after ended
 
 	descendants, oomWanted, limitWanted, frozen, detaching bool
-	told                                                   protocol.LimitHit // by limit and oom
+	told                                                   protocol.LimitHit // the counts that limit and oom told last
 }
 
-// minSample keeps samples from costing more than they tell.
+// minSample keeps samples from costing more than they tell: each is a read of every
+// counter's file.
 const minSample = time.Millisecond
 
-// readAccounts has the counters read of jobs that end together.
+// readAccounts implements supervisor.Serving: it has the counters read of jobs that end
+// together, in parallel, before any of their directories is removed.
 func (v *server) readAccounts(jobs []*supervisor.Job) {
 	var held []*containment.Job
 	for _, of := range jobs {
@@ -55,7 +58,9 @@ func (v *server) readAccounts(jobs []*supervisor.Job) {
 	containment.Accounts(held)
 }
 
-// startInCgroup starts the job in a cgroup of its own.
+// startInCgroup starts the job in a cgroup of its own. The reserve is checked after all
+// descriptors of the job are open and before its process exists: from then on there would
+// be something to kill.
 func (j *job) startInCgroup(p *plan) (err error) {
 	if j.held, err = j.v.place.NewJob(j.name); err != nil {
 		return err
@@ -76,7 +81,8 @@ func (j *job) startInCgroup(p *plan) (err error) {
 	return nil
 }
 
-// prepare has all done that needs the cgroup, and no process in it.
+// prepare has everything done that needs the cgroup and no process in it: limits hold
+// from the first instruction of the job, and counters begin at 0.
 func (j *job) prepare(p *plan) (err error) {
 	if p.Delegate {
 		if err := j.held.Delegate(); err != nil {
@@ -88,6 +94,8 @@ func (j *job) prepare(p *plan) (err error) {
 			return limitError(err)
 		}
 	}
+	// The OOM counters of the ancestors are read here, to be compared with those at the
+	// end.
 	if err := j.held.Count(); err != nil {
 		return err
 	}
@@ -105,20 +113,25 @@ func (j *job) prepare(p *plan) (err error) {
 	return nil
 }
 
-// abandon removes the cgroup of a job that was not started.
+// abandon removes the cgroup of a job that was not started. No process was in it, so it
+// goes at once.
 func (j *job) abandon() {
 	j.stopWatching()
 	j.held.Close()
 }
 
+// stopWatching lets go of the triggers and the watches. An inotify watch ends with its
+// file, so only the key is forgotten; an event for a key that is not there is passed
+// over.
 func (j *job) stopWatching() {
 	j.stopTriggers()
 	for _, key := range j.watches {
-		delete(j.v.events.jobs, key) // the watch ends with the directory
+		delete(j.v.events.jobs, key)
 	}
 }
 
-// limits are those that the job began with.
+// limits are those that the job began with, for the answer to spawn. Both lists are empty
+// rather than null where there are none.
 func (j *job) limits() ([]protocol.Limit, []protocol.Unenforced) {
 	if j.held == nil {
 		return []protocol.Limit{}, append([]protocol.Unenforced{}, j.unenforced...)
@@ -126,7 +139,7 @@ func (j *job) limits() ([]protocol.Limit, []protocol.Unenforced) {
 	return j.held.Limits()
 }
 
-// path is the job's cgroup; nil: none.
+// path is the job's cgroup; nil: it has none, which is null in JSON.
 func (j *job) path() *string {
 	if j.held == nil {
 		return nil
@@ -135,9 +148,12 @@ func (j *job) path() *string {
 	return &path
 }
 
-// signal sends a signal to the main process, or to all.
+// signal sends a signal to the main process, or to all. The pid of the main process is
+// its own until the loop has reaped it, which HasExited tells: both are of one goroutine,
+// so it cannot change in between.
 func (j *job) signal(sig unix.Signal, all bool) error {
 	switch {
+	// The usual way, freeze, signal and thaw, would thaw a job that the owner has frozen.
 	case all && j.frozen:
 		return j.signalFrozen(sig)
 	case all:
@@ -150,8 +166,9 @@ func (j *job) signal(sig unix.Signal, all bool) error {
 	return os.NewSyscallError("kill", unix.Kill(j.pid, sig))
 }
 
-// signalFrozen sends a signal to all, and thaws none. Frozen, none is being forked,
-// and none can go and leave its number to another.
+// signalFrozen sends a signal to every process of a frozen job, and thaws none of them.
+// While frozen, no process forks, and none can go and leave its number to another.
+// SIGKILL takes effect at once, other signals at the thaw.
 func (j *job) signalFrozen(sig unix.Signal) error {
 	pids, err := j.held.Procs()
 	for _, pid := range pids {
@@ -162,18 +179,20 @@ func (j *job) signalFrozen(sig unix.Signal) error {
 	return err
 }
 
-// stop ends the job. One that is frozen could not act on the signal.
+// stop ends the job: sig, then the kill after grace. A frozen job could not act on the
+// signal, so it is thawed first. A job that is being killed already is left alone.
 func (j *job) stop(cause protocol.Cause, sig unix.Signal, grace time.Duration) {
 	if j.frozen {
 		j.setFrozen(false)
 	}
+	// Stopping again shortens the grace, or lengthens it.
 	if j.loop.State() <= supervisor.Stopping {
 		j.loop.Stop(cause, sig, grace)
 	}
 }
 
-// setFrozen freezes the job, or thaws it. To freeze one that is frozen changes nothing:
-// it must not be thawed first, for it would run for a moment.
+// setFrozen freezes the job, or thaws it; -32008 without a cgroup. To freeze one that is
+// frozen changes nothing: it is not thawed first, for it would run for a moment.
 func (j *job) setFrozen(frozen bool) (err error) {
 	switch {
 	case j.held == nil:
@@ -189,7 +208,8 @@ func (j *job) setFrozen(frozen bool) (err error) {
 	return err
 }
 
-// limit sets limits of a running job, and says which of them hold.
+// limit sets limits of a running job, and says which of them hold. Complete adds those
+// that others imply. On an error all but the limits that it names are set.
 func (j *job) limit(given cgroup.Limits, bestEffort bool) (*protocol.LimitResult, error) {
 	none := &protocol.LimitResult{Limits: []protocol.Limit{}, Unenforced: []protocol.Unenforced{}}
 	switch {
@@ -205,7 +225,7 @@ func (j *job) limit(given cgroup.Limits, bestEffort bool) (*protocol.LimitResult
 	return &protocol.LimitResult{Limits: record.Limits(set), Unenforced: append([]protocol.Unenforced{}, not...)}, limitError(err)
 }
 
-// unlimited says of limits that they need a cgroup.
+// unlimited lists limits as not enforced, with the reason why there is no cgroup.
 func (v *server) unlimited(given cgroup.Limits) (list []protocol.Unenforced) {
 	for _, l := range given {
 		list = append(list, protocol.Unenforced{Name: l.Name(), Reason: "it needs a cgroup: " + v.place.WhyNot()})
@@ -213,7 +233,8 @@ func (v *server) unlimited(given cgroup.Limits) (list []protocol.Unenforced) {
 	return list
 }
 
-// limitError names the limit that cannot be had, if that is what is wrong.
+// limitError gives -32007 and names the limit that cannot be had, if the error is about
+// one.
 func limitError(err error) error {
 	var failed cgroup.LimitErrors
 	if errors.As(err, &failed) {
@@ -222,7 +243,8 @@ func limitError(err error) error {
 	return err
 }
 
-// state is what list and stat tell.
+// state is what list and stat tell. A job that has ended is in neither, so there is no
+// word for that state.
 func (j *job) state() protocol.JobState {
 	states := map[supervisor.State]protocol.State{
 		supervisor.Running: protocol.StateRunning, supervisor.Waiting: protocol.StateWaiting,
@@ -238,9 +260,10 @@ func (j *job) state() protocol.JobState {
 	}
 }
 
-// maxProcs bounds what stat lists.
+// maxProcs bounds the pids that stat lists, for an answer of a few kilobytes.
 const maxProcs = 1000
 
+// stat reads everything anew. Without a cgroup it has the state alone.
 func (j *job) stat() *protocol.StatResult {
 	r := &protocol.StatResult{JobState: j.state()}
 	if j.held == nil {
@@ -253,8 +276,8 @@ func (j *job) stat() *protocol.StatResult {
 	return r
 }
 
-// mark ends a phase and begins another; the first reaches back to this moment or,
-// if there are samples, to the start.
+// mark ends a phase and begins another. The first phase reaches back to the start of the
+// job: without samples there was no reading then, but all counters began at 0.
 func (j *job) mark(name string) (*protocol.Phase, error) {
 	switch {
 	case j.held == nil:
@@ -265,6 +288,7 @@ func (j *job) mark(name string) (*protocol.Phase, error) {
 		if err := j.held.StartSamples(); err != nil {
 			return nil, err
 		}
+		// Samples keep several files open for the rest of the job.
 		if err := j.v.checkDescriptorReserve(); err != nil {
 			j.held.DropSamples()
 			return nil, err

@@ -13,6 +13,9 @@ import (
 	"github.com/seed-c1490a04/supervise/protocol"
 )
 
+// hello agrees on a version. A second hello, or no version that both speak, is -32001; in
+// the latter case the owner may try again, as the phase stays. Any other request before
+// it is refused in do.
 func (r *request) hello() (any, error) {
 	var p protocol.HelloParams
 	if err := r.params(&p); err != nil {
@@ -28,7 +31,8 @@ func (r *request) hello() (any, error) {
 	return r.v.describe(), nil
 }
 
-// describe says what there is.
+// describe lists the features that the place and the connection give. Without a cgroup it
+// lists none but fds; the owner learns the reason from containment_reason.
 func (v *server) describe() *protocol.HelloResult {
 	h := &protocol.HelloResult{
 		Version: protocol.ServeVersion, Server: "supervise " + v.version, PID: unix.Getpid(),
@@ -41,6 +45,7 @@ func (v *server) describe() *protocol.HelloResult {
 	if s := v.place.Session(); s != nil {
 		path := s.Path()
 		h.Containment, h.Cgroup = protocol.ContainmentCgroup, &path
+		// All of these are files of a cgroup, so they come together.
 		h.Features = append(h.Features, "cgroup", "freeze", "limit", "stat", "pressure")
 		if cgroup.Managed() {
 			h.Features = append(h.Features, "detach")
@@ -49,6 +54,10 @@ func (v *server) describe() *protocol.HelloResult {
 	return h
 }
 
+// signal sends a signal to the main process or, with all, to every process. It gives
+// -32004 if the job, or its main process, has ended; -32602 for an unknown signal; -32010
+// with EPERM for a main process that has changed its user. What the signal does to a
+// process is told after the answer, as the status is reaped in a later round of the loop.
 func (r *request) signal() (any, error) {
 	var p protocol.SignalParams
 	j, err := r.job(&p, &p.Job)
@@ -62,7 +71,8 @@ func (r *request) signal() (any, error) {
 	return struct{}{}, j.signal(sig, p.All)
 }
 
-// signalOf reads a signal; without a word it is the one that is usual, if any.
+// signalOf reads a signal, by name or number. Without one it is the usual signal of the
+// method; usual 0 means that the method has none, so that a missing signal is an error.
 func signalOf(word string, usual unix.Signal) (unix.Signal, error) {
 	if word == "" && usual != 0 {
 		return usual, nil
@@ -74,7 +84,8 @@ func signalOf(word string, usual unix.Signal) (unix.Signal, error) {
 	return sig, nil
 }
 
-// durationOf reads seconds.
+// durationOf reads seconds. The bound keeps the product below the range of a
+// time.Duration, some 292 years; the comparison is written so that NaN fails it.
 func durationOf(field string, seconds float64) (time.Duration, error) {
 	const most = 100 * 365 * 24 * 3600
 	if !(seconds >= 0 && seconds <= most) {
@@ -83,7 +94,8 @@ func durationOf(field string, seconds float64) (time.Duration, error) {
 	return time.Duration(seconds * 1e9), nil
 }
 
-// howToEnd reads what kill and shutdown say.
+// howToEnd reads what kill and shutdown say. No grace is 0, which is to kill at once; no
+// signal is SIGTERM.
 func howToEnd(grace *float64, signal string) (sig unix.Signal, d time.Duration, err error) {
 	if grace != nil {
 		if d, err = durationOf("grace", *grace); err != nil {
@@ -94,6 +106,9 @@ func howToEnd(grace *float64, signal string) (sig unix.Signal, d time.Duration, 
 	return sig, d, err
 }
 
+// kill ends a job. It gives -32004 and -32602. The job is stopped after the answer: it
+// may end while it is being stopped, and its last notifications then follow the answer,
+// as for a job that takes longer.
 func (r *request) kill() (any, error) {
 	var p protocol.KillParams
 	j, err := r.job(&p, &p.Job)
@@ -108,10 +123,14 @@ func (r *request) kill() (any, error) {
 	return struct{}{}, nil
 }
 
+// freeze gives -32008 without a cgroup. The answer comes when the kernel reports every
+// process of the job as frozen, or after 200 ms if one hangs in the kernel.
 func (r *request) freeze() (any, error) { return r.setFrozen(true) }
 
+// thaw gives -32008 without a cgroup. To thaw a job that is not frozen changes nothing.
 func (r *request) thaw() (any, error) { return r.setFrozen(false) }
 
+// setFrozen is freeze and thaw; -32004 if there is no such job.
 func (r *request) setFrozen(frozen bool) (any, error) {
 	var p protocol.JobParams
 	j, err := r.job(&p, &p.Job)
@@ -121,6 +140,9 @@ func (r *request) setFrozen(frozen bool) (any, error) {
 	return struct{}{}, j.setFrozen(frozen)
 }
 
+// limit changes limits of a running job. It gives -32602 for an unknown name or a value
+// that cannot be read, -32007 for a limit that cannot be had here, and -32008 without a
+// cgroup. With best_effort the last two are listed in the answer instead.
 func (r *request) limit() (any, error) {
 	var p protocol.LimitParams
 	j, err := r.job(&p, &p.Job)
@@ -134,6 +156,8 @@ func (r *request) limit() (any, error) {
 	return j.limit(limits, p.BestEffort)
 }
 
+// stat tells what a job uses now. Its one error of its own is -32004: a counter that
+// cannot be read is null.
 func (r *request) stat() (any, error) {
 	var p protocol.JobParams
 	j, err := r.job(&p, &p.Job)
@@ -143,6 +167,8 @@ func (r *request) stat() (any, error) {
 	return j.stat(), nil
 }
 
+// mark ends a phase, and answers with it. It gives -32008 without a cgroup, -32602 for a
+// name that is too long, -32003 beyond record.MaxPhases.
 func (r *request) mark() (any, error) {
 	var p protocol.MarkParams
 	j, err := r.job(&p, &p.Job)
@@ -156,7 +182,10 @@ func (r *request) mark() (any, error) {
 	return &protocol.MarkResult{Phase: *phase}, nil
 }
 
+// list answers with the jobs whose ended was not told. It takes no parameters and gives
+// no error.
 func (r *request) list() (any, error) {
+	// An empty list, rather than null, where there are no jobs.
 	result := &protocol.ListResult{Jobs: []protocol.JobState{}}
 	for _, j := range r.v.all() {
 		result.Jobs = append(result.Jobs, j.state())
@@ -164,11 +193,15 @@ func (r *request) list() (any, error) {
 	return result, nil
 }
 
-// all returns the jobs in the order of their numbers.
+// all returns the jobs in the order of their numbers, which is that of their starts.
 func (v *server) all() []*job {
 	return slices.SortedFunc(maps.Values(v.jobs), func(a, b *job) int { return a.number - b.number })
 }
 
+// wait is answered in (*job).ended, right behind the notification, so that an owner that
+// waits has every notification of the job before the answer. It gives -32004 at once, or
+// later if the job is detached, and -32003 beyond maxWaits. A wait without an id would
+// never be answered, so it is not kept.
 func (r *request) wait() (any, error) {
 	var p protocol.JobParams
 	j, err := r.job(&p, &p.Job)
@@ -184,6 +217,9 @@ func (r *request) wait() (any, error) {
 	return nil, nil
 }
 
+// shutdown ends all jobs, and is answered when the last one has ended; -32602 is its one
+// error. From here on spawn is refused, while other requests are carried out. A second
+// shutdown may shorten the grace, as a job that is being stopped can be stopped anew.
 func (r *request) shutdown() (any, error) {
 	var p protocol.ShutdownParams
 	if err := r.params(&p); err != nil {
@@ -194,10 +230,13 @@ func (r *request) shutdown() (any, error) {
 		return nil, err
 	}
 	v := r.v
+	// A shutdown never takes the phase back from parting or over.
 	v.phase, r.late = max(v.phase, closing), true
 	if r.ID != nil {
 		v.shutters = append(v.shutters, r.ID)
 	}
+	// The phase is closing already: a job that ends while it is being stopped answers the
+	// shutdowns, if it is the last.
 	r.after = func() {
 		if grace == 0 || sig == unix.SIGKILL {
 			v.finish(protocol.CauseKilled)

@@ -17,15 +17,20 @@ import (
 )
 
 // A nestedJob is a job that a supervise below this one holds (see package nested), where
-// there are no cgroups.
+// there are no cgroups: one server that is the subreaper of all jobs could not tell whose
+// an orphan is. It is the loop's Containment, whose main process is the nested
+// supervisor; the job's main process is a grandchild.
 type nestedJob struct {
 	j      *job
-	events int // our end of the socket; -1: closed
-	out    int // the record
-	over   bool
+	events int  // our end of the socket, events in, signals out; -1: closed
+	out    int  // read end of the record's pipe, non-blocking; closed with events
+	over   bool // the main process has ended, so that its pid may be another's
 }
 
-// startNested starts the job below a supervisor of its own.
+// startNested starts the job below a supervisor of its own. It waits, for milliseconds,
+// for the first message: only the nested supervisor knows whether the command can be
+// executed, and the answer to spawn is to say so. If it cannot, the loop has a job all
+// the same, of which the owner hears nothing.
 func (j *job) startNested(p *plan) error {
 	if j.unenforced = j.v.unlimited(p.limits); p.spec.Every > 0 {
 		return errors.ErrUnsupported
@@ -34,6 +39,7 @@ func (j *job) startNested(p *plan) error {
 	if err != nil {
 		return err
 	}
+	// An end that stayed open here would keep the other from ever seeing the end of file.
 	defer unix.Close(theirs[0])
 	defer unix.Close(theirs[1])
 	n := j.nested
@@ -45,22 +51,30 @@ func (j *job) startNested(p *plan) error {
 	spec.Path, spec.Argv = nested.Exe, nested.Served(&nested.Job{
 		Name: p.Name, Program: p.spec.Path, Leftovers: p.spec.Leftovers, Reason: j.v.place.Reason(), Argv: p.Argv,
 	}, len(p.files))
+	// Their numbers in the nested supervisor follow the job's own descriptors: see
+	// nested.Served.
 	files := append(p.files, uintptr(theirs[0]), uintptr(theirs[1]))
+	// A copy, as the plan's own list of files is still the plan's.
 	attr := *spec.Attr
 	attr.Files, spec.Attr = files, &attr
+	// Leftovers is the nested supervisor's to decide. For this loop nothing may outlive
+	// the main process, which is the nested supervisor.
 	spec.Containment, spec.Nested, spec.Leftovers = n, true, protocol.LeftoversKill
 	if j.loop, err = j.v.s.Start(spec); err != nil {
 		n.close()
 		return err
 	}
 	if j.pid, err = nested.AwaitStarted(n.events); err != nil {
+		// The end of its input has the nested supervisor exit.
 		n.over = true // of which ended will not tell
 		unix.Shutdown(n.events, unix.SHUT_WR)
 	}
 	return err
 }
 
-// openNested opens the connections; the other ends are the nested supervisor's.
+// openNested opens the connections. A SOCK_SEQPACKET socket keeps events apart, whose
+// size depends on their kind. The other ends are the caller's to close: the nested
+// supervisor gets duplicates.
 func (j *job) openNested() (theirs [2]int, err error) {
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -72,12 +86,15 @@ func (j *job) openNested() (theirs [2]int, err error) {
 		unix.Close(pair[1])
 		return theirs, err
 	}
+	// The record is read when its writer has ended, and may be missing.
 	unix.SetNonblock(r, true)
 	j.nested = &nestedJob{j: j, events: pair[0], out: r}
 	return [2]int{pair[1], w}, nil
 }
 
-// listen begins to read events, or goes on.
+// listen begins to read events, or goes on. While the owner does not read, events stay in
+// the socket; when that is full the nested supervisor leaves statuses to the kernel, in
+// turn.
 func (n *nestedJob) listen() {
 	if n.events < 0 {
 		return
@@ -94,13 +111,16 @@ func (n *nestedJob) listen() {
 	v.failed = errors.Join(v.failed, err)
 }
 
-// read takes an event and tells it; more says that there may be another.
+// read takes an event and tells it; more says that there may be another. At the end of
+// the events the poller must not watch on, as the end of a socket is always readable.
 func (n *nestedJob) read() (more bool) {
 	var b [protocol.EventSize + nested.UsageSize]byte
 	size, _, err := unix.Recvfrom(n.events, b[:], unix.MSG_DONTWAIT)
 	if err == unix.EAGAIN || err == unix.EINTR {
 		return err == unix.EINTR
 	}
+	// A message of any other size is the end, or no event; neither is followed by a good
+	// one.
 	e, bad := protocol.ParseEvent(b[:min(max(size, 0), protocol.EventSize)])
 	if err != nil || size < len(b) || bad != nil {
 		n.j.v.poller.Watch(n.events, 0, nil)
@@ -114,7 +134,8 @@ func (n *nestedJob) read() (more bool) {
 	return true
 }
 
-// signalChild sends a signal to a child of the nested supervisor.
+// signalChild sends a signal to a child of the nested supervisor, which checks the pid
+// against its children. A main process that has ended is -32004, as in a cgroup.
 func (n *nestedJob) signalChild(pid int, sig unix.Signal) error {
 	if n.over && pid == n.j.pid {
 		return failure(protocol.CodeNoJob, "job", "the main process of job %d has ended; see \"all\"", n.j.number)
@@ -122,26 +143,30 @@ func (n *nestedJob) signalChild(pid int, sig unix.Signal) error {
 	return n.ask(protocol.Request{PID: int32(pid), Signal: int32(sig)})
 }
 
+// ask sends a request, without waiting: EAGAIN is for the owner to see (-32003).
 func (n *nestedJob) ask(r protocol.Request) error {
 	_, err := unix.SendmsgN(n.events, protocol.AppendRequest(nil, r), nil, nil, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
 	if err == unix.EPIPE || err == unix.ECONNRESET {
-		return nil // it is on its way out
+		return nil // the nested supervisor has ended, or ends; the loop hears of it
 	}
 	return os.NewSyscallError("sendmsg", err)
 }
 
-// Record implements supervisor.Recorder: the record is what the nested supervisor has
-// written about the job, with our view of why it ended. One that was killed has written
-// nothing: what it has left is ended.
+// Record implements supervisor.Recorder: the record is the one that the nested supervisor
+// has written about the job, with this loop's view of why it ended, as the nested one
+// sees only its owner go. One that was killed has written nothing: its orphans are the
+// server's children now, and are ended here.
 func (n *nestedJob) Record(r *protocol.Record, _ bool) {
 	j, ours := n.j, *r
-	if j.v.jobs[j.number] == nil { // its start has failed, which the owner knows
+	if j.v.jobs[j.number] == nil { // its start has failed, which the answer to spawn told
 		n.close()
 		return
 	}
+	// Events that are still in the socket come before ended.
 	for n.read() {
 	}
 	if err := json.Unmarshal(program.ReadPipe(n.out), r); err != nil {
+		// json.Unmarshal may have filled in a part before it failed.
 		*r = ours
 		r.PID, r.Exit, r.LeftoversTotal, r.Reaped, r.Main = &j.pid, nil, nil, 0, protocol.MainUsage{}
 		r.Error = record.Optional("the supervisor of the job was killed, or crashed; the job is ended")
@@ -150,13 +175,15 @@ func (n *nestedJob) Record(r *protocol.Record, _ bool) {
 		}
 	}
 	n.close()
+	// A timeout, or a kill by the owner, is known to this loop alone.
 	if ours.Cause != protocol.CauseExited && ours.Cause != protocol.CauseSignaled {
 		r.Cause = ours.Cause
 	}
 	r.Unenforced = append([]protocol.Unenforced{}, j.unenforced...)
 }
 
-// sweep ends what is below us and in no job.
+// sweep ends all that is below the server and in no job. The supervisors of the other
+// jobs are spared, and with them all that is below them.
 func (v *server) sweep() error {
 	tree := subreaper.Tree{Spare: append([]int{}, v.place.Tree.Spare...), Reap: v.s.CollectDead}
 	for _, j := range v.jobs {
@@ -165,6 +192,7 @@ func (v *server) sweep() error {
 	return tree.Kill()
 }
 
+// close closes both descriptors, once: Record and a start that fails may both call it.
 func (n *nestedJob) close() {
 	if n.events >= 0 {
 		n.j.v.poller.Forget(n.events)
@@ -174,22 +202,25 @@ func (n *nestedJob) close() {
 	}
 }
 
-// Start implements supervisor.Containment.
+// Start implements supervisor.Containment. The nested supervisor needs no place of its
+// own.
 func (*nestedJob) Start(path string, argv []string, attr *syscall.ProcAttr) (int, error) {
 	return syscall.ForkExec(path, argv, attr)
 }
 
-// Signal implements supervisor.Containment.
+// Signal implements supervisor.Containment: the nested supervisor sends it to each
+// process, all stopped meanwhile.
 func (n *nestedJob) Signal(sig unix.Signal) error {
 	return n.ask(protocol.Request{PID: nested.WholeJob, Signal: int32(sig)})
 }
 
-// Kill implements supervisor.Containment: the nested supervisor sees its owner go.
+// Kill implements supervisor.Containment: the nested supervisor sees its owner go, and
+// ends the job. To kill the supervisor instead would only set the job free.
 func (n *nestedJob) Kill() error {
 	unix.Shutdown(n.events, unix.SHUT_WR)
 	return nil
 }
 
 // Empty implements supervisor.Containment. It is asked when the nested supervisor has
-// ended, and that is the last of its job.
+// ended, which it does as the last of its job.
 func (*nestedJob) Empty() (bool, error) { return true, nil }

@@ -14,11 +14,14 @@ import (
 	"github.com/seed-c1490a04/supervise/protocol"
 )
 
-// begun tells of the job, after the answer to spawn.
+// begun is called after the answer to spawn: it tells of the start, and only then begins
+// to listen, so that started is the first notification of the job. What the job did
+// before waits in pipes and sockets.
 func (j *job) begun() {
 	j.v.notify(protocol.NoteStarted, &protocol.JobStarted{
 		Job: j.number, PID: j.pid, Name: j.name, Time: protocol.Time{Time: j.loop.Started()},
 	})
+	// Not earlier: a sample must not be told before started.
 	if j.held != nil && j.held.Samples != nil {
 		j.held.Samples.Tell = j.tellSample
 	}
@@ -30,7 +33,8 @@ func (j *job) begun() {
 	}
 }
 
-// hear is the loop's Tell.
+// hear is the loop's Tell: it turns events into notifications, in their order. A batch is
+// flushed at its end, with one write for all that happened in a round of the loop.
 func (v *server) hear(e supervisor.Event) {
 	switch e.Kind {
 	case supervisor.StatusChanged:
@@ -44,8 +48,9 @@ func (v *server) hear(e supervisor.Event) {
 	}
 }
 
-// statusChanged tells of a main process, or of a descendant if the owner wants to hear of
-// those. Of a nested job its supervisor tells.
+// statusChanged tells of a main process, or of a descendant if the owner asked for those.
+// Of a nested job the main process is a supervisor, whose status is no news: its events
+// tell.
 func (v *server) statusChanged(e supervisor.Event) {
 	if e.Job == nil {
 		return
@@ -56,10 +61,11 @@ func (v *server) statusChanged(e supervisor.Event) {
 	}
 }
 
-// jobOf returns the server's job.
+// jobOf returns the server's job for the loop's: start has put it into the tag.
 func jobOf(of *supervisor.Job) *job { return of.Tag.(*job) }
 
-// tellStatus tells of a change of a process's status.
+// tellStatus tells of a change of a process's status. usage is that of the process and of
+// the children it waited for (wait4(2)); it is set where the process has ended.
 func (j *job) tellStatus(e *protocol.Event, usage *unix.Rusage, main bool) {
 	switch {
 	case e.Code().Ended():
@@ -69,7 +75,7 @@ func (j *job) tellStatus(e *protocol.Event, usage *unix.Rusage, main bool) {
 				UserS: float64(usage.Utime.Nano()) / 1e9, SystemS: float64(usage.Stime.Nano()) / 1e9, MainUsage: supervisor.NewMainUsage(usage),
 			},
 		})
-	case !main: // a descendant is told of once
+	case !main: // a descendant is told of once, at its end
 	case e.Code() == protocol.Stopped:
 		j.v.notify(protocol.NoteStopped, &protocol.JobStopped{
 			Job: j.number, PID: e.PID(), Signal: signals.Name(unix.Signal(e.Status())), Time: now(),
@@ -79,11 +85,14 @@ func (j *job) tellStatus(e *protocol.Event, usage *unix.Rusage, main bool) {
 	}
 }
 
-// attribute finds the job of a zombie by its cgroup, which it is still in.
+// attribute implements supervisor.Serving: it finds the job of a zombie by its cgroup.
+// /proc/PID/cgroup keeps naming that until the zombie is reaped (cgroup v2), which is why
+// the loop asks before it reaps.
 func (v *server) attribute(pid int) *supervisor.Job {
 	if !v.place.InCgroup() {
 		return nil
 	}
+	// A job's own sub-cgroups count as the job's.
 	b, err := proc.Read(pid, "cgroup", 0)
 	if err != nil {
 		return nil
@@ -94,13 +103,16 @@ func (v *server) attribute(pid int) *supervisor.Job {
 	return nil
 }
 
-// unreaped implements supervisor.Serving: it finds the children that Attribute would.
+// unreaped implements supervisor.Serving: it finds the children that attribute would. It
+// costs a look at each child, so it is done only if a job that ends has asked for its
+// descendants.
 func (v *server) unreaped(jobs []*supervisor.Job) map[*supervisor.Job]bool {
 	if !v.place.InCgroup() || !slices.ContainsFunc(jobs, func(of *supervisor.Job) bool { return jobOf(of).descendants }) {
 		return nil
 	}
 	found := map[*supervisor.Job]bool{}
 	for _, pid := range subreaper.Children(os.Getpid()) {
+		// A main process, or a child that is no job's.
 		if v.s.Knows(pid) {
 			continue
 		}
@@ -111,20 +123,24 @@ func (v *server) unreaped(jobs []*supervisor.Job) map[*supervisor.Job]bool {
 	return found
 }
 
+// tellSample drops the sample while the owner does not read: late, it is worth nothing.
 func (j *job) tellSample(p *protocol.Sample) {
-	if !j.v.blocked() { // late, it is worth nothing
+	if !j.v.blocked() {
 		j.v.notify(protocol.NoteSample, &protocol.JobSample{Job: j.number, Sample: *p})
 	}
 }
 
-// ended tells the last word.
+// ended tells the last word about a job. The counts of oom and limit come first, then the
+// rest of the output, then ended, then the answers to wait, then those to shutdown. The
+// server has forgotten the job when the last of them is sent.
 func (j *job) ended(result *protocol.Record) {
 	v := j.v
 	j.stopWatching()
-	if v.jobs[j.number] == nil { // its start has failed after all
+	if v.jobs[j.number] == nil { // a nested job whose start has failed: the owner never had its number
 		return
 	}
 	if j.held != nil {
+		// A descendant that is reaped from here on is not told of: ended is the last.
 		delete(v.dirs, j.held.Name())
 		if j.oomWanted || j.limitWanted {
 			j.tellLimits(j.held.Account().Stats)
@@ -138,6 +154,7 @@ func (j *job) ended(result *protocol.Record) {
 			end.Output = append(end.Output, protocol.OutputEnd{FD: o.number, Bytes: o.told, DroppedBytes: o.dropped})
 		}
 	}
+	// The loop calls this after it has closed the containment: the cgroup is gone by now.
 	v.notify(protocol.NoteEnded, end)
 	for _, id := range j.waits {
 		v.answer(id, end, nil, nil)

@@ -17,7 +17,9 @@ import (
 	"github.com/seed-c1490a04/supervise/protocol"
 )
 
-// plan checks everything that can be without starting anything.
+// plan checks everything that can be checked without starting anything: -32602, -32008,
+// and for the command -32005 or -32006. Nothing is open yet, so an error leaves nothing
+// to undo.
 func (v *server) plan(p *protocol.SpawnParams) (*plan, error) {
 	pl := &plan{SpawnParams: p, v: v, dir: p.Cwd, env: environment(p.Env, p.EnvUpdate)}
 	for _, check := range []func() error{pl.checkCommand, pl.checkTimes, pl.checkLimits, pl.checkNotify, pl.checkSupport} {
@@ -28,6 +30,10 @@ func (v *server) plan(p *protocol.SpawnParams) (*plan, error) {
 	return pl, nil
 }
 
+// checkCommand checks the command and finds its file. execve(2) takes strings that end
+// with a NUL, so text with one in it would be cut without a word. The PATH that is
+// searched is the job's, as the owner expects of env; the file is found here, as seen
+// from cwd, because a failure is to be told before a cgroup is made.
 func (p *plan) checkCommand() error {
 	if len(p.Argv) == 0 {
 		return failure(protocol.CodeInvalidParams, "argv", "argv: want a command")
@@ -46,9 +52,11 @@ func (p *plan) checkCommand() error {
 	if p.Name != "" && (len(p.Name) > 255 || strings.ContainsAny(p.Name, "/\n\x00")) {
 		return failure(protocol.CodeInvalidParams, "name", "name: want at most 255 bytes without slash and newline")
 	}
+	// The name becomes a part of the cgroup's, hence no slash.
 	p.Name = cmp.Or(p.Name, path.Base(p.Argv[0]))
 	p.spec.Path = p.Path
 	if p.Path == "" {
+		// Of several PATHs the last one counts, as env_update is behind the rest.
 		search := program.DefaultPath
 		for _, v := range p.env {
 			if value, ok := strings.CutPrefix(v, "PATH="); ok {
@@ -64,6 +72,7 @@ func (p *plan) checkCommand() error {
 	return nil
 }
 
+// field names the parameter of an element of the list that checkCommand goes through.
 func (p *plan) field(i int) string {
 	switch n := len(p.Argv); {
 	case i < n:
@@ -76,7 +85,9 @@ func (p *plan) field(i int) string {
 	return "env"
 }
 
-// environment is all of it, or ours, with the updates.
+// environment is all of env, or the server's own environment without it, with env_update
+// applied: a null value removes a variable. The order is that of a map, and differs each
+// time.
 func environment(all map[string]string, updates map[string]*string) []string {
 	var env []string
 	if all != nil {
@@ -102,6 +113,8 @@ func environment(all map[string]string, updates map[string]*string) []string {
 	return env
 }
 
+// checkTimes reads times, in seconds, and the signal that ends the job. No grace is
+// defaultGrace, while a grace of 0 is none: hence the pointer.
 func (p *plan) checkTimes() (err error) {
 	s := &p.spec
 	grace := defaultGrace
@@ -120,6 +133,7 @@ func (p *plan) checkTimes() (err error) {
 	if s.Every, err = durationOf("sample", p.Sample); err != nil {
 		return err
 	}
+	// 0 is no samples.
 	if s.Every > 0 && s.Every < minSample {
 		return failure(protocol.CodeInvalidParams, "sample", "sample: want %v or more", minSample)
 	}
@@ -127,6 +141,8 @@ func (p *plan) checkTimes() (err error) {
 	return err
 }
 
+// checkLimits reads leftovers and limits. Whether a limit can be had is seen when it is
+// written into the job's cgroup: -32007.
 func (p *plan) checkLimits() (err error) {
 	switch p.Leftovers {
 	case "", protocol.LeftoversKill, protocol.LeftoversWait, protocol.LeftoversFail:
@@ -138,7 +154,8 @@ func (p *plan) checkLimits() (err error) {
 	return err
 }
 
-// limitsFrom reads limits by their names, in an order that does not change.
+// limitsFrom reads limits by their names, in the order of the alphabet, so that the same
+// request always fails for the same reason.
 func limitsFrom(given map[string]protocol.LimitValue) (limits cgroup.Limits, err error) {
 	names := make([]string, 0, len(given))
 	for name := range given {
@@ -155,6 +172,8 @@ func limitsFrom(given map[string]protocol.LimitValue) (limits cgroup.Limits, err
 	return limits, nil
 }
 
+// checkNotify reads what the owner wants to hear of. An unknown word is an error, unlike
+// an unknown field: the owner would wait for notifications that never come.
 func (p *plan) checkNotify() error {
 	for i, what := range p.Notify {
 		switch what {
@@ -165,6 +184,7 @@ func (p *plan) checkNotify() error {
 		}
 	}
 	for i, one := range p.Pressure {
+		// Whether the kernel has PSI at all is seen when the trigger is armed.
 		trigger, err := newPressureTrigger(one)
 		if err != nil {
 			field := fmt.Sprintf("pressure[%d]", i)
@@ -175,10 +195,11 @@ func (p *plan) checkNotify() error {
 	return nil
 }
 
-// defaultGrace is the time between the signal and the kill, unless the owner says another.
+// defaultGrace is the time between the signal and the kill if the owner gives none.
 const defaultGrace = 10 * time.Second
 
-// checkSupport refuses what cannot be without a cgroup.
+// checkSupport refuses, with -32008, what cannot be had without a cgroup. best_effort is
+// for limits alone.
 func (p *plan) checkSupport() error {
 	if p.v.place.InCgroup() {
 		return nil

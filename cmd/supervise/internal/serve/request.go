@@ -21,27 +21,32 @@ import (
 	"github.com/seed-c1490a04/supervise/protocol"
 )
 
-// Bounds of what one owner may have.
+// Bounds of what one owner may have. A wait costs memory of the server alone, so no limit
+// of the kernel's would bound it.
 const (
 	maxWaits = 65536
 	maxJobs  = 100000
 )
 
-// A request is being carried out.
+// A request is a message of the owner's while it is carried out. A method sets late, give
+// and after to say how its answer is to be sent.
 type request struct {
 	protocol.Message
-	v    *server
-	fds  []int // that came with it
-	give []int // that go with the answer
-	late bool  // it is answered later
+	v *server
+	// Both lists are owned by the request until a method takes them.
+	fds  []int // descriptors that came with it; closed at its end
+	give []int // descriptors that go with the answer; closed when sent
+	late bool  // the method answers later; an error is answered at once
 
 	after func() // what follows the answer; nil: nothing
 }
 
-// A method carries out a request.
+// A method carries out a request. An error that is no *protocol.Error gets its code in
+// errorOf.
 type method func(r *request) (result any, err error)
 
-// methods are all there are.
+// methods are all there are. A function makes the map, as a package variable would be
+// built at the start of every other command, too.
 func methods() map[string]method {
 	return map[string]method{
 		protocol.MethodHello: (*request).hello, protocol.MethodSpawn: (*request).spawn, protocol.MethodSignal: (*request).signal,
@@ -52,7 +57,9 @@ func methods() map[string]method {
 	}
 }
 
-// request carries out a line.
+// request carries out a line. The answer is sent before after is called: an owner learns
+// the number of a job from the answer to spawn, and could not place a notification that
+// came before it. An error means that nothing was done, so nothing follows.
 func (v *server) request(line []byte) {
 	r := &request{v: v}
 	if err := r.parse(line); err != nil {
@@ -60,10 +67,14 @@ func (v *server) request(line []byte) {
 		return
 	}
 	result, err := r.do()
-	wire.CloseAll(r.fds) // those that the method did not take
+	// After the method: that starts the job, whose process has its duplicates from then
+	// on.
+	wire.CloseAll(r.fds)
 	switch {
+	// A notification of the owner's: its errors are not told either.
 	case r.ID == nil:
 		wire.CloseAll(r.give)
+	// A late answer is sent by the method's own code, in a later round of the loop.
 	case !r.late || err != nil:
 		v.answer(r.ID, result, errorOf(err), r.give)
 	}
@@ -72,18 +83,23 @@ func (v *server) request(line []byte) {
 	}
 }
 
-// parse reads a line that should be a request.
+// parse reads a line that should be a request. encoding/json would replace bytes that are
+// no UTF-8, and a file name would silently be another: hence the check. The line is valid
+// only until the next read, which is why the message is copied out of it. An id that is
+// not allowed is answered with null.
 func (r *request) parse(line []byte) error {
 	if !utf8.Valid(line) {
 		return failure(protocol.CodeParse, "", "the line is no UTF-8")
 	}
 	if err := json.Unmarshal(line, &r.Message); err != nil {
 		r.ID = nil
+		// Valid JSON of another kind is a request that is wrong; a batch is among them.
 		if json.Valid(line) {
 			return failure(protocol.CodeInvalidRequest, "", "want one request a line, a JSON object: %v", err)
 		}
 		return failure(protocol.CodeParse, "", "the line is no JSON: %v", err)
 	}
+	// The first byte tells the kind of a JSON value.
 	id := bytes.TrimSpace(r.ID)
 	if string(id) == "null" || len(id) > 0 && id[0] != '"' && id[0] != '-' && (id[0] < '0' || id[0] > '9') {
 		r.ID = nil
@@ -98,9 +114,12 @@ func (r *request) parse(line []byte) error {
 	return nil
 }
 
+// do calls the method. An unknown method is -32601 in every phase, which lets an owner
+// probe for methods before hello.
 func (r *request) do() (any, error) {
 	do := r.v.methods[r.Method]
 	switch {
+	// Before the phase is looked at, for an owner that probes.
 	case do == nil:
 		return nil, failure(protocol.CodeNoMethod, "method", "there is no method %q", r.Method)
 	case r.v.phase == greeting && r.Method != protocol.MethodHello:
@@ -109,7 +128,9 @@ func (r *request) do() (any, error) {
 	return do(r)
 }
 
-// params reads the parameters.
+// params reads the parameters. Missing ones are the zero value, which each method then
+// checks like an empty object. Unknown fields are ignored, for an owner that speaks a
+// later minor version. The error names the field, -32602.
 func (r *request) params(p any) error {
 	if len(r.Params) == 0 {
 		return nil
@@ -150,7 +171,8 @@ func (r *request) wrongField(inner string) string {
 	return inner
 }
 
-// job reads parameters and finds the job that they name.
+// job reads parameters, in which number lies, and finds the job that they name; -32004 if
+// there is none or its end was told.
 func (r *request) job(p any, number *int) (*job, error) {
 	if err := r.params(p); err != nil {
 		return nil, err
@@ -162,7 +184,7 @@ func (r *request) job(p any, number *int) (*job, error) {
 	return j, nil
 }
 
-// failure makes an error of the protocol.
+// failure makes an error of the protocol; field "" is for one that no parameter causes.
 func failure(code int, field, format string, args ...any) *protocol.Error {
 	e := &protocol.Error{Code: code, Message: fmt.Sprintf(format, args...)}
 	if field != "" {
@@ -171,7 +193,9 @@ func failure(code int, field, format string, args ...any) *protocol.Error {
 	return e
 }
 
-// errorOf finds the code for an error; nil stays nil.
+// errorOf finds the code for an error; nil stays nil. An error of the protocol keeps its
+// code, whatever wraps it. What is left is a system call's, -32010, or -32003 where a
+// later try may succeed, or the server's fault, -32603.
 func errorOf(err error) *protocol.Error {
 	var ours *protocol.Error
 	var errno syscall.Errno
@@ -186,6 +210,8 @@ func errorOf(err error) *protocol.Error {
 		return &protocol.Error{Code: protocol.CodeInternal, Message: cli.OneLine(err)}
 	}
 	e := &protocol.Error{Code: protocol.CodeSystem, Message: cli.OneLine(err), Data: &protocol.ErrorData{Errno: unix.ErrnoName(errno)}}
+	// What passes with time: processes and memory (EAGAIN, ENOMEM), descriptors, cgroups
+	// (ENOSPC).
 	switch errno {
 	case unix.EAGAIN, unix.EMFILE, unix.ENFILE, unix.ENOMEM, unix.ENOSPC:
 		e.Code = protocol.CodeTooMany
@@ -193,8 +219,8 @@ func errorOf(err error) *protocol.Error {
 	return e
 }
 
-// notThere says whether an error of opening or executing means that there is no
-// such file.
+// notThere says whether an error of opening or executing means that there is no such
+// file. A path through a file that is no directory is ENOTDIR, and the same to the owner.
 func notThere(err error) bool {
 	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTDIR)
 }

@@ -6,11 +6,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// maxReserve is how many descriptors are kept from the owner: to end a job, and to read
-// its counters, needs some.
+// maxReserve is how many descriptors the server keeps for itself. To end a job and to
+// read its counters needs some: without a reserve an owner that starts jobs up to
+// RLIMIT_NOFILE would have jobs that cannot be ended.
 const maxReserve = 32
 
-// ownerFDs is the number below which descriptors for the owner's jobs are to be.
+// ownerFDs is the number below which all descriptors for jobs must be. Of a small limit a
+// quarter is kept, so that there is room for jobs in any case. 1024 is the usual soft
+// limit.
 func ownerFDs() int {
 	var limit unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
@@ -20,8 +23,9 @@ func ownerFDs() int {
 	return n - min(maxReserve, n/4)
 }
 
-// checkDescriptorReserve says whether what was opened for a job leaves enough: the next descriptor is the
-// lowest that is free (open(2)), so that none below it is.
+// checkDescriptorReserve says whether what was opened for a job leaves the reserve: the
+// kernel gives the lowest number that is free (open(2)), so one more descriptor shows how
+// far they reach. EMFILE becomes -32003.
 func (v *server) checkDescriptorReserve() error {
 	fd, err := unix.FcntlInt(uintptr(v.null), unix.F_DUPFD_CLOEXEC, 0)
 	if err != nil {

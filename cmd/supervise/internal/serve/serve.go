@@ -3,6 +3,23 @@
 //	lines, end of input ──> request ──> methods ──┐
 //	output, limits, pressure ── poller ───────────┼──> answers, notifications ──> owner
 //	statuses, deadlines ── the loop ── jobs ──────┘
+//
+// One goroutine, that of the loop (package supervisor), does all of this, and sleeps in
+// the loop's poll(2) alone. Everything that is said to the owner goes through one Conn in
+// the order of the calls, and on that rests the order that the protocol promises: the
+// answer to spawn, started, output and exited, ended, the answers to wait, the answers to
+// shutdown.
+//
+// An owner that does not read blocks the Conn. Then each source stops by itself: requests
+// stay on the wire, statuses in the kernel, output with wait in the job's pipe, events of
+// nested jobs in their sockets. Each leaves a function in waiting, which is called when
+// there is room. Samples, pressure and output without wait are dropped instead, as late
+// they are worth nothing. Signals, deadlines and the end of the input are heard in any
+// case, and killing needs no room.
+//
+// The server ends by the end of input, by shutdown, by a signal, or when the owner can
+// never read again. In each case all jobs end first, and every record is delivered to an
+// owner that still reads.
 package serve
 
 import (
@@ -25,12 +42,14 @@ import (
 	"github.com/seed-c1490a04/supervise/protocol"
 )
 
-// A server is "supervise serve": an owner's jobs, by the protocol of protocol/SERVE.md.
-// The loop's goroutine does everything, but that it may have others read the counters of
-// jobs while it waits for them.
+// A server is "supervise serve": the jobs of one owner, by the protocol of
+// protocol/SERVE.md. Its state belongs to the goroutine of the loop, which calls all of
+// its methods; so no method blocks, and no mutex is needed. Other goroutines only read
+// the counters of jobs that end together, while the loop waits for them.
 //
 // While the owner does not read, no request is read and no status is taken from the
-// kernel.
+// kernel: requests stay on the wire, zombies in the kernel, and the memory of the server
+// stays as it is. Killing and time limits go on.
 type server struct {
 	program  cli.Program
 	o        *commandLine
@@ -42,22 +61,22 @@ type server struct {
 	poller   *wire.Poller
 	events   *limitEvents // nil: the owner asked for none
 	null     int          // /dev/null
-	ownerFDs int          // descriptors for the owner's jobs are below: see checkDescriptorReserve
-	legacy   map[int]bool // descriptors from 3 on that came with us
+	ownerFDs int          // all descriptors of jobs are below this number: see checkDescriptorReserve
+	legacy   map[int]bool // descriptors from 3 on that the server inherited
 	version  string
 	reported []string // controllers of the jobs
 
 	phase phase
 	jobs  map[int]*job    // by number
 	dirs  map[string]*job // by the name of the cgroup
-	last  int             // number
+	last  int             // number of the latest job
 	waits int             // requests that wait for the end of a job
 
-	waiting  []func() // what goes on when the owner reads again
-	detached []string // cgroups of jobs that were let go
+	waiting  []func() // called when the owner reads again
+	detached []string // cgroups of detached jobs, which the last sweep spares
 
-	shutters []json.RawMessage // requests that wait for the end of all
-	failed   error             // what went wrong on our side
+	shutters []json.RawMessage // ids of the shutdown requests, answered when no job is left
+	failed   error             // faults of the server itself, for the exit status
 }
 
 // A phase is how far the conversation has come. It only goes on:
@@ -79,7 +98,9 @@ const (
 	over    // no more requests
 )
 
-// Main serves an owner by the arguments behind "serve". It returns the exit status.
+// Main serves an owner by the arguments behind "serve". It returns the exit status: 0 if
+// everything was delivered, cli.ExitFailed if the owner hung up, cli.ExitFailure if the
+// server itself is at fault. A job that fails changes nothing about it.
 func Main(p *cli.Program, args []string) int {
 	o, err := parse(args)
 	if err != nil {
@@ -104,7 +125,10 @@ func Main(p *cli.Program, args []string) int {
 	return 0
 }
 
-// open prepares everything; on an error nothing is left.
+// open prepares everything; on an error no cgroup and no guardian is left. Signals are
+// caught before there is a cgroup that a SIGTERM would leave behind. The children from
+// before are listed after this process has become a subreaper and before the guardian or
+// a helper is started, so that the list holds no child of the server's own.
 func (v *server) open() error {
 	resident.ReserveThreads()
 	if err := v.connect(); err != nil {
@@ -131,6 +155,7 @@ func (v *server) open() error {
 			return errors.Join(err, v.place.Close())
 		}
 	}
+	// With Tell set a signal is told as an event: its meaning depends on the sender.
 	v.s = &supervisor.Supervisor{
 		Signals: caught, Idle: v.idle, Tell: v.hear, Trace: v.o.Trace(),
 		Serving: supervisor.Serving{
@@ -143,7 +168,10 @@ func (v *server) open() error {
 		},
 	}
 	v.place.Connect(v.s)
+	// Connect has set a sweep that knows nothing of detached jobs.
 	v.s.Sweep = v.sweepLast
+	// Sessions of supervisors that were killed together with their guardian may still be
+	// there.
 	if session := v.place.Session(); session != nil {
 		session.RemoveStale()
 		v.reported = session.Controllers()
@@ -151,15 +179,19 @@ func (v *server) open() error {
 	return nil
 }
 
-// connect takes descriptors 0 and 1, or a socket that is both.
+// connect takes descriptors 0 and 1, or a socket that is both. The inherited descriptors
+// are listed before the first one is opened here, so that only the owner's are among
+// them.
 func (v *server) connect() (err error) {
 	if v.legacy, err = keepToOurselves(); err != nil {
 		return err
 	}
 	v.out = 1
+	// SO_TYPE is asked only to learn whether a descriptor is a socket: ENOTSOCK
+	// otherwise.
 	if _, err := unix.GetsockoptInt(0, unix.SOL_SOCKET, unix.SO_TYPE); err == nil {
 		if _, err := unix.GetsockoptInt(1, unix.SOL_SOCKET, unix.SO_TYPE); err != nil {
-			v.out = 0 // socket activation, or inetd: only one is told
+			v.out = 0 // socket activation (Accept=yes) or inetd: descriptor 1 is the log
 		}
 	}
 	if v.null, err = unix.Open(os.DevNull, unix.O_RDWR|unix.O_CLOEXEC, 0); err != nil {
@@ -171,11 +203,15 @@ func (v *server) connect() (err error) {
 	v.ownerFDs = ownerFDs()
 	v.conn, err = wire.NewConn(0, v.out, protocol.MaxRequest)
 	if err == nil {
+		// Descriptors that the owner sends without need must not use up the reserve.
 		v.conn.MaxFD = v.ownerFDs
 	}
 	return err
 }
 
+// close gives back what open took, after the last job. Descriptors that came and belong
+// to no request are closed with the connection; the place removes the session's cgroup
+// and dismisses the guardian.
 func (v *server) close() error {
 	v.conn.Close()
 	if v.events != nil {
@@ -184,29 +220,39 @@ func (v *server) close() error {
 	return v.place.Close()
 }
 
-// more implements supervisor.Serving.
+// more implements supervisor.Serving: the loop goes on without any job until the
+// conversation is over.
 func (v *server) more() bool { return v.phase < over }
 
+// idle is called in a pause. It gives pages back to the kernel, for a server may sleep
+// for days.
 func (v *server) idle() {
 	v.conn.Trim()
 	resident.GiveBack()
 }
 
+// blocked implements supervisor.Serving: it stops the reaping, not the loop.
 func (v *server) blocked() bool { return v.conn.Blocked() }
 
-// wantsInput: while nothing is read of the owner, its end is seen nevertheless. A
-// hang-up is always told, so that once is enough.
+// wantsInput returns the events for which the loop polls the input. While the owner takes
+// no answers, no request is read, yet the end of the input must be seen: POLLRDHUP (Linux
+// 2.6.17) tells of it on a socket, POLLHUP, which poll(2) always reports, on a pipe. In
+// parting the end has been seen; as a hang-up lasts, to poll for it again would spin.
 func (v *server) wantsInput() int16 {
 	switch {
+	// No events at all: the loop then leaves the descriptor out, and with it the hang-up.
 	case v.phase == over || v.blocked() && v.phase == parting:
 		return 0
+	// Not POLLIN: with unread requests on the wire the loop would spin.
 	case v.blocked():
 		return unix.POLLRDHUP
 	}
 	return unix.POLLIN
 }
 
-// wantsOutput: a hang-up of the reading end is always reported.
+// wantsOutput returns the events for which the loop polls the output. POLLERR is reported
+// in any case, but the loop leaves out a descriptor with no events at all: with it the
+// loop hears of a pipe without readers, though nothing is being sent.
 func (v *server) wantsOutput() int16 {
 	if v.blocked() || len(v.waiting) > 0 || v.conn.HungUp() {
 		return unix.POLLOUT
@@ -214,27 +260,32 @@ func (v *server) wantsOutput() int16 {
 	return unix.POLLERR
 }
 
-// flush goes on sending, and then with what was read already. An owner that will
-// never read has gone.
+// flush is called when there is room, or an error. It sends the kept text, and then lets
+// the requests and outputs go on that waited for room. An owner that can never read again
+// is gone: all jobs end.
 func (v *server) flush() bool {
+	// A pipe that is full and has lost its reader reports both at once.
 	if v.conn.Flush(); v.conn.Deaf() {
 		v.finish(protocol.CauseOwnerGone)
 		return false
 	}
+	// With room for some of the text only, the rest still comes first.
 	if !v.blocked() {
 		v.resume()
 	}
 	return true
 }
 
+// poll hands on what the poller has: captured output, events of nested jobs, limits. The
+// poller has no end, so it stays an input.
 func (v *server) poll() bool {
 	v.poller.Dispatch()
 	return true
 }
 
-// read takes requests. The end of input is the end of all jobs, also while the
-// answers are not taken and so nothing is read: what was said before the end is then
-// answered later.
+// read takes requests. The end of input is the end of all jobs, also while the owner
+// takes no answers: the jobs are killed at once, and the requests from before the end are
+// answered when there is room again. Then the end is read once more, and finish follows.
 func (v *server) read() bool {
 	var end bool
 	if v.blocked() {
@@ -244,17 +295,20 @@ func (v *server) read() bool {
 		v.requests()
 	}
 	switch {
+	// All answers are on their way, so nothing is left to be done with the input.
 	case end && !v.blocked():
 		v.finish(protocol.CauseOwnerGone)
 	case end:
+		// Deadlines and kills go on; the rest of the conversation waits for room.
 		v.phase = max(v.phase, parting)
 		v.s.End(protocol.CauseOwnerGone, nil)
 	}
 	return v.phase < over
 }
 
-// requests carries out what was read, for as long as the answers are taken, and goes on
-// when the owner reads again.
+// requests carries out what was read, for as long as the owner takes the answers; the
+// rest goes on in resume. Each answer is flushed before the next request, so that the
+// next request is not carried out for an owner that does not read.
 func (v *server) requests() {
 	for v.phase < over {
 		if v.blocked() {
@@ -265,8 +319,11 @@ func (v *server) requests() {
 		switch {
 		case !ok:
 			return
+		// The id of such a request was not read, hence null; the conversation goes on
+		// with the next.
 		case tooLong:
 			v.answer(nil, nil, &protocol.Error{Code: protocol.CodeTooLong, Message: fmt.Sprintf("the line is longer than %d bytes", protocol.MaxRequest)}, nil)
+		// An empty line is ignored: it is easily sent by hand.
 		case len(line) > 0:
 			v.request(line)
 		}
@@ -274,15 +331,19 @@ func (v *server) requests() {
 	}
 }
 
-// finish ends all jobs, now.
+// finish ends all jobs, now, and reads no further request. Their records are still
+// delivered, and the answers to shutdown after the last of them.
 func (v *server) finish(cause protocol.Cause) {
 	v.phase = over
 	v.s.End(cause, nil)
 	v.answerShutters()
 }
 
-// answerShutters answers shutdown when there is no job any more, and that is the end.
+// answerShutters answers the shutdowns when no job is left; in closing that is the end.
+// It is called after the end of each job, and by shutdown itself, for there may be no
+// job.
 func (v *server) answerShutters() {
+	// The end of each job calls this again.
 	if len(v.jobs) > 0 {
 		return
 	}
@@ -295,11 +356,14 @@ func (v *server) answerShutters() {
 	v.shutters = nil
 }
 
-// signaled ends all jobs: the service manager's SIGTERM gives each its grace. One
-// that comes when all have ended means not to wait for a silent owner either.
+// signaled ends all jobs. SIGTERM from the service manager is a stop of the unit, in
+// which each job gets its own signal and grace; any other signal, and SIGTERM from any
+// other process, kills. A signal after the last job means not to wait for a silent owner
+// either: what it has not taken is dropped.
 func (v *server) signaled(sig signals.Signal) {
 	v.phase = over
 	if len(v.jobs) == 0 {
+		// Nothing else would ever end the wait for the owner.
 		v.conn.HangUp()
 		return
 	}
@@ -307,6 +371,7 @@ func (v *server) signaled(sig signals.Signal) {
 		v.finish(protocol.CauseKilled)
 		return
 	}
+	// In the order of their numbers, so that two runs do the same.
 	for _, j := range v.all() {
 		if j.loop.State() <= supervisor.Waiting {
 			j.stop(protocol.CauseKilled, j.loop.Spec.Signal, j.loop.Grace)
@@ -314,7 +379,9 @@ func (v *server) signaled(sig signals.Signal) {
 	}
 }
 
-// notify tells the owner something. What it marshals cannot fail.
+// notify tells the owner something. Text for which there is no room is kept, so that the
+// order of notifications and answers is that of the calls. The types of the protocol
+// always marshal; should one not, the exit status says so.
 func (v *server) notify(method string, params any) {
 	line, err := json.Marshal(note{"2.0", method, params})
 	if err != nil {
@@ -324,14 +391,16 @@ func (v *server) notify(method string, params any) {
 	v.conn.Send(line, nil)
 }
 
+// A note is a notification of the server's. It has no id: the owner does not answer it.
 type note struct {
 	JSONRPC string `json:"jsonrpc"`
 	Method  string `json:"method"`
 	Params  any    `json:"params"`
 }
 
-// answer answers a request; descriptors, which it closes, go along. Without an id
-// the owner waits for no answer, except to a line that was no request.
+// answer answers a request; descriptors, which it closes, go along with the first byte. A
+// nil id becomes null, which is for text that was no request at all; a request without an
+// id is not answered, which the caller sees to.
 func (v *server) answer(id json.RawMessage, result any, failure *protocol.Error, fds []int) {
 	r := response{JSONRPC: "2.0", ID: id, Error: failure}
 	if id == nil {
@@ -349,6 +418,8 @@ func (v *server) answer(id json.RawMessage, result any, failure *protocol.Error,
 	v.conn.Send(line, fds)
 }
 
+// A response is the answer to a request: it has a result or an error, never both.
+// omitempty leaves out a nil interface alone; an empty struct stays, as {}.
 type response struct {
 	JSONRPC string          `json:"jsonrpc"`
 	ID      json.RawMessage `json:"id"`
@@ -356,4 +427,5 @@ type response struct {
 	Error   *protocol.Error `json:"error,omitempty"`
 }
 
+// now is the wall clock, for the time of a notification.
 func now() protocol.Time { return protocol.Time{Time: time.Now()} }

@@ -16,7 +16,11 @@ import (
 	"github.com/seed-c1490a04/supervise/protocol"
 )
 
-// spawn starts a job. Whatever fails, nothing is left of it.
+// spawn starts a job. Its errors are those of the plan, and -32009 while shutting down,
+// -32003 for too many jobs, processes or descriptors, -32007 for limits, -32010. Whatever
+// fails, nothing is left of the job, and descriptors that came with the request are
+// closed. They are taken first, even for a request that is wrong: else the next request
+// would get them.
 func (r *request) spawn() (any, error) {
 	var p protocol.SpawnParams
 	err := r.params(&p)
@@ -35,6 +39,8 @@ func (r *request) spawn() (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	// It closes the job's descriptors in any case, as the child has its duplicates by
+	// now.
 	defer plan.close()
 	if err := plan.connect(r, p.Stdio); err != nil {
 		return nil, err
@@ -43,7 +49,8 @@ func (r *request) spawn() (any, error) {
 	if err != nil {
 		return nil, plan.startError(err)
 	}
-	r.give, plan.give, plan.outputs = plan.give, nil, nil // the job's, and the owner's
+	r.give, plan.give, plan.outputs = plan.give, nil, nil // outputs are the job's now, the ends of pipes go with the answer
+	// From here on nothing can fail.
 	r.after = j.begun
 	limits, unenforced := j.limits()
 	return &protocol.SpawnResult{
@@ -51,7 +58,8 @@ func (r *request) spawn() (any, error) {
 	}, nil
 }
 
-// takeDescriptors takes those that belong to the request.
+// takeDescriptors takes those that belong to the request, which owns them from then on.
+// The owner has sent them with or before the request's last byte, so they are here.
 func (r *request) takeDescriptors(n int) error {
 	switch {
 	case n == 0:
@@ -61,14 +69,15 @@ func (r *request) takeDescriptors(n int) error {
 	case n < 0 || n > protocol.MaxDescriptors:
 		return failure(protocol.CodeInvalidParams, "fds", "fds: want 0 to %d", protocol.MaxDescriptors)
 	}
+	// The order is that of their arrival, over all requests.
 	if r.fds = r.v.conn.Descriptors(n); r.fds == nil {
 		return failure(protocol.CodeInvalidParams, "fds", "fds: fewer than %d descriptors came", n)
 	}
 	return nil
 }
 
-// A plan is a job that is about to be started. It owns the descriptors that are
-// open for it.
+// A plan is a job that is about to be started. It owns the descriptors that are open for
+// the job, up to the start; close is called in any case.
 type plan struct {
 	*protocol.SpawnParams
 	v        *server
@@ -79,13 +88,14 @@ type plan struct {
 	pressing []pressureTrigger
 
 	files   []uintptr // the job's descriptors, by number
-	mine    []int     // to be closed when it has them
+	mine    []int     // to be closed when the job has its duplicates
 	give    []int     // the other ends of pipes, for the owner
 	pipes   []int     // the numbers that they are the other ends of
 	outputs []*output
 }
 
-// checkNames refuses variables that would be others.
+// checkNames refuses names with "=", which would set another variable than they say, and
+// empty ones.
 func checkNames[V any](field string, vars map[string]V) error {
 	for name := range vars {
 		if name == "" || strings.ContainsRune(name, '=') {
@@ -95,8 +105,11 @@ func checkNames[V any](field string, vars map[string]V) error {
 	return nil
 }
 
-// start starts what is planned.
+// start starts the planned job. A job is a session (setsid(2)), so that none of its
+// descendants has a controlling terminal, and the server's is not the job's. A number is
+// used once, also for a start that fails: an owner may not mistake one job for another.
 func (v *server) start(p *plan) (*job, error) {
+	// Not given back on an error: a number in a log is that of one spawn.
 	v.last++
 	j := &job{v: v, number: v.last, name: p.Name, argv: p.Argv, tags: p.Tags, outputs: p.outputs}
 	for _, what := range p.Notify {
@@ -105,6 +118,8 @@ func (v *server) start(p *plan) (*job, error) {
 		j.limitWanted = j.limitWanted || what == protocol.NotifyLimit
 	}
 	p.spec.Argv, p.spec.Tag = p.Argv, j
+	// Setsid gives the job a process group of its own as well, whose number is the main
+	// process's pid.
 	p.spec.Attr = &syscall.ProcAttr{Dir: p.dir, Env: p.env, Files: p.files, Sys: &syscall.SysProcAttr{Setsid: true}}
 	start := j.startNested
 	if v.place.InCgroup() {
@@ -117,7 +132,10 @@ func (v *server) start(p *plan) (*job, error) {
 	return j, nil
 }
 
-// startError says why a job could not be started.
+// startError gives an error of a start its code. A bare errno is that of finding or
+// executing the program: -32005 or -32006; all other errors are wrapped. Lack of
+// processes, memory or descriptors is left to errorOf. fork and chdir fail in the same
+// child as execve, so a cwd that cannot be entered is found out by a second look.
 func (p *plan) startError(err error) error {
 	code := protocol.CodeNotExecutable
 	var errno syscall.Errno
@@ -126,6 +144,7 @@ func (p *plan) startError(err error) error {
 		return err
 	case program.IsNotFound(err):
 		code = protocol.CodeNotFound
+	// These say nothing about the program: errorOf makes them -32003.
 	case errors.As(err, &errno) && slices.Contains([]syscall.Errno{unix.EAGAIN, unix.ENOMEM, unix.EMFILE, unix.ENFILE}, errno):
 		return err
 	}
@@ -133,6 +152,7 @@ func (p *plan) startError(err error) error {
 	if p.Path != "" {
 		field = "path"
 	}
+	// The error does not tell which of the two calls of the child has failed.
 	if p.dir != "" && unix.Access(p.dir, unix.X_OK) != nil {
 		field = "cwd"
 	}
@@ -142,7 +162,8 @@ func (p *plan) startError(err error) error {
 	return e
 }
 
-// close closes what the job has got by now, or will not get.
+// close closes what the job has got by now, or will not get. After a start that succeeded
+// give and outputs are no longer the plan's.
 func (p *plan) close() {
 	wire.CloseAll(p.mine)
 	wire.CloseAll(p.give)

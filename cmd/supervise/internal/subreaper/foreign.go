@@ -7,9 +7,10 @@ import (
 )
 
 // Inherited returns the children that this process has from before it executed this
-// program: what a shell that ended with `exec supervise` had started, process
-// substitutions among them. They are nothing of a job's. Ordinarily there are none, which
-// costs one system call. Call it before anything is started.
+// program: a shell that ended with `exec supervise` had started them, process
+// substitutions among them. They are not of a job. Ordinarily there are none, which costs
+// one system call: waitid(2) with WNOWAIT says ECHILD. Call it before anything is
+// started.
 func Inherited() ([]int, error) {
 	if unix.Waitid(unix.P_ALL, 0, nil, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, nil) == unix.ECHILD {
 		return nil, nil

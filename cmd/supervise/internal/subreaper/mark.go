@@ -13,21 +13,23 @@ import (
 	"github.com/seed-c1490a04/supervise/cgroup/proc"
 )
 
-// A Mark makes the processes of a job known to somebody who is not their
-// ancestor. It is a soft limit that no ordinary process has a use for,
-// RLIMIT_RTTIME (getrlimit(2): microseconds of real-time processor time without
-// a pause), set to a random number of some 150,000 years; the limit is inherited
-// through fork and execve, can be set on children that run already (prlimit(2)),
-// and everybody can read it in /proc/PID/limits. A process can take it off, so it
-// serves for the one case for which there is nothing better.
+// A Mark makes the processes of a job known to a process that is not their ancestor: the
+// guardian of the fallback. It is a soft limit that no ordinary process has a use for,
+// RLIMIT_RTTIME (getrlimit(2): microseconds of real-time processor time without a pause),
+// set to a random number of some 150,000 years; the limit is inherited through fork and
+// execve, can be set on children that run already (prlimit(2)), and every process can
+// read it in /proc/PID/limits. A process can take it off, so it serves for the one case
+// for which there is nothing better. The zero value is no mark.
 type Mark uint64
 
+// Bit 62 keeps a mark above any limit that a process could mean; the 48 bits below are
+// random.
 const (
 	markBit  = 1 << 62
 	markMask = 1<<48 - 1
 )
 
-// NewMark draws a mark.
+// NewMark draws a mark. Two of 48 random bits do not meet on one machine.
 func NewMark() (Mark, error) {
 	var b [8]byte
 	if _, err := unix.Getrandom(b[:], 0); err != nil {
@@ -45,6 +47,7 @@ func ParseMark(s string) (Mark, error) {
 	return Mark(n), nil
 }
 
+// String is the mark in decimal, for the arguments of a guardian.
 func (m Mark) String() string { return strconv.FormatUint(uint64(m), 10) }
 
 // SetMark marks every descendant. One that is just being forked is missed: it has
@@ -70,6 +73,8 @@ func (t *Tree) SetMark(m Mark) (settled bool, err error) {
 	return settled, err
 }
 
+// put sets the soft limit and leaves the hard one, for which no privilege is needed. A
+// process of another user is EPERM (prlimit(2) wants equal ids or CAP_SYS_RESOURCE).
 func (m Mark) put(pid int) error {
 	var limit unix.Rlimit
 	err := unix.Prlimit(pid, unix.RLIMIT_RTTIME, nil, &limit)
@@ -83,6 +88,8 @@ func (m Mark) put(pid int) error {
 	return nil
 }
 
+// isOn reads by /proc rather than prlimit(2), as it is asked of processes of other users,
+// too.
 func (m Mark) isOn(pid int) bool {
 	b, err := proc.Read(pid, "limits", 0)
 	return err == nil && parseLimit(b) == uint64(m)
@@ -102,7 +109,7 @@ func parseLimit(limits []byte) uint64 {
 	return 0
 }
 
-// bearers returns the live processes that have the mark, and what is below them: one
+// bearers returns the live processes that have the mark, and all below them: a process
 // that was being forked when its parent got the mark lacks it.
 func (m Mark) bearers() (found []process, err error) {
 	all, err := processes()

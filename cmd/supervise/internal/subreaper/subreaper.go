@@ -21,14 +21,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A Tree is all descendants of this process but those spared. The zero value
-// spares none. It belongs to one goroutine, and nothing but Reap may reap while one of
-// its methods runs: that is what keeps the pids true.
+// A Tree is all descendants of this process but those spared. The zero value spares none.
+// It belongs to one goroutine, and nothing but Reap may reap while one of its methods
+// runs: the pid of a zombie cannot be given to another process, so the pids in hand stay
+// true.
 type Tree struct {
-	Spare []int // children that are ours and not the job's: the guardian
+	Spare []int // children that are no job's, with all below them: the guardian
 
-	// Group, if not 0, is a process group in which there is nobody but the job: it
-	// is stopped whole, by one system call, which is what counts against a fork bomb.
+	// Group, if not 0, is a process group of which every member is the job's: it is
+	// stopped whole, by one system call, and that is the step that a fork bomb cannot
+	// outrun.
 	Group int
 	// Reap, if not nil, takes the dead among our children off the kernel's list, if
 	// it may, and says how many: a lineage in which each process forks the next and
@@ -39,8 +41,10 @@ type Tree struct {
 	mark  Mark // if set, the processes that bear it instead of the descendants
 }
 
-// Become makes this process a child subreaper. It is an error if /proc does not
-// show our descendants by the numbers that we know them by.
+// Become makes this process a child subreaper (Linux 3.4): an orphan below it becomes its
+// child rather than init's. The attribute survives execve and is not inherited by
+// children. It is an error if /proc shows the descendants by other numbers than kill(2)
+// takes.
 func Become() error {
 	if err := ownProc(); err != nil {
 		return err
@@ -48,8 +52,9 @@ func Become() error {
 	return prctlError(unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0))
 }
 
-// ownProc makes sure that /proc belongs to our PID namespace: by another's we
-// would take strangers for the job, and kill who has their numbers here.
+// ownProc makes sure that /proc belongs to the PID namespace of this process: by
+// another's it would take strangers for the job, and kill the processes that have their
+// numbers here.
 func ownProc() error {
 	self, err := os.Readlink("/proc/self")
 	if err != nil {
@@ -61,6 +66,7 @@ func ownProc() error {
 	return nil
 }
 
+// prctlError wraps the error of becoming a subreaper; nil stays nil.
 func prctlError(err error) error {
 	if err != nil {
 		return fmt.Errorf("becoming a child subreaper: %w", err)
@@ -68,12 +74,14 @@ func prctlError(err error) error {
 	return nil
 }
 
-// Start runs a program as our child; attr is as for syscall.StartProcess.
+// Start runs a program as a child of this process; attr is as for syscall.StartProcess.
+// The place of the child in the tree is all that holds it.
 func (t *Tree) Start(path string, argv []string, attr *syscall.ProcAttr) (int, error) {
 	return syscall.ForkExec(path, argv, attr)
 }
 
-// Procs returns the pids of the live descendants.
+// Procs returns the pids of the live descendants. With err they are those that were
+// found.
 func (t *Tree) Procs() ([]int, error) {
 	procs, err := t.live()
 	pids := make([]int, len(procs))
@@ -135,9 +143,9 @@ func (t *Tree) Signal(sig unix.Signal) error {
 	return err
 }
 
-// goOn continues a process that we have stopped. If it is our child, that is
-// nobody's business: the status is taken here, where it waits from the moment of the
-// signal on.
+// goOn continues a process that stop has stopped. If it is a child, its status would be
+// told to the owner though neither the owner nor the job did anything: it is taken here,
+// where it waits from the moment of the signal on.
 func goOn(pid int) {
 	unix.Kill(pid, unix.SIGCONT)
 	unix.Waitid(unix.P_PID, pid, nil, unix.WCONTINUED|unix.WNOHANG, nil)
@@ -147,7 +155,8 @@ func goOn(pid int) {
 // in the kernel (D state) does not go.
 const killLimit = 10 * time.Second
 
-// Hold stops every descendant, for a look at leisure before Kill.
+// Hold stops every descendant, for a look at leisure before Kill. To be outrun is no
+// error: Kill comes next.
 func (t *Tree) Hold() error {
 	t.rush()
 	_, _, err := t.stop()
@@ -157,12 +166,11 @@ func (t *Tree) Hold() error {
 	return err
 }
 
-// rush stops whatever a quick walk finds, before anything else is asked: against
-// a fork bomb of a thousand running processes we have a thousandth of the
-// processor, so each must cost next to nothing until it is stopped. A number
-// cannot be another's by now: its parent was sent SIGSTOP before we read of it. The
-// youngest come first, and where somebody has died meanwhile the walk begins anew:
-// in a lineage nobody else is alive.
+// rush stops all that a quick walk finds, before anything else is asked: against a fork
+// bomb of a thousand running processes this one has a thousandth of the processor, so
+// each must cost next to nothing until it is stopped. A number cannot be another's by
+// now: its parent was sent SIGSTOP before it was read. The youngest come first, and where
+// a process has died meanwhile the walk begins anew: in a lineage no other is alive.
 func (t *Tree) rush() {
 	if t.mark != 0 {
 		return
@@ -176,7 +184,8 @@ func (t *Tree) rush() {
 	}
 }
 
-// reap takes the dead off the list, and says how many.
+// reap takes the dead off the kernel's list of children, and says how many. Without Reap
+// the statuses are another's to take, and it does nothing.
 func (t *Tree) reap() int {
 	if t.Reap == nil {
 		return 0
@@ -184,6 +193,8 @@ func (t *Tree) reap() int {
 	return t.Reap()
 }
 
+// A rushing is one run of rush. Its buffer is used for every process, so that a walk of
+// thousands does not wait for the allocator.
 type rushing struct {
 	t            *Tree
 	seen         map[int]bool
@@ -191,7 +202,8 @@ type rushing struct {
 	buf          []byte
 }
 
-// rushStep is how many processes are stopped before we look for dead ones.
+// rushStep is how many processes are stopped before the walk looks for dead ones: to look
+// costs a system call, as to stop one does.
 const rushStep = 32
 
 // walk stops those that were not seen yet, and says whether there may be more.
@@ -214,6 +226,8 @@ func (r *rushing) walk() (found bool) {
 	return news > 0
 }
 
+// stop stops one process, and once the whole group, when its first member is met: before
+// that the number of the group might be another's.
 func (r *rushing) stop(pid int) {
 	r.seen[pid] = true
 	unix.Kill(pid, unix.SIGSTOP)
@@ -222,16 +236,18 @@ func (r *rushing) stop(pid int) {
 	}
 }
 
-// anyDead says whether a child of ours waits to be reaped.
+// anyDead says whether a child waits to be reaped. WNOWAIT leaves its status with the
+// kernel.
 func anyDead() bool {
 	var info unix.Siginfo
 	err := unix.Waitid(unix.P_ALL, 0, &info, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, nil)
 	return err == nil && info.Signo != 0
 }
 
-// Kill ends every descendant and returns when none is left alive, or with an
-// *AliveError that names those that cannot be ended: it gives up when for
-// killLimit there was nothing that it could kill. To be outrun is no reason.
+// Kill ends every descendant and returns when none is left alive, or with an *AliveError
+// that names those that cannot be ended: it gives up when for killLimit there was nothing
+// that it could kill. To be outrun is no reason to give up: a fork bomb runs into the
+// limit of processes, and is caught there.
 func (t *Tree) Kill() error {
 	killed := map[process]bool{}
 	deadline := time.Now().Add(killLimit)
@@ -273,6 +289,8 @@ func (e *AliveError) Error() string {
 	return fmt.Sprintf("processes %v cannot be ended (another user's, or hanging in the kernel)", e.Pids)
 }
 
+// alive names the processes that are left; nil if the last of them has gone in the
+// meantime.
 func (t *Tree) alive() error {
 	pids, err := t.Procs()
 	if err != nil || len(pids) == 0 {
@@ -281,10 +299,10 @@ func (t *Tree) alive() error {
 	return &AliveError{pids}
 }
 
-// stop stops every descendant. What it returns stays true until somebody reaps or
-// continues: a stopped parent does not wait for its children. Where somebody else
-// continues what we stop, or a process cannot stop (frozen by its cgroup), it
-// is errTooFast: Kill then goes on, and comes again.
+// stop stops every descendant. Its results stay true until a process is reaped or
+// continued: a stopped parent does not wait for its children. Where another process
+// continues the stopped ones, or a process cannot stop (frozen by its cgroup), it is
+// errTooFast: Kill then goes on, and comes again.
 func (t *Tree) stop() (held map[int]process, wasStopped map[int]bool, err error) {
 	held, wasStopped = map[int]process{}, map[int]bool{}
 	err = t.each(func(p process) (acted bool, err error) {
@@ -305,9 +323,11 @@ func (t *Tree) stop() (held map[int]process, wasStopped map[int]bool, err error)
 	return held, wasStopped, err
 }
 
-// send sends a signal to a process that was seen as a descendant a moment ago. Its
-// number may be another's by now if it was reaped: a pidfd (Linux 5.3) holds on to
-// whoever has the number, and a second look says whether that is the same.
+// send sends a signal to a process that was seen as a descendant a moment ago. Its number
+// may be another's by now if it was reaped: a pidfd (Linux 5.3) holds on to the process
+// that has the number, and a second look says whether that is the same. Without pidfds,
+// or with no descriptor left, the signal goes by the number: to kill nothing would be
+// worse.
 func send(p process, sig unix.Signal) error {
 	fd, err := unix.PidfdOpen(p.pid, 0)
 	if err == unix.ENOSYS || err == unix.EPERM || err == unix.EMFILE {
@@ -323,8 +343,8 @@ func send(p process, sig unix.Signal) error {
 	return unix.PidfdSendSignal(fd, sig, nil, 0)
 }
 
-// awaitDeath returns when a process is a zombie or gone. Without pidfds, or for
-// a process that we may not signal, the caller's next pass decides.
+// awaitDeath returns when a process is a zombie or gone: a pidfd is readable from the end
+// of the process on. Without pidfds the caller's next pass decides.
 func awaitDeath(p process, deadline time.Time) {
 	fd, err := unix.PidfdOpen(p.pid, 0)
 	if err != nil {
@@ -344,6 +364,7 @@ func awaitDeath(p process, deadline time.Time) {
 	}
 }
 
+// sendError wraps an error of kill(2). ESRCH, of a process that has gone, is none.
 func sendError(pid int, sig unix.Signal, err error) error {
 	if err == nil || err == unix.ESRCH {
 		return nil

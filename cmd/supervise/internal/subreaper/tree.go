@@ -14,18 +14,21 @@ import (
 	"github.com/seed-c1490a04/supervise/cgroup/proc"
 )
 
-// A process is what of /proc/PID/stat makes it known, and tells whether it can fork.
+// A process is the part of /proc/PID/stat that makes it known, pid and start time
+// together, and tells whether it can fork. It is comparable, for maps of those that were
+// seen.
 type process struct {
 	pid, parent int
-	state       byte // of proc.Stat
-	dead        bool // no thread of it is left
-	start       uint64
+	state       byte   // of proc.Stat
+	dead        bool   // no thread of it is left: a zombie leader may have live threads
+	start       uint64 // clock ticks since boot: tells one bearer of a pid from the next
 }
 
 // settled says that a process sent SIGSTOP will not fork: it is stopped, or in
 // the kernel for longer (a parent in vfork(2)), with the signal before it.
 func (p process) settled() bool { return p.state != 'R' && p.state != 'S' }
 
+// readProcess reads the stat of a process; ESRCH or ENOENT if it has gone.
 func readProcess(pid int) (process, error) {
 	s, err := proc.ReadStat(pid)
 	return process{s.PID, s.Parent, s.State, s.Ended(), s.Start}, err
@@ -83,12 +86,13 @@ func (t *Tree) look(zombies map[int]process) (found []process, whole bool, err e
 	return found, true, nil
 }
 
-// maxEnded is how many new zombies a look puts up with.
+// maxEnded is how many new zombies a look puts up with before it has them reaped and
+// begins anew: each makes the list of children longer, and the look slower.
 const maxEnded = 256
 
-// eachLimit and maxGrown bound each, should somebody fork faster than we look: in
-// looks, and in zombies, which nobody reaps meanwhile and which make each look slower
-// than the last, until no pid is left.
+// eachLimit and maxGrown bound each, should a job fork faster than it can be looked at:
+// in looks, and in zombies, which are not reaped meanwhile and which make each look
+// slower than the last, until no pid is left.
 const (
 	eachLimit = 200
 	maxGrown  = 4000
@@ -193,7 +197,9 @@ func Children(pid int) (pids []int) {
 	return pids
 }
 
-// firstChildren is children for the first thread alone, and cheap.
+// firstChildren is Children for the first thread alone, into the caller's buffer: one
+// file instead of a directory and several. Children of other threads are found by each,
+// later.
 func firstChildren(pid int, buf []byte) (pids []int) {
 	p := strconv.Itoa(pid)
 	fd, err := unix.Open("/proc/"+p+"/task/"+p+"/children", unix.O_RDONLY|unix.O_CLOEXEC, 0)
@@ -210,6 +216,8 @@ func firstChildren(pid int, buf []byte) (pids []int) {
 	return pids
 }
 
+// scan is childLists without CONFIG_PROC_CHILDREN: one reading of all of /proc answers
+// for every process, so that a walk does not read it anew for each.
 func scan() (func(pid int) []int, error) {
 	all, err := processes()
 	if err != nil {
@@ -222,7 +230,8 @@ func scan() (func(pid int) []int, error) {
 	return func(pid int) []int { return lists[pid] }, nil
 }
 
-// processes reads the stat of every process there is.
+// processes reads the stat of every process there is. One that ends meanwhile is left
+// out, and its end may make the directory's reading fail with ENOENT or ESRCH.
 func processes() (all []process, err error) {
 	d, err := os.Open("/proc")
 	if err != nil {

@@ -6,8 +6,10 @@ import (
 	"github.com/seed-c1490a04/supervise/cgroup/proc"
 )
 
-// IsManager says whether a process is systemd, which alone is in an init.scope. Pid 0,
-// the kernel or a process outside of our PID namespace, is not.
+// IsManager says whether a process is systemd, which alone is in an init.scope. Its
+// SIGTERM is the stop of a unit. Pid 0, the kernel or a process outside of this PID
+// namespace, is not. The sender may have ended and its number be another's by now, so the
+// name alone would not do.
 func IsManager(pid int) bool {
 	if pid <= 0 {
 		return false

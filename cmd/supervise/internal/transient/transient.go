@@ -1,9 +1,12 @@
 // Package transient asks a systemd manager, over the manager's own socket, for a
-// delegated scope around this process: the one request with which every job under
-// systemd begins, in one message each way. It is spoken by hand, for the program
-// that knows D-Bus (supervise-scope) takes 2.5 ms more, most of it to start. That
-// program does everything else about systemd, and this request too where anything
-// is not as usual.
+// delegated scope around this process: the one request with which every job under systemd
+// begins, in one message each way. It is spoken by hand, for the program that knows D-Bus
+// (supervise-scope) takes 2.5 ms more, most of it to start. That program does everything
+// else about systemd, and this request too where anything is not as usual.
+//
+// The manager's private socket has no bus in between: no Hello, no names, no match rules.
+// Signals come to every connection, among them JobRemoved, which says that the scope is
+// there.
 package transient
 
 import (
@@ -20,15 +23,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ErrTryHelper says that nothing was asked for, or nothing granted, and that somebody
-// who knows more may try.
+// ErrTryHelper says that nothing was asked for, or nothing granted, and that
+// supervise-scope, which knows more, may try.
 var ErrTryHelper = errors.New("not a usual place")
 
-// ErrSilent says that the manager did not answer in time; it may yet do what it
-// was asked for.
+// ErrSilent says that the manager did not answer in time; it may yet carry out the
+// request, so the helper must not repeat it.
 var ErrSilent = errors.New("no answer in time; the manager may be stopped, or busy")
 
-// A Request describes the scope.
+// A Request describes the scope. Description is free text: see legible.
 type Request struct {
 	Description string
 	Slice       string        // "": the manager's choice
@@ -36,13 +39,15 @@ type Request struct {
 }
 
 // handshake is all that a client says before the first message (D-Bus specification,
-// "Authentication Protocol"): who we are, the manager knows by SO_PEERCRED.
+// "Authentication Protocol"): the manager knows the user by SO_PEERCRED. It is sent
+// without a wait for the answers, which saves two round trips.
 const handshake = "\x00AUTH EXTERNAL\r\nDATA\r\nBEGIN\r\n"
 
-// Start has the manager that serves us make a scope and move this process into it.
-// It returns the name of the unit.
+// Start has the manager of this user make a scope and move this process into it. It
+// returns the name of the unit. The scope lives until its last process has ended.
 func Start(r Request) (unit string, err error) { return start(socketPath(), r) }
 
+// start is Start with the manager's socket as an argument, for the tests.
 func start(socket string, r Request) (unit string, err error) {
 	deadline := time.Now().Add(r.Timeout)
 	fd, err := dial(socket)
@@ -56,6 +61,7 @@ func start(socket string, r Request) (unit string, err error) {
 	message := startTransientUnit(unit, func(w *writer) {
 		w.property("PIDs", []uint32{uint32(os.Getpid())})
 		w.property("Description", legible(r.Description))
+		// A scope that has failed would otherwise stay loaded until it is reset.
 		w.property("CollectMode", "inactive-or-failed")
 		w.property("SendSIGHUP", false)
 		w.property("Delegate", true)
@@ -63,14 +69,16 @@ func start(socket string, r Request) (unit string, err error) {
 			w.property("Slice", strings.TrimSuffix(r.Slice, ".slice")+".slice")
 		}
 	})
-	// All at once; it fits into the buffer of a socket that nobody has written to.
+	// All at once: it fits into the empty buffer of a new socket, so the write is never
+	// partial.
 	if n, err := unix.Write(fd, append([]byte(handshake), message...)); err != nil || n != len(handshake)+len(message) {
 		return "", ErrTryHelper
 	}
 	return unit, await(fd, unit, deadline)
 }
 
-// socketPath is where our manager listens: the user's, or for root the system's.
+// socketPath is where the manager listens: the user's, or for root the system's. The
+// directory is the one that pam_systemd names, or would.
 func socketPath() string {
 	if os.Geteuid() == 0 {
 		return "/run/systemd/private"
@@ -82,7 +90,9 @@ func socketPath() string {
 	return dir + "/systemd/private"
 }
 
-// dial connects to a manager of our own that has the same PIDs as we.
+// dial connects to a manager of the same user in the same PID namespace: the request
+// names this process by its pid. The kernel gives a peer from another namespace pid 0.
+// The caller closes the descriptor.
 func dial(path string) (int, error) {
 	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
 	if err != nil {
@@ -98,7 +108,9 @@ func dial(path string) (int, error) {
 	return -1, ErrTryHelper
 }
 
-// await reads until the job of the unit is done.
+// await reads until the manager's job for the unit is done: the answer to the call comes
+// earlier, when this process may not have been moved yet. Bytes are kept over reads, as a
+// message may come in pieces.
 func await(fd int, unit string, deadline time.Time) error {
 	var b []byte
 	greeted := false
@@ -137,11 +149,15 @@ func cutGreeting(b []byte) (rest []byte, ok bool) {
 	return rest, true
 }
 
+// isRejection says whether the handshake has failed. Text without end counts as a
+// failure.
 func isRejection(b []byte) bool {
 	return len(b) > maxMessage || bytes.HasPrefix(b, []byte("REJECTED")) || bytes.HasPrefix(b, []byte("ERROR"))
 }
 
-// look goes through the messages that are there; done: the unit is started.
+// look goes through the messages that are there; done: the unit is started. Signals about
+// other units are passed over, and so is the answer to the call, which says no more than
+// its end.
 func look(b []byte, unit string) (rest []byte, done bool, err error) {
 	for {
 		kind, header, body, rest, err := cutMessage(b)
@@ -163,7 +179,8 @@ func look(b []byte, unit string) (rest []byte, done bool, err error) {
 	}
 }
 
-// read waits for more, until the deadline.
+// read waits for more, until the deadline. The descriptor does not block, so a wake-up
+// without data does no harm.
 func read(fd int, deadline time.Time) ([]byte, error) {
 	buf := make([]byte, 8192)
 	for {
@@ -182,6 +199,7 @@ func read(fd int, deadline time.Time) ([]byte, error) {
 	}
 }
 
+// newName draws a name. It need not be checked: mode "fail" refuses one that is taken.
 func newName() (string, error) {
 	var id [4]byte
 	if _, err := unix.Getrandom(id[:], 0); err != nil {

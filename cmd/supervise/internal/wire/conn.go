@@ -7,38 +7,42 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A Conn is a connection of lines, with descriptors if it is a stream socket of
-// AF_UNIX. It never blocks: what is said is kept for the next Flush, and what cannot be
-// sent then for a later one, so look at Blocked before more is said.
+// A Conn is a connection of lines, with descriptors if it is a stream socket of AF_UNIX.
+// The server talks with its owner by one. It never blocks: lines are kept for the next
+// Flush, and those that cannot be sent then for a later one, so look at Blocked before
+// more is sent. It belongs to one goroutine.
 type Conn struct {
-	MaxFD int // of descriptors that come those from it on are closed at once; 0: none
+	MaxFD int // received descriptors with this number or a higher one are closed at once; 0: all are kept
 
 	in, out End
-	max     int  // length of a line, its newline included
+	max     int  // length of a line in bytes, its newline included
 	rights  bool // descriptors can travel
 
-	buf      []byte // came in, and was not taken
-	scanned  int    // of buf there is no newline in so much
+	buf      []byte // bytes that were read and not taken by Next
+	scanned  int    // the first bytes of buf, in which there is no newline
 	skipping bool   // the rest of a line that is too long
 	received []int  // descriptors that were not taken, ours to close
 
 	unsent []chunk
-	spare  []byte // a buffer for what is said next
-	full   bool   // there was no room for what is unsent
-	hungUp bool   // nobody reads any more
+	spare  []byte // a buffer for the next line
+	full   bool   // there was no room for the unsent text
+	hungUp bool   // sending has failed, or HangUp was called; Send drops everything
 }
 
-// A chunk is text, whose first byte takes descriptors along.
+// A chunk is text, whose first byte takes descriptors along (unix(7): ancillary data is
+// received with the first byte that it was sent with). The Conn owns the descriptors.
 type chunk struct {
 	text []byte
 	fds  []int // closed when sent
 }
 
-// maxReceived bounds the descriptors that came and belong to no request.
+// maxReceived bounds the descriptors that came and belong to no request. The oldest are
+// closed first: an owner that sends some without a request is at fault, and its next
+// request may be right.
 const maxReceived = 1024
 
-// readSize bounds what one Read takes, and with it the work before we look at
-// anything else.
+// readSize bounds in bytes what one Read takes, and with it the work before the loop
+// looks at anything else.
 const readSize = 8 << 10
 
 // ErrMessages says that a socket keeps messages apart, in which lines are cut.
@@ -55,6 +59,7 @@ func NewConn(in, out, max int) (*Conn, error) {
 	return c, nil
 }
 
+// isUnix tells whether descriptors can travel: SCM_RIGHTS is for AF_UNIX alone.
 func isUnix(fd int) bool {
 	domain, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_DOMAIN)
 	return err == nil && domain == unix.AF_UNIX
@@ -69,8 +74,8 @@ func (c *Conn) InFD() int { return c.in.fd }
 // OutFD returns the descriptor to be polled for writing.
 func (c *Conn) OutFD() int { return c.out.fd }
 
-// Read takes some of what there is; take lines with Next then. It reports the end of
-// input, be it a hang-up.
+// Read takes some of the input; take lines with Next then. It reports the end of input; a
+// hang-up and an error of the connection count as one.
 func (c *Conn) Read() (end bool) {
 	var text [readSize]byte
 	n, err := c.receive(text[:])
@@ -84,6 +89,8 @@ func (c *Conn) Read() (end bool) {
 	return false
 }
 
+// receive reads text and, where they can travel, descriptors. They are close-on-exec from
+// the start, so that a job that is started at that moment does not inherit them.
 func (c *Conn) receive(text []byte) (int, error) {
 	if !c.rights {
 		return c.in.Read(text)
@@ -130,8 +137,9 @@ func (c *Conn) Descriptors(n int) []int {
 	return taken
 }
 
-// Next takes a line, without its newline, from what was read. The text holds until
-// the next Read. TooLong tells, once, of a line that is, and is skipped.
+// Next takes a line, without its newline, from what was read. The text holds until the
+// next Read, which may move the buffer. A line that is too long is reported once, as soon
+// as it is known to be, and its rest is skipped as it comes, so that it costs no memory.
 func (c *Conn) Next() (line []byte, tooLong, ok bool) {
 	for {
 		i := bytes.IndexByte(c.buf[c.scanned:], '\n')
@@ -161,7 +169,7 @@ func (c *Conn) Next() (line []byte, tooLong, ok bool) {
 	}
 }
 
-// shrink lets a buffer go that is empty.
+// shrink lets an empty buffer go: a connection that is silent for days keeps none.
 func (c *Conn) shrink() {
 	if len(c.buf) == 0 {
 		c.buf = nil
@@ -169,7 +177,8 @@ func (c *Conn) shrink() {
 }
 
 // Send has a line, to which the newline is added, sent with the next Flush, or when there
-// is enough for one, and with it descriptors, which it closes.
+// is enough for one, and with it descriptors, which it closes in any case. Lines without
+// descriptors share a chunk, and so a system call.
 func (c *Conn) Send(line []byte, fds []int) {
 	if c.hungUp {
 		CloseAll(fds)
@@ -186,7 +195,8 @@ func (c *Conn) Send(line []byte, fds []int) {
 	}
 }
 
-// Flush sends what is kept, as far as there is room.
+// Flush sends the kept text, as far as there is room. An error is a hang-up: EPIPE and
+// ECONNRESET mean that the owner has gone, and nothing else can be done about others.
 func (c *Conn) Flush() {
 	for len(c.unsent) > 0 {
 		first := &c.unsent[0]
@@ -201,6 +211,7 @@ func (c *Conn) Flush() {
 			c.HangUp()
 			return
 		}
+		// They went with the first byte, also if the rest of the text did not.
 		if len(first.fds) > 0 {
 			CloseAll(first.fds)
 			first.fds = nil
@@ -222,9 +233,10 @@ func (c *Conn) reuse(text []byte) {
 	}
 }
 
-// Trim lets go of what is kept for speed.
+// Trim lets go of the buffer that is kept for speed.
 func (c *Conn) Trim() { c.spare = nil }
 
+// send sends some of a chunk. MSG_NOSIGNAL spares the process a SIGPIPE (send(2)).
 func (c *Conn) send(first *chunk) (int, error) {
 	if len(first.fds) == 0 {
 		return c.out.Write(first.text)
@@ -232,11 +244,11 @@ func (c *Conn) send(first *chunk) (int, error) {
 	return unix.SendmsgN(c.out.fd, first.text, unix.UnixRights(first.fds...), nil, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
 }
 
-// flushSize is what is kept for a Flush, at most, in bytes.
+// flushSize is how much text is kept for a Flush, at most, in bytes.
 const flushSize = 16 << 10
 
-// Blocked says that something is kept for which there was no room: the owner does not
-// read.
+// Blocked says that text is kept for which there was no room: the owner does not read.
+// Text that was not flushed yet does not count.
 func (c *Conn) Blocked() bool { return c.full }
 
 // Unsent is how many bytes are kept.
@@ -247,7 +259,7 @@ func (c *Conn) Unsent() (n int) {
 	return n
 }
 
-// HangUp gives up sending.
+// HangUp gives up sending: the kept text is dropped, and all later lines, too.
 func (c *Conn) HangUp() {
 	for _, u := range c.unsent {
 		CloseAll(u.fds)
@@ -255,11 +267,12 @@ func (c *Conn) HangUp() {
 	c.unsent, c.full, c.hungUp = nil, false, true
 }
 
-// HungUp says that nobody reads any more.
+// HungUp says that sending was given up.
 func (c *Conn) HungUp() bool { return c.hungUp }
 
-// Deaf says that nobody will ever read, be it that nothing was sent since; then it is
-// as if sending had failed.
+// Deaf says that the owner will never read again, also if nothing was sent since it went:
+// POLLERR tells of a pipe without readers, POLLHUP of a socket that is closed on both
+// sides. Then it is as if sending had failed.
 func (c *Conn) Deaf() bool {
 	if isSo(c.out.fd, unix.POLLERR|unix.POLLHUP) {
 		c.HangUp()
@@ -267,12 +280,13 @@ func (c *Conn) Deaf() bool {
 	return c.hungUp
 }
 
-// Mute says that nothing will come but what is there to be read.
+// Mute says that nothing will come but the bytes that are there to be read. It reads
+// none.
 func (c *Conn) Mute() bool {
 	return isSo(c.in.fd, unix.POLLERR|unix.POLLHUP|unix.POLLRDHUP)
 }
 
-// isSo says whether any of some events can be had of a descriptor.
+// isSo says whether poll(2) reports any of some events for a descriptor now.
 func isSo(fd int, events int16) bool {
 	fds := []unix.PollFd{{Fd: int32(fd), Events: events}}
 	n, err := unix.Poll(fds, 0)

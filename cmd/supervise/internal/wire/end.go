@@ -1,5 +1,5 @@
-// Package wire is a connection to an owner that is never waited for but in
-// poll(2): bytes, or lines with descriptors.
+// Package wire is a connection to an owner: bytes, or lines with descriptors. The caller
+// waits in poll(2) alone; no call of this package blocks.
 package wire
 
 import (
@@ -17,9 +17,11 @@ type End struct {
 	whole  bool // a socket with messages
 }
 
-// Open prepares a descriptor for reading (unix.O_RDONLY) or writing. A pipe is
-// opened once more, for a file description of our own that does not block; anything
-// else that is no socket (a file, a terminal) is taken as it is.
+// Open prepares a descriptor for reading (unix.O_RDONLY) or writing. A pipe is opened
+// once more by its link in /proc/self/fd, for a file description of our own that does not
+// block; anything else that is no socket (a file, a terminal) is taken as it is, and may
+// block for a moment. The descriptor stays the caller's; that of the second opening is
+// never closed, as an End lasts as long as the process.
 func Open(fd, access int) End {
 	e := End{fd: fd}
 	if kind, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TYPE); err == nil {
@@ -39,10 +41,10 @@ func Open(fd, access int) End {
 // FD returns the descriptor to be polled.
 func (e End) FD() int { return e.fd }
 
-// Whole says whether what is read comes as whole messages.
+// Whole says whether the input comes as whole messages.
 func (e End) Whole() bool { return e.whole }
 
-// Read reads what there is; EAGAIN if that is nothing.
+// Read reads the bytes that are there; EAGAIN if there are none, 0 at the end.
 func (e End) Read(b []byte) (int, error) {
 	if e.socket {
 		n, _, err := unix.Recvfrom(e.fd, b, unix.MSG_DONTWAIT)

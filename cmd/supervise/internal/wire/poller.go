@@ -6,19 +6,23 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A Poller is any number of descriptors behind one that can be polled
-// (epoll(7)). It belongs to one goroutine.
+// A Poller is any number of descriptors behind one that can be polled (epoll(7)): the
+// loop's poll(2) takes a time that grows with the number of its descriptors, and a server
+// has several for each job. It belongs to one goroutine. The descriptors stay their
+// owners'.
 type Poller struct {
 	fd       int
 	handlers map[int]handler
 }
 
+// A handler is kept also while it waits for no events, so that Watch knows whether the
+// kernel has the descriptor.
 type handler struct {
 	handle func(events uint32)
 	events uint32
 }
 
-// NewPoller makes one: a descriptor, to be closed.
+// NewPoller makes a Poller, which the caller closes.
 func NewPoller() (*Poller, error) {
 	fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 	if err != nil {
@@ -30,9 +34,9 @@ func NewPoller() (*Poller, error) {
 // FD returns a descriptor that is readable when Dispatch has something to do.
 func (p *Poller) FD() int { return p.fd }
 
-// Watch has handle called for events (EPOLLIN and so on) of a descriptor, for as long
-// as they last; it replaces what was before. Without events the descriptor is
-// kept, and not even a hang-up is told.
+// Watch has handle called for events (EPOLLIN and so on) of a descriptor, for as long as
+// they last (level-triggered); it replaces an earlier call. Without events the descriptor
+// is kept, and not even a hang-up is told.
 func (p *Poller) Watch(fd int, events uint32, handle func(events uint32)) error {
 	old, known := p.handlers[fd]
 	watched := known && old.events != 0
@@ -54,7 +58,9 @@ func (p *Poller) Watch(fd int, events uint32, handle func(events uint32)) error 
 	return os.NewSyscallError("epoll_ctl", err)
 }
 
-// Forget is to be called before a descriptor is closed.
+// Forget is to be called before a descriptor is closed: a duplicate in another process
+// keeps the open file description, and with it the kernel's entry, which would report for
+// ever (epoll(7), "Will closing a file descriptor cause it to be removed").
 func (p *Poller) Forget(fd int) {
 	if h, ok := p.handlers[fd]; ok && h.events != 0 {
 		unix.EpollCtl(p.fd, unix.EPOLL_CTL_DEL, fd, nil)
@@ -62,7 +68,8 @@ func (p *Poller) Forget(fd int) {
 	delete(p.handlers, fd)
 }
 
-// Dispatch handles what has happened, at most 64 descriptors.
+// Dispatch handles what has happened, at most 64 descriptors, and does not wait. More are
+// reported by the next round of the loop, as FD is readable for as long as any is.
 func (p *Poller) Dispatch() {
 	var events [64]unix.EpollEvent
 	n, _ := unix.EpollWait(p.fd, events[:], 0)

@@ -43,7 +43,7 @@ from .job import Job
 from .jobevents import Event
 from .launch import dfork
 from .oneshot import run
-from .parameters import Pressing
+from .options import Pressing
 from .process import Process, ignore_sigchld
 from .record import Record
 from .stdio import DEVNULL, PIPE, STDOUT, Capture, File

@@ -12,7 +12,8 @@ from .errors import JobGone
 from .jobevents import Event
 from .jobhistory import JobHistory
 from .latch import Latch
-from .parameters import LimitValue, given, limits_of, signal_name
+from .options import LimitValue
+from .parameters import given, limits_of, signal_name
 from .record import Phase, Record
 
 

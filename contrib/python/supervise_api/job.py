@@ -10,7 +10,8 @@ from .decoder import make
 from .errors import JobGone
 from .jobevents import Event
 from .jobhistory import JobHistory
-from .parameters import LimitValue, given, limits_of, signal_name
+from .options import LimitValue
+from .parameters import given, limits_of, signal_name
 from .record import Phase, Record
 
 

@@ -82,7 +82,7 @@ class AsyncConnection:
         return reply.result()
 
     async def _abandon(self, reply: Reply) -> None:
-        """Nobody wants the answer any more; a job that was to be spawned is dead when this returns."""
+        """Give up an answer: the caller was cancelled. A job that was to be spawned is dead when this returns."""
         self.talk.abandon(reply)
         self._send()
         if reply.method == "spawn":

@@ -25,7 +25,7 @@ class AsyncSupervisor(BaseSupervisor):
             records = await asyncio.gather(*[job.wait() for job in jobs])
 
     It is of the loop in which `async with` was entered, or open called. It has one task, which reads what the supervisor tells
-    whether or not somebody waits; the task ends, and is waited for, in close. What nobody has asked for yet is bounded: 1,000
+    whether or not a task waits; the task ends, and is waited for, in close. What the caller has not asked for yet is bounded: 1,000
     events a job, and captured output by its limit. To start the supervisor takes some milliseconds, which are not waited for
     asynchronously. For arguments and errors, here and in AsyncJob, see Supervisor and Job.
     """

@@ -91,7 +91,7 @@ class Connection:
         return reply.result()
 
     def _abandon(self, reply: Reply) -> None:
-        """Nobody wants the answer any more; a job that was to be spawned is dead when this returns."""
+        """Give up an answer: the caller was interrupted. A job that was to be spawned is dead when this returns."""
         with Held(), self.changed:
             self.talk.abandon(reply)
             self._send()
@@ -148,7 +148,7 @@ class Connection:
         return bool(ready)
 
     def _send(self) -> None:
-        """Send what was asked for. If there is no room, whoever reads sees to the rest."""
+        """Send what was asked for. If there is no room, the thread that reads sends the rest."""
         self.talk.send()
         if self.talk.unsent and self._reading:
             os.write(self._wake[1], b"w")

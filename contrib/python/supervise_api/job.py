@@ -33,7 +33,7 @@ class Job(BaseJob):
         return self._history.final()
 
     def events(self, timeout: Optional[float] = None) -> Iterator[Event]:
-        """Iterate over the events that nobody has taken yet, until the job has ended: "started" first, "ended" last.
+        """Iterate over the events that were not taken yet, until the job has ended: "started" first, "ended" last.
 
         Up to 1,000 are kept; of more, which come while something else is waited for, the oldest are forgotten, and
         events_forgotten counts them. timeout: seconds to wait for each; TimeoutError. SupervisorLost.

@@ -98,7 +98,7 @@ def _limits(options: RunOptions) -> Dict[str, LimitValue]:
 
 
 def _file_of(data: bytes) -> IO[bytes]:
-    """Return a file that holds data, at its beginning: unlike a pipe it needs nobody to write while we wait."""
+    """Return a file that holds data, at its beginning: unlike a pipe it needs no thread to write while we wait."""
     file: IO[bytes] = open(os.memfd_create("input"), "r+b", 0) if hasattr(os, "memfd_create") else tempfile.TemporaryFile(buffering=0)
     try:
         rest: List[memoryview] = [memoryview(data)]

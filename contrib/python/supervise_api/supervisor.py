@@ -28,7 +28,7 @@ class Supervisor(BaseSupervisor):
 
     Any number of threads may use it at the same time. It has none of its own: whichever thread waits for something here reads
     what comes for all. While none does, what the supervisor has to tell stays in the kernel and with it, and a job whose
-    output is captured may wait in its write; killing and time limits go on. What nobody has asked for yet is bounded: 1,000
+    output is captured may wait in its write; killing and time limits go on. What the caller has not asked for yet is bounded: 1,000
     events a job, see Job.events. Signal handlers must not call it; they may raise.
     """
 

@@ -17,6 +17,7 @@ PLACE = os.environ.get("SUPERVISE_SCHEMAS") or os.path.join(os.path.dirname(__fi
 
 #: Definitions of serve.schema.json that have another name here.
 OTHER_NAMES: Dict[Type[Any], str] = {
+    record.Main: "MainUsage",
     answers.JobInfo: "JobState",
     answers.Stat: "StatResult",
     answers.Enforced: "LimitResult",
@@ -159,7 +160,7 @@ class TestSchemas(unittest.TestCase):
     def test_tuples(self) -> None:
         """Those that are sent."""
         definitions = Schema("serve.schema.json").top["$defs"]
-        kinds: List[Tuple[Any, str]] = [(options.Pressing, "Pressing"), (Capture, "CaptureSpec")]
+        kinds: List[Tuple[Any, str]] = [(options.Pressing, "PressureTrigger"), (Capture, "CaptureSpec")]
         for kind, name in kinds:
             self.assertEqual(set(kind._fields), set(definitions[name]["properties"]))
 

@@ -122,10 +122,11 @@ func containment() string {
 }
 
 func TestSuite(t *testing.T) {
-	script, err := filepath.Abs("../../protocol/testdata/conformance.jsonl")
+	protocol, err := filepath.Abs("../../protocol")
 	if err != nil {
 		t.Fatal(err)
 	}
+	script := filepath.Join(protocol, "testdata", "conformance.jsonl")
 	for _, python := range interpreters(t) {
 		for _, b := range beds {
 			t.Run(python.version+"/"+b.name, func(t *testing.T) {
@@ -135,7 +136,8 @@ func TestSuite(t *testing.T) {
 					testbed.Need(t, begin[0], probe(begin...))
 				}
 				argv := append(begin, python.path, "-W", "error::ResourceWarning", "-m", "unittest")
-				env := []string{"SUPERVISE_CONTAINMENT=" + b.expected(), "SUPERVISE_CONFORMANCE=" + script, "TMPDIR=" + dir}
+				env := []string{"SUPERVISE_CONTAINMENT=" + b.expected(), "TMPDIR=" + dir}
+				env = append(env, "SUPERVISE_CONFORMANCE="+script, "SUPERVISE_SCHEMAS="+protocol)
 				out := run(t, dir, env, argv...)
 				t.Log(lastLines(out))
 			})

@@ -17,11 +17,39 @@ For limits, and to hear what a command has used, there is `run`, which is used a
 
     done = supervise_api.run(["make", "-j8"], memory_max="2G", timeout=600, capture_output=True)
     print(done.returncode, done.record.cpu.total_s)
+
+Everything public is here, in the package. Its modules:
+
+    a supervisor for one command:
+        launch           dfork: the two forks, the command and its supervisor
+        process          Process
+        asyncprocess     AsyncProcess
+        childevent       ChildEvent, ChildCode: what this supervisor tells
+        descriptors      fileno, is_valid_fd, update_fds: which descriptors the command has
+        child            supervisors that have ended, waited for later
+    a supervisor for many jobs, `supervise serve`:
+        supervisor, asyncsupervisor    Supervisor and AsyncSupervisor; basesupervisor has what they share
+        job, asyncjob                  Job and AsyncJob; basejob has what they share
+        connection, asyncconnection    waiting for what the supervisor tells, by threads or by tasks
+        oneshot                        run; runplan has what is to be run, completed what came of it
+        options, stdio                 the arguments of spawn and run; those that are descriptors
+        record, answers                the dataclasses that come from the supervisor: of a job that ended, of one that runs
+        jobevents                      Event, and the queue of those that were not taken yet
+        errors                         the exceptions
+    below these:
+        conversation     requests, replies and notifications on the socket, without waiting
+        parameters       the parameters of requests as JSON; decoder makes the dataclasses of JSON
+        jobhistory       what was heard of a job
+        server           the program `supervise serve`, or a connection to one; location finds the program
+        latch            what happens once, and what is called then
+        interrupts       signals held back while half of something is done
 """
 
 import shutil
+import sys
 from typing import Optional
 
+from . import answers, asyncjob, asyncprocess, asyncsupervisor, childevent, jobevents, launch, oneshot, options
 from .asyncjob import AsyncJob
 from .asyncprocess import AsyncProcess
 from .asyncsupervisor import AsyncSupervisor
@@ -43,11 +71,25 @@ from .job import Job
 from .jobevents import Event
 from .launch import dfork
 from .oneshot import run
-from .parameters import Pressing
+from .options import Pressing
 from .process import Process, ignore_sigchld
 from .record import Record
 from .stdio import DEVNULL, PIPE, STDOUT, Capture, File
 from .supervisor import Supervisor
+
+# The names that some modules had before. Callers may import them, and pickles have them.
+for _name, _module in {
+    "aio": asyncprocess,
+    "aiojob": asyncjob,
+    "aiosupervisor": asyncsupervisor,
+    "event": childevent,
+    "events": jobevents,
+    "running": oneshot,
+    "spawn": launch,
+    "spawning": options,
+    "state": answers,
+}.items():
+    sys.modules[__name__ + "." + _name] = globals()[_name] = _module
 
 #: The program `supervise`. None if it was not on PATH at the import: it is then looked for again at each start.
 supervise_utility_location: Optional[str] = shutil.which("supervise")

@@ -8,7 +8,8 @@ from .errors import SupervisorLost
 from .jobevents import Event
 from .jobhistory import JobHistory
 from .latch import Latch
-from .parameters import Command
+from .options import Argument, SpawnOptions
+from .parameters import spawn_parameters
 from .server import Address, Greeting, Server
 
 
@@ -40,10 +41,10 @@ class AsyncConnection:
             await self.close()
             raise
 
-    async def spawn(self, command: Command, on_event: Optional[Callable[[Event], object]]) -> JobHistory:
+    async def spawn(self, argv: Sequence[Argument], options: SpawnOptions) -> JobHistory:
         """Start a job, and return what is known of it."""
         fds: List[int] = []
-        reply = Reply("spawn", command.request(fds, self._server.environ), on_event)
+        reply = Reply("spawn", spawn_parameters(argv, options, fds, self._server.environ), options.get("on_event"))
         await self._ask(reply, fds)
         assert reply.job is not None
         return reply.job
@@ -81,7 +82,7 @@ class AsyncConnection:
         return reply.result()
 
     async def _abandon(self, reply: Reply) -> None:
-        """Nobody wants the answer any more; a job that was to be spawned is dead when this returns."""
+        """Give up an answer: the caller was cancelled. A job that was to be spawned is dead when this returns."""
         self.talk.abandon(reply)
         self._send()
         if reply.method == "spawn":

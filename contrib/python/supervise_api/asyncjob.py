@@ -12,7 +12,8 @@ from .errors import JobGone
 from .jobevents import Event
 from .jobhistory import JobHistory
 from .latch import Latch
-from .parameters import LimitValue, given, limits_of, signal_name
+from .options import LimitValue
+from .parameters import given, limits_of, signal_name
 from .record import Phase, Record
 
 
@@ -30,7 +31,7 @@ class AsyncJob(BaseJob):
         return self._history.final()
 
     async def events(self) -> AsyncIterator[Event]:
-        """Iterate over the events that nobody has taken yet, until the job has ended; SupervisorLost. One task at a time."""
+        """Iterate over the events that were not taken yet, until the job has ended; SupervisorLost. One task at a time."""
         events = self._history.events
         while True:
             event = events.take()

@@ -26,8 +26,8 @@ class AsyncProcess:
                 print(event)
 
     It is to be made where an event loop runs; to start the command takes a few milliseconds, which are not waited for
-    asynchronously. Any number of tasks may wait and iterate at once: each sees every event from when it began on. While nobody
-    does, events stay in the kernel.
+    asynchronously. Any number of tasks may wait and iterate at once: each sees every event from when it began on. While no
+    task does, events stay in the kernel.
     """
 
     def __init__(
@@ -97,7 +97,7 @@ class AsyncProcess:
         self.process.kill()
 
     def close(self) -> None:
-        """Have everything killed. Who waits hears of nothing more; kill_tree is gentler."""
+        """Have everything killed. Tasks that wait hear of nothing more; kill_tree is gentler."""
         if self._waiters:  # else the loop does not watch it, and may have been closed
             self._unwatch()
         self.process.close()

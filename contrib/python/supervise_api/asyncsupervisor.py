@@ -1,7 +1,7 @@
 """A supervisor for any number of jobs, used with asyncio."""
 
 from types import TracebackType
-from typing import Any, Callable, List, Mapping, Optional, Sequence, Type, TypeVar, Union
+from typing import List, Optional, Sequence, Type, TypeVar, Union
 
 from .answers import JobInfo
 from .asyncconnection import AsyncConnection
@@ -9,11 +9,10 @@ from .asyncjob import AsyncJob
 from .basesupervisor import BaseSupervisor
 from .completed import Completed
 from .decoder import make
-from .jobevents import Event
-from .parameters import Argument, Command, LimitValue, Pressing, given, signal_name
+from .options import Argument, RunOptions, SpawnOptions, Unpack, takes
+from .parameters import given, signal_name
 from .runplan import RunPlan
 from .server import Address
-from .stdio import Stdio
 
 _Self = TypeVar("_Self", bound="AsyncSupervisor")
 
@@ -26,7 +25,7 @@ class AsyncSupervisor(BaseSupervisor):
             records = await asyncio.gather(*[job.wait() for job in jobs])
 
     It is of the loop in which `async with` was entered, or open called. It has one task, which reads what the supervisor tells
-    whether or not somebody waits; the task ends, and is waited for, in close. What nobody has asked for yet is bounded: 1,000
+    whether or not a task waits; the task ends, and is waited for, in close. What the caller has not asked for yet is bounded: 1,000
     events a job, and captured output by its limit. To start the supervisor takes some milliseconds, which are not waited for
     asynchronously. For arguments and errors, here and in AsyncJob, see Supervisor and Job.
     """
@@ -42,47 +41,21 @@ class AsyncSupervisor(BaseSupervisor):
         await self._connection.open()
         return self
 
-    async def spawn(
-        self,
-        argv: Sequence[Argument],
-        *,
-        env: Optional[Mapping[str, str]] = None,
-        env_update: Optional[Mapping[str, Optional[str]]] = None,
-        cwd: Optional[Argument] = None,
-        stdin: Stdio = None,
-        stdout: Stdio = None,
-        stderr: Stdio = None,
-        limits: Optional[Mapping[str, LimitValue]] = None,
-        timeout: Optional[float] = None,
-        cpu_timeout: Optional[float] = None,
-        grace: Optional[float] = None,
-        signal: Union[None, int, str] = None,
-        name: Optional[str] = None,
-        tags: Optional[Mapping[str, str]] = None,
-        leftovers: Optional[str] = None,
-        notify: Sequence[str] = (),
-        pressure: Sequence[Pressing] = (),
-        sample: Optional[float] = None,
-        delegate: bool = False,
-        best_effort: bool = False,
-        on_event: Optional[Callable[[Event], object]] = None,
-    ) -> AsyncJob:
+    @takes(SpawnOptions)
+    async def spawn(self, argv: Sequence[Argument], **options: "Unpack[SpawnOptions]") -> AsyncJob:
         """Start a job, as Supervisor.spawn does. on_event is called from the loop; what it raises goes to the loop's handler.
 
         When this is cancelled the job, should it have started, is ended first.
         """
-        command = Command(
-            argv, env, env_update, cwd, stdin, stdout, stderr, limits, timeout, cpu_timeout, grace, signal, name, tags, leftovers,
-            notify, pressure, sample, delegate, best_effort,
-        )  # fmt: skip
-        return AsyncJob(self._connection, await self._connection.spawn(command, on_event))
+        return AsyncJob(self._connection, await self._connection.spawn(argv, options))
 
-    async def run(self, argv: Sequence[Argument], **options: Any) -> Completed:
+    @takes(RunOptions)
+    async def run(self, argv: Sequence[Argument], **options: "Unpack[RunOptions]") -> Completed:
         """Run a command as supervise_api.run does, with this supervisor. When this is cancelled the job ends first."""
-        plan, job = RunPlan(argv, **options), None
+        plan, job = RunPlan(argv, options), None
         try:
             with plan:
-                job = AsyncJob(self._connection, await self._connection.spawn(plan.command, None))
+                job = AsyncJob(self._connection, await self._connection.spawn(plan.argv, plan.options))
             record = await job.wait()
         except BaseException:
             if job is not None:

@@ -25,7 +25,7 @@ class BaseJob:
     limits: List[Limit]
     #: Limits that cannot be had, with best_effort.
     unenforced: List[Unenforced]
-    #: The other ends of what was spawned as PIPE. Whoever uses more than one has to see to it that neither side waits for ever.
+    #: The other ends of what was spawned as PIPE. A caller of more than one must see to it that neither side waits for ever.
     stdin: Optional[BinaryIO]
     stdout: Optional[BinaryIO]
     stderr: Optional[BinaryIO]
@@ -57,7 +57,7 @@ class BaseJob:
 
     @property
     def events_forgotten(self) -> int:
-        """How many events were lost because nobody took them: 1,000 are kept, of more the oldest go."""
+        """How many events were lost because the caller did not take them: 1,000 are kept, of more the oldest go."""
         return self._history.events.forgotten
 
     def output(self, fd: int = 1) -> bytes:

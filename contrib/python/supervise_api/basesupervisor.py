@@ -13,7 +13,7 @@ class BaseSupervisor:
 
     @property
     def server(self) -> str:
-        """Who it is: "supervise" and its version."""
+        """The server's name: "supervise" and its version."""
         return self._connection.greeting.server
 
     @property

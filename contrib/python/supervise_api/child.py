@@ -1,4 +1,4 @@
-"""Children of this process that nobody waits for by name."""
+"""Children of this process that the caller does not wait for itself."""
 
 import os
 from collections import deque
@@ -14,7 +14,7 @@ class Child:
         self._born = _born(pid)
 
     def collected(self) -> bool:
-        """Whether it has ended and was waited for, by us now or by somebody before."""
+        """Whether it has ended and was waited for, by us now or by the caller before."""
         if self._born is None or _born(self.pid) != self._born:
             return True
         try:
@@ -26,11 +26,11 @@ class Child:
         """Wait until it has ended."""
         try:
             os.waitpid(self.pid, 0)
-        except ChildProcessError:  # somebody was faster, or SIGCHLD is ignored
+        except ChildProcessError:  # the caller was faster, or SIGCHLD is ignored
             pass
 
     def collect_later(self) -> None:
-        """Have collect_ended wait for it when it has ended. Until then it is anybody's, as any child is."""
+        """Have collect_ended wait for it when it has ended. Until then the caller may wait for it, as for any child."""
         _later.append(self)
 
 

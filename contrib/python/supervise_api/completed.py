@@ -4,7 +4,7 @@ import subprocess
 from dataclasses import dataclass
 from typing import Any, Sequence
 
-from .parameters import Argument
+from .options import Argument
 from .record import Record
 
 

@@ -12,7 +12,8 @@ from .errors import SupervisorLost
 from .interrupts import Held
 from .jobevents import Event
 from .jobhistory import JobHistory
-from .parameters import Command
+from .options import Argument, SpawnOptions
+from .parameters import spawn_parameters
 from .server import Address, Greeting, Server
 
 
@@ -39,10 +40,10 @@ class Connection:
             self.close()
             raise
 
-    def spawn(self, command: Command, on_event: Optional[Callable[[Event], object]]) -> JobHistory:
+    def spawn(self, argv: Sequence[Argument], options: SpawnOptions) -> JobHistory:
         """Start a job, and return what is known of it."""
         fds: List[int] = []
-        reply = Reply("spawn", command.request(fds, self._server.environ), on_event)
+        reply = Reply("spawn", spawn_parameters(argv, options, fds, self._server.environ), options.get("on_event"))
         self._ask(reply, fds)
         assert reply.job is not None
         return reply.job
@@ -90,7 +91,7 @@ class Connection:
         return reply.result()
 
     def _abandon(self, reply: Reply) -> None:
-        """Nobody wants the answer any more; a job that was to be spawned is dead when this returns."""
+        """Give up an answer: the caller was interrupted. A job that was to be spawned is dead when this returns."""
         with Held(), self.changed:
             self.talk.abandon(reply)
             self._send()
@@ -147,7 +148,7 @@ class Connection:
         return bool(ready)
 
     def _send(self) -> None:
-        """Send what was asked for. If there is no room, whoever reads sees to the rest."""
+        """Send what was asked for. If there is no room, the thread that reads sends the rest."""
         self.talk.send()
         if self.talk.unsent and self._reading:
             os.write(self._wake[1], b"w")

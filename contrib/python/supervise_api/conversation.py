@@ -1,4 +1,4 @@
-"""The conversation with `supervise serve`, by the protocol of protocol/SERVE.md: who waits how is other modules' business.
+"""The conversation with `supervise serve`, by the protocol of protocol/SERVE.md: connection and asyncconnection do the waiting.
 
     requests ──> unsent ──> send ──> socket ──> receive ──> lines ──> replies, events of jobs
 
@@ -39,7 +39,7 @@ class Reply(Latch):
         self.params = params
         self.on_event = on_event  # of the job that is spawned
         self.sent = False  # the request is on its way
-        self.abandoned = False  # nobody waits for it any more
+        self.abandoned = False  # the caller does not wait for it any more
         self.job: Optional[JobHistory] = None
         self._value: Any = None
         self._error: Optional[Exception] = None
@@ -110,7 +110,7 @@ class Conversation:
         self.unsent.append((line, copies))
 
     def send(self) -> None:
-        """Send what there is room for. That nobody reads is seen by who receives."""
+        """Send what there is room for. That the supervisor is gone is noticed in receive."""
         while self.unsent and self.over is None:
             line, fds = self.unsent[0]
             try:
@@ -201,7 +201,7 @@ class Conversation:
             self._discard(reply.job)
 
     def abandon(self, reply: Reply) -> None:
-        """Nobody waits for a reply any more. A job that nobody heard of is ended."""
+        """Give up a reply. A job that the caller has not heard of is ended."""
         reply.abandoned = True
         if reply.job is not None:
             self._discard(reply.job)
@@ -216,7 +216,7 @@ class Conversation:
             job.lose(SupervisorLost("the job was detached: nothing will be heard of its end"))
 
     def lose(self, why: Exception) -> None:
-        """Nothing more will be heard. Who waits is told why."""
+        """End the conversation, and fail with the reason what is still waited for."""
         self.over = self.over or why
         replies, self._replies = self._replies, {}
         jobs, self.jobs = self.jobs, {}

@@ -10,7 +10,8 @@ from .decoder import make
 from .errors import JobGone
 from .jobevents import Event
 from .jobhistory import JobHistory
-from .parameters import LimitValue, given, limits_of, signal_name
+from .options import LimitValue
+from .parameters import given, limits_of, signal_name
 from .record import Phase, Record
 
 
@@ -32,7 +33,7 @@ class Job(BaseJob):
         return self._history.final()
 
     def events(self, timeout: Optional[float] = None) -> Iterator[Event]:
-        """Iterate over the events that nobody has taken yet, until the job has ended: "started" first, "ended" last.
+        """Iterate over the events that were not taken yet, until the job has ended: "started" first, "ended" last.
 
         Up to 1,000 are kept; of more, which come while something else is waited for, the oldest are forgotten, and
         events_forgotten counts them. timeout: seconds to wait for each; TimeoutError. SupervisorLost.

@@ -3,7 +3,7 @@
 from collections import deque
 from typing import Any, Callable, Deque, Dict, NamedTuple, Optional
 
-#: How many events of a job are kept that nobody takes. When more come the oldest are forgotten.
+#: How many events of a job are kept until the caller takes them. When more come the oldest are forgotten.
 KEPT = 1000
 
 

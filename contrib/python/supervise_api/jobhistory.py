@@ -17,7 +17,7 @@ class JobHistory:
         self.spawned = result
         self.params = params
         self.number: int = result["job"]
-        self.pipes = pipes  # our ends, by the job's descriptor; to be closed by who takes them
+        self.pipes = pipes  # our ends, by the job's descriptor; the job that takes them closes them
         self.events = Events()
         self.ended = Latch()
         self.output: Dict[int, bytearray] = {}  # what was captured, by descriptor

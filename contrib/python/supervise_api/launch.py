@@ -6,10 +6,10 @@ supervise without arguments expects the processes that it is to hold as children
                           └─exec──> supervise
 
 The first must be a fork, for no program but this one does what is to be done between it and the exec. In a program with
-threads the child of a fork may only do little: another thread may have held a lock at the fork, which nobody releases now. So
-everything that can be prepared is, by the caller. The child runs nothing but this module, imports and prints nothing, collects
-no garbage, and calls only what needs no lock that Python and the C library do not set free after a fork. The command is made by
-posix_spawn, which copies no memory and tells of an exec that failed.
+threads the child of a fork may only do little: another thread may have held a lock at the fork, and that thread is not in
+the child to release it. So everything that can be prepared is, by the caller. The child runs nothing but this module,
+imports and prints nothing, collects no garbage, and calls only what needs no lock that Python and the C library do not set
+free after a fork. The command is made by posix_spawn, which copies no memory and tells of an exec that failed.
 """
 
 import contextlib
@@ -35,7 +35,7 @@ _PR_SET_CHILD_SUBREAPER = 36
 _prctl = ctypes.PyDLL(None, use_errno=True).prctl
 _prctl.argtypes = (ctypes.c_int, ctypes.c_ulong, ctypes.c_ulong, ctypes.c_ulong, ctypes.c_ulong)
 
-# Those which Python ignores, and whoever it executes expects not to be; as in subprocess.
+# Python ignores these, and the programs that it executes expect them not to be ignored; as in subprocess.
 _RESTORED = [signal.SIGPIPE, signal.SIGXFSZ]
 
 _ALL_SIGNALS = [int(number) for number in signal.valid_signals()]

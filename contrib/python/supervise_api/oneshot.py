@@ -1,43 +1,14 @@
 """Running a command to its end."""
 
-from typing import Mapping, Optional, Sequence, Union
+from typing import Optional, Sequence
 
 from .completed import Completed
-from .parameters import Argument, LimitValue
-from .stdio import Stdio
+from .options import Argument, RunOptions, Unpack, refuse_unknown, takes
 from .supervisor import Supervisor
 
 
-def run(
-    argv: Sequence[Argument],
-    *,
-    supervisor: Optional[Supervisor] = None,
-    input: Union[None, bytes, str] = None,
-    stdin: Stdio = None,
-    stdout: Stdio = None,
-    stderr: Stdio = None,
-    capture_output: bool = False,
-    text: bool = False,
-    encoding: Optional[str] = None,
-    errors: Optional[str] = None,
-    check: bool = False,
-    memory_max: Optional[LimitValue] = None,
-    cpus: Optional[float] = None,
-    pids_max: Optional[int] = None,
-    limits: Optional[Mapping[str, LimitValue]] = None,
-    timeout: Optional[float] = None,
-    cpu_timeout: Optional[float] = None,
-    grace: Optional[float] = 0,
-    signal: Union[None, int, str] = None,
-    env: Optional[Mapping[str, str]] = None,
-    env_update: Optional[Mapping[str, Optional[str]]] = None,
-    cwd: Optional[Argument] = None,
-    name: Optional[str] = None,
-    tags: Optional[Mapping[str, str]] = None,
-    leftovers: Optional[str] = None,
-    delegate: bool = False,
-    best_effort: bool = False,
-) -> Completed:
+@takes(RunOptions)
+def run(argv: Sequence[Argument], *, supervisor: Optional[Supervisor] = None, **options: "Unpack[RunOptions]") -> Completed:
     """Run a command, as subprocess.run does; but when this returns, everything that the command has started is dead.
 
         done = supervise_api.run(["./judge", "submission"], capture_output=True, memory_max="1G", cpus=1.5, timeout=10)
@@ -54,7 +25,7 @@ def run(
     cpu_timeout: seconds of processor time of the whole job. Its end raises nothing: the record's cause is "cpu-timeout".
     For the rest, and what else is raised, see Supervisor.spawn; SupervisorLost: it is not known how the command has ended.
     """
-    options = {name: value for name, value in locals().items() if name not in ("argv", "supervisor")}
+    refuse_unknown("run", RunOptions, options)  # before a supervisor is started
     if supervisor is not None:
         return supervisor.run(argv, **options)
     with Supervisor() as own:

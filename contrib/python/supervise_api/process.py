@@ -151,7 +151,7 @@ class Process:
         """Send a signal to the command itself; one that has ended is left alone.
 
         ValueError: close was called, or this is no signal; TypeError; BlockingIOError: the supervisor reads no requests
-        now, because nobody reads its events.
+        now, because the caller does not read its events.
         """
         if not isinstance(signum, int):
             raise TypeError("signum must be an integer: {!r}".format(signum))

@@ -126,7 +126,7 @@ class Main:
 
 @dataclass(frozen=True)
 class OOM:
-    """Who ran out of memory when processes of the job were killed for it."""
+    """What ran out of memory when processes of the job were killed for it."""
 
     by: str  #: job, ancestor, outside, machine or systemd-oomd
     cgroup: Optional[str]  #: whose limit it was

@@ -3,13 +3,13 @@
 import os
 import tempfile
 from subprocess import DEVNULL, PIPE
-from typing import IO, Dict, List, Mapping, Optional, Sequence, Union
+from typing import IO, Dict, List, Optional, Sequence, Tuple, Union, cast
 
 from .basejob import BaseJob
 from .completed import Completed, TimeoutExpired
 from .descriptors import is_valid_fd
 from .errors import SupervisorLost
-from .parameters import Argument, Command, LimitValue
+from .options import Argument, JobOptions, LimitValue, RunOptions, SpawnOptions, refuse_unknown
 from .record import Record
 from .stdio import Stdio
 
@@ -17,82 +17,65 @@ from .stdio import Stdio
 class RunPlan:
     """What is to be run; run explains it. As a context it holds the input until the job has it."""
 
-    def __init__(
-        self,
-        argv: Sequence[Argument],
-        *,
-        input: Union[None, bytes, str] = None,
-        stdin: Stdio = None,
-        stdout: Stdio = None,
-        stderr: Stdio = None,
-        capture_output: bool = False,
-        text: bool = False,
-        encoding: Optional[str] = None,
-        errors: Optional[str] = None,
-        check: bool = False,
-        memory_max: Optional[LimitValue] = None,
-        cpus: Optional[float] = None,
-        pids_max: Optional[int] = None,
-        limits: Optional[Mapping[str, LimitValue]] = None,
-        timeout: Optional[float] = None,
-        cpu_timeout: Optional[float] = None,
-        grace: Optional[float] = 0,
-        signal: Union[None, int, str] = None,
-        env: Optional[Mapping[str, str]] = None,
-        env_update: Optional[Mapping[str, Optional[str]]] = None,
-        cwd: Optional[Argument] = None,
-        name: Optional[str] = None,
-        tags: Optional[Mapping[str, str]] = None,
-        leftovers: Optional[str] = None,
-        delegate: bool = False,
-        best_effort: bool = False,
-    ) -> None:
-        """Check what contradicts itself: ValueError."""
-        if capture_output and not (stdout is None and stderr is None):
+    def __init__(self, argv: Sequence[Argument], options: RunOptions) -> None:
+        """Check the options: TypeError; ValueError: they contradict each other."""
+        refuse_unknown("run", RunOptions, options)
+        self._capture = options.get("capture_output", False)
+        if self._capture and not (options.get("stdout") is None and options.get("stderr") is None):
             raise ValueError("capture_output takes the place of stdout and stderr")
-        if input is not None and stdin is not None:
+        if options.get("input") is not None and options.get("stdin") is not None:
             raise ValueError("input takes the place of stdin")
-        self._argv, self._check, self._leftovers, self._timeout = argv, check, leftovers, timeout
-        self._text, self._encoding, self._errors = text or bool(encoding or errors), encoding, errors
-        self._input: Optional[IO[bytes]] = None
-        if input is not None:
-            self._input = _file_of(self._encode(input) if isinstance(input, str) else input)
-            stdin = self._input
-        self.command = Command(
-            argv, env, env_update, cwd,
-            DEVNULL if stdin == PIPE else _ours(0, stdin),
-            "capture" if capture_output or stdout == PIPE else _ours(1, stdout),
-            "capture" if capture_output or stderr == PIPE else _ours(2, stderr),
-            {**_limits(memory_max, cpus, pids_max), **(limits or {})},
-            timeout, cpu_timeout, grace, signal, name, tags, leftovers, (), (), None, delegate, best_effort,
-        )  # fmt: skip
+        self.argv, self._given = argv, options
+        self._input = self._input_file()
+        self.options = self._spawn_options()  #: those of spawn
 
-    def _encode(self, text: str) -> bytes:
-        return text.encode(self._encoding or "utf-8", self._errors or "strict")
+    def _spawn_options(self) -> SpawnOptions:
+        given = self._given
+        shared = {name: value for name, value in given.items() if name in JobOptions.__annotations__}
+        options = cast(SpawnOptions, shared)
+        stdin = given.get("stdin") if self._input is None else self._input
+        options["stdin"] = DEVNULL if stdin == PIPE else _ours(0, stdin)
+        options["stdout"] = self._output_to(1, given.get("stdout"))
+        options["stderr"] = self._output_to(2, given.get("stderr"))
+        options["grace"] = given.get("grace", 0)
+        options["limits"] = {**_limits(given), **(given.get("limits") or {})}
+        return options
+
+    def _output_to(self, fd: int, what: Stdio) -> Stdio:
+        return "capture" if self._capture or what == PIPE else _ours(fd, what)
+
+    def _input_file(self) -> Optional[IO[bytes]]:
+        data = self._given.get("input")
+        if data is None:
+            return None
+        return _file_of(data.encode(*self._codec()) if isinstance(data, str) else data)
+
+    def _codec(self) -> Tuple[str, str]:
+        return self._given.get("encoding") or "utf-8", self._given.get("errors") or "strict"
 
     def completed(self, job: BaseJob, record: Record) -> Completed:
         """Return what came of the job, or raise TimeoutExpired, CalledProcessError; SupervisorLost: it is not known."""
         stdout, stderr = self._output(job, 1), self._output(job, 2)
         if record.cause == "timeout":
-            late = TimeoutExpired(list(self._argv), self._timeout or 0, stdout, stderr)
+            late = TimeoutExpired(list(self.argv), self._given.get("timeout") or 0, stdout, stderr)
             late.record = record
             raise late
         if record.exit is None:
             raise SupervisorLost(record.error or "the command's exit status is not known")
-        done = Completed(self._argv, record.exit.returncode, stdout, stderr, record)
-        if self._check:
+        done = Completed(self.argv, record.exit.returncode, stdout, stderr, record)
+        if self._given.get("check"):
             done.check_returncode()
-            if self._leftovers == "fail" and record.leftovers_total:
+            if self._given.get("leftovers") == "fail" and record.leftovers_total:
                 raise done.failure()
         return done
 
     def _output(self, job: BaseJob, fd: int) -> Union[None, bytes, str]:
-        if (self.command.stdout, self.command.stderr)[fd - 1] != "capture":
+        if (self.options.get("stdout"), self.options.get("stderr"))[fd - 1] != "capture":
             return None
         data = job.output(fd)
-        if not self._text:
+        if not any(self._given.get(name) for name in ("text", "encoding", "errors")):
             return data
-        return data.decode(self._encoding or "utf-8", self._errors or "strict").replace("\r\n", "\n").replace("\r", "\n")
+        return data.decode(*self._codec()).replace("\r\n", "\n").replace("\r", "\n")
 
     def __enter__(self) -> "RunPlan":
         return self
@@ -109,13 +92,13 @@ def _ours(fd: int, what: Stdio) -> Stdio:
     return fd if is_valid_fd(fd) and os.get_inheritable(fd) else DEVNULL
 
 
-def _limits(memory_max: Optional[LimitValue], cpus: Optional[float], pids_max: Optional[int]) -> Dict[str, LimitValue]:
-    limits = {"memory-max": memory_max, "cpus": cpus, "pids-max": pids_max}
+def _limits(options: RunOptions) -> Dict[str, LimitValue]:
+    limits = {"memory-max": options.get("memory_max"), "cpus": options.get("cpus"), "pids-max": options.get("pids_max")}
     return {name: value for name, value in limits.items() if value is not None}
 
 
 def _file_of(data: bytes) -> IO[bytes]:
-    """Return a file that holds data, at its beginning: unlike a pipe it needs nobody to write while we wait."""
+    """Return a file that holds data, at its beginning: unlike a pipe it needs no thread to write while we wait."""
     file: IO[bytes] = open(os.memfd_create("input"), "r+b", 0) if hasattr(os, "memfd_create") else tempfile.TemporaryFile(buffering=0)
     try:
         rest: List[memoryview] = [memoryview(data)]

@@ -1,7 +1,7 @@
 """A supervisor for any number of jobs, used without asyncio."""
 
 from types import TracebackType
-from typing import Any, Callable, List, Mapping, Optional, Sequence, Type, TypeVar, Union
+from typing import List, Optional, Sequence, Type, TypeVar, Union
 
 from .answers import JobInfo
 from .basesupervisor import BaseSupervisor
@@ -9,11 +9,10 @@ from .completed import Completed
 from .connection import Connection
 from .decoder import make
 from .job import Job
-from .jobevents import Event
-from .parameters import Argument, Command, LimitValue, Pressing, given, signal_name
+from .options import Argument, RunOptions, SpawnOptions, Unpack, takes
+from .parameters import given, signal_name
 from .runplan import RunPlan
 from .server import Address
-from .stdio import Stdio
 
 _Self = TypeVar("_Self", bound="Supervisor")
 
@@ -29,7 +28,7 @@ class Supervisor(BaseSupervisor):
 
     Any number of threads may use it at the same time. It has none of its own: whichever thread waits for something here reads
     what comes for all. While none does, what the supervisor has to tell stays in the kernel and with it, and a job whose
-    output is captured may wait in its write; killing and time limits go on. What nobody has asked for yet is bounded: 1,000
+    output is captured may wait in its write; killing and time limits go on. What the caller has not asked for yet is bounded: 1,000
     events a job, see Job.events. Signal handlers must not call it; they may raise.
     """
 
@@ -44,31 +43,8 @@ class Supervisor(BaseSupervisor):
         """
         self._connection = Connection(flags, address)
 
-    def spawn(
-        self,
-        argv: Sequence[Argument],
-        *,
-        env: Optional[Mapping[str, str]] = None,
-        env_update: Optional[Mapping[str, Optional[str]]] = None,
-        cwd: Optional[Argument] = None,
-        stdin: Stdio = None,
-        stdout: Stdio = None,
-        stderr: Stdio = None,
-        limits: Optional[Mapping[str, LimitValue]] = None,
-        timeout: Optional[float] = None,
-        cpu_timeout: Optional[float] = None,
-        grace: Optional[float] = None,
-        signal: Union[None, int, str] = None,
-        name: Optional[str] = None,
-        tags: Optional[Mapping[str, str]] = None,
-        leftovers: Optional[str] = None,
-        notify: Sequence[str] = (),
-        pressure: Sequence[Pressing] = (),
-        sample: Optional[float] = None,
-        delegate: bool = False,
-        best_effort: bool = False,
-        on_event: Optional[Callable[[Event], object]] = None,
-    ) -> Job:
+    @takes(SpawnOptions)
+    def spawn(self, argv: Sequence[Argument], **options: "Unpack[SpawnOptions]") -> Job:
         """Start a job.
 
         argv: the command; without a slash argv[0] is looked up in the PATH that the job gets.
@@ -95,18 +71,15 @@ class Supervisor(BaseSupervisor):
         RequestError: nothing was started; its subclasses say why. CommandNotFound is a FileNotFoundError, NotExecutable a
         PermissionError, LimitRefused has the reason and the fix. ValueError, TypeError; SupervisorLost.
         """
-        command = Command(
-            argv, env, env_update, cwd, stdin, stdout, stderr, limits, timeout, cpu_timeout, grace, signal, name, tags, leftovers,
-            notify, pressure, sample, delegate, best_effort,
-        )  # fmt: skip
-        return Job(self._connection, self._connection.spawn(command, on_event))
+        return Job(self._connection, self._connection.spawn(argv, options))
 
-    def run(self, argv: Sequence[Argument], **options: Any) -> Completed:
+    @takes(RunOptions)
+    def run(self, argv: Sequence[Argument], **options: "Unpack[RunOptions]") -> Completed:
         """Run a command as supervise_api.run does, with this supervisor."""
-        plan, job = RunPlan(argv, **options), None
+        plan, job = RunPlan(argv, options), None
         try:
             with plan:
-                job = Job(self._connection, self._connection.spawn(plan.command, None))
+                job = Job(self._connection, self._connection.spawn(plan.argv, plan.options))
             record = job.wait()
         except BaseException:
             if job is not None:

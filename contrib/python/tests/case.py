@@ -136,5 +136,5 @@ def read_until(fd: int, size: int) -> str:
 
 
 def read_all(fd: int) -> str:
-    """Read up to the end, which comes when nobody holds the other end any more."""
+    """Read up to the end, which comes when no process holds the other end any more."""
     return read_until(fd, 1 << 30)

@@ -95,7 +95,7 @@ class TestAsync(Case):
         self.run_async(test)
 
     def test_cancelled(self) -> None:
-        """Who waits can be cancelled, and the process goes on."""
+        """A task that waits can be cancelled, and the process goes on."""
 
         async def test() -> None:
             async with AsyncProcess(FOREVER) as process:

@@ -1,5 +1,6 @@
 import ast
 import os
+import re
 import subprocess
 import sys
 import unittest
@@ -65,6 +66,19 @@ class TestImports(unittest.TestCase):
     def test_a_circle_is_found(self) -> None:
         graph: Dict[str, Set[str]] = {"a": {"b"}, "b": {"c", "d"}, "c": set(), "d": {"b"}}
         self.assertEqual(list(circles(graph)), [["b", "d", "b"]])
+
+    def test_former_names(self) -> None:
+        program = """if True:
+            import supervise_api as s, supervise_api.spawn
+            from supervise_api.event import ChildEvent
+            from supervise_api.spawning import Pressing
+            assert s.spawn.dfork is s.dfork and ChildEvent is s.ChildEvent and Pressing is s.Pressing
+        """
+        subprocess.run([sys.executable, "-c", program], check=True)
+
+    def test_all_modules_are_told(self) -> None:
+        words = set(re.findall(r"\w+", supervise_api.__doc__ or ""))
+        self.assertEqual(set(MODULES) - words, set())
 
     def test_all(self) -> None:
         for name in supervise_api.__all__:

@@ -45,7 +45,7 @@ class TestSigchld(Case):
         self.assertTrue(called)
 
     def test_handler_that_collects(self) -> None:
-        """As servers have it: whoever has ended is waited for at once, also where a start fails."""
+        """As servers have it: a child that has ended is waited for at once, also where a start fails."""
         collected: List[int] = []
 
         def reap(number: int, frame: object) -> None:
@@ -84,7 +84,7 @@ class TestSigchld(Case):
         self.assertEqual(self.output(["sh", "-c", "(exit 5); echo $?"]), "5\n")
 
     def test_zombies_do_not_pile_up(self) -> None:
-        """Who never collects has one or two supervisors to collect, of those that have ended."""
+        """A caller that never collects has one or two supervisors to collect, of those that have ended."""
         for _ in range(20):
             with Process(["true"]) as process:
                 process.wait_tree(DEADLINE)
@@ -92,7 +92,7 @@ class TestSigchld(Case):
         self.assertEqual(collect(), 1)
 
     def test_others_are_not_collected(self) -> None:
-        """Somebody else's child that got the pid of a supervisor is not waited for; nor is any other."""
+        """Another child that got the pid of a supervisor is not waited for; nor is any other."""
         with subprocess.Popen(["sh", "-c", "exit 9"]) as other:
             os.waitid(os.P_PID, other.pid, os.WEXITED | os.WNOWAIT)
             for _ in range(3):

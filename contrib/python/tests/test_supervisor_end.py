@@ -49,7 +49,7 @@ class TestEnd(ServeCase):
         job.kill()
 
     def test_closed_while_others_wait(self) -> None:
-        """Who waits in other threads gets the records; whoever was reading meanwhile."""
+        """Threads that wait get the records, whichever thread was reading meanwhile."""
         supervisor = self.start()
         jobs = [supervisor.spawn(FOREVER) for _ in range(5)]
         causes: List[str] = []
@@ -71,7 +71,7 @@ class TestEnd(ServeCase):
         job.close_pipes()
 
     def test_supervisor_killed(self) -> None:
-        """Who waits is told, and the tree goes, by the guardian or as its supervisors' owner has gone."""
+        """Threads that wait are told, and the tree goes, by the guardian or because its supervisors' owner has gone."""
         supervisor = self.start()
         job, reader = self.daemon(supervisor)
         errors: List[BaseException] = []
@@ -176,7 +176,7 @@ class TestEnd(ServeCase):
             signal.signal(signal.SIGALRM, handler)
 
     def test_address(self) -> None:
-        """A supervisor that somebody else has started."""
+        """A supervisor that another process has started."""
         with tempfile.TemporaryDirectory() as directory, socket.socket(socket.AF_UNIX) as listener:
             address = os.path.join(directory, "socket")
             listener.bind(address)

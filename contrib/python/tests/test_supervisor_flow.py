@@ -14,7 +14,7 @@ _LONG = {"LONG": "x" * 900000}
 
 
 class TestFlow(ServeCase):
-    """Nobody waits for ever, and nothing grows, whoever does not read."""
+    """No side waits for ever, and nothing grows, whichever side does not read."""
 
     def test_many_jobs(self) -> None:
         supervisor = self.start()
@@ -38,7 +38,7 @@ class TestFlow(ServeCase):
         self.assertEqual(noise.wait(DEADLINE).cause, "killed")
 
     def test_long_requests_of_many_threads(self) -> None:
-        """Who has no room to send wakes who reads, in whichever order they come and go."""
+        """A thread that has no room to send wakes the one that reads, in whichever order they come and go."""
         supervisor = self.start()
         failed: List[BaseException] = []
 
@@ -71,7 +71,7 @@ class TestFlow(ServeCase):
         self.assertLessEqual(len(kinds), KEPT)
         self.assertEqual(len(kinds) + job.events_forgotten, record.reaped + 2)
 
-    def test_nobody_reads(self) -> None:
+    def test_caller_does_not_read(self) -> None:
         """Time limits do not wait for us; what they did is heard of later."""
         supervisor = self.start()
         job = supervisor.spawn(["sh", "-c", "exec cat /dev/zero"], stdout=Capture(wait=True, limit=-1), timeout=0.1, grace=0)

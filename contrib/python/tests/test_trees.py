@@ -78,7 +78,7 @@ class TestTrees(Case):
         assert event
         self.assertEqual(event.killed_with(), signal.SIGKILL)
         os.set_blocking(reader, False)
-        self.assertEqual(os.read(reader, 1), b"")  # all who held it are dead
+        self.assertEqual(os.read(reader, 1), b"")  # all processes that held it are dead
         os.close(reader)
         process.kill_tree()
 

@@ -44,7 +44,7 @@ type CgroupMount struct {
 	Point    string `json:"point"`
 	Root     string `json:"root"`      // the cgroup it shows; /.. in front means one outside of our cgroup namespace
 	Shown    bool   `json:"shown"`     // it shows our own cgroup
-	ReadOnly bool   `json:"read_only"` // for everybody
+	ReadOnly bool   `json:"read_only"` // for all users
 }
 
 // A CgroupOnPath is the cgroup below which jobs go or would go, or one above it.

@@ -94,14 +94,14 @@ type MainUsage struct {
 	InvoluntarySwitches *uint64 `json:"involuntary_switches"` // its turn was over
 }
 
-// An OOM says who ran out of memory when processes of the job were killed for it.
+// An OOM names the cgroup that ran out of memory when the kernel or systemd-oomd killed processes of the job.
 type OOM struct {
 	By     string  `json:"by"`     // one of OOMByJob and the following
 	Cgroup *string `json:"cgroup"` // whose limit it was
 	Kills  *uint64 `json:"kills"`  // processes of the job
 }
 
-// Who ran out of memory.
+// The values of OOM.By.
 const (
 	OOMByJob      = "job"          // a limit of the job's own, or of a sub-cgroup of it
 	OOMByAncestor = "ancestor"     // the limit of a cgroup above the job

@@ -28,14 +28,25 @@ var notes = map[string]any{
 	NoteOOM: LimitHit{}, NoteLimit: LimitHit{}, NotePressure: PressureHit{}, NoteSample: JobSample{}, NoteEnded: JobEnded{},
 }
 
-// constants are the values of text constants of a file: by type, and those without one by the word that their names begin with.
-func constants(t *testing.T, file string) map[string][]any {
+// serveFiles declare the messages.
+var serveFiles = []string{"serve.go", "serve_spawn.go", "serve_request.go", "serve_notification.go"}
+
+// constants are the values of text constants of files: by type, and those without one by the word that their names begin with.
+func constants(t *testing.T, files ...string) map[string][]any {
 	t.Helper()
-	parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
 	found := map[string][]any{}
+	for _, file := range files {
+		parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		collect(t, parsed, found)
+	}
+	return found
+}
+
+func collect(t *testing.T, parsed *ast.File, found map[string][]any) {
+	t.Helper()
 	ast.Inspect(parsed, func(n ast.Node) bool {
 		spec, ok := n.(*ast.ValueSpec)
 		if !ok || len(spec.Values) != 1 {
@@ -58,21 +69,20 @@ func constants(t *testing.T, file string) map[string][]any {
 		found[kind] = append(found[kind], text)
 		return true
 	})
-	return found
 }
 
 // TestEveryMethod: the tables here are complete.
 func TestEveryMethod(t *testing.T) {
-	all := constants(t, "serve.go")
+	all := constants(t, serveFiles...)
 	if len(all["Method"]) != len(methods) || len(all["Note"]) != len(notes) {
 		t.Errorf("methods %q and notifications %q, but the tables have %d and %d", all["Method"], all["Note"], len(methods), len(notes))
 	}
 }
 
 func TestServeSchema(t *testing.T) {
-	all := constants(t, "serve.go")
+	all := constants(t, serveFiles...)
 	g := &generator{
-		about: comments(t, "serve.go", "record.go", "resources.go", "sample.go"),
+		about: comments(t, append(serveFiles, "record.go", "resources.go", "sample.go")...),
 		enums: map[string][]any{"Leftovers": all["Leftovers"], "FileMode": all["FileMode"], "State": all["State"]},
 		defs:  object{},
 	}

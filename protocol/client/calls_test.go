@@ -79,7 +79,7 @@ func TestAbandonedCall(t *testing.T) {
 	}
 }
 
-// TestAbandonedSpawn: a job that nobody has is ended.
+// TestAbandonedSpawn: the client ends a job whose caller has given up.
 func TestAbandonedSpawn(t *testing.T) {
 	f, c := converse(t, Options{}, lines(spawnTrue, "wait", spawned, startedNote, `> {"jsonrpc":"2.0","method":"kill","params":{"job":7}}`, endedNote, "close"))
 	ctx, cancel := context.WithCancel(t.Context())

@@ -16,7 +16,7 @@ type Capture struct {
 	// supervisor is dropped.
 	Wait bool
 
-	mu      sync.Mutex // the loop writes, anybody reads
+	mu      sync.Mutex // the loop writes, callers read
 	kept    bytes.Buffer
 	dropped int64
 }

@@ -6,8 +6,8 @@
 //	cmd.Timeout = time.Hour
 //	err := cmd.Run() // no compiler is left, however it ends
 //
-// Such a command has a supervisor of its own, one process more. Who runs many jobs
-// starts one supervisor for all of them:
+// Such a command has a supervisor of its own, one process more. A program with many
+// jobs starts one supervisor for all of them:
 //
 //	conn, err := client.Start(ctx, client.Options{})
 //	defer conn.Close() // ends all jobs
@@ -28,8 +28,8 @@
 //
 // # Flow
 //
-// Only Options.Events makes the client hold what nobody has asked for yet, and no more
-// of it than that: see Conn.Events for what happens when nobody reads them.
+// The client holds no more unread notifications than Options.Events says, and none
+// without it: see Conn.Events for what happens when the program does not read them.
 package client
 
 import (

@@ -28,7 +28,7 @@ type Conn struct {
 	waits     chan *job
 	closing   chan struct{}
 	closeOnce sync.Once
-	process   *process // nil if somebody else has started it
+	process   *process // nil if this process has not started it
 
 	// From the loop.
 	events chan Event
@@ -51,7 +51,7 @@ type call struct {
 	result json.RawMessage
 	err    error
 
-	abandoned bool // the loop's: nobody waits for the answer
+	abandoned bool // the loop's: the caller does not wait for the answer any more
 }
 
 // slow tells of calls that are answered when jobs end, and not soon.
@@ -116,8 +116,8 @@ func (c *Conn) Shutdown(ctx context.Context, grace time.Duration) error {
 }
 
 // Close ends all jobs, and returns when none is left, and every Wait has got its
-// record. Events that nobody reads meanwhile and that Options.Events has no room for are
-// dropped. The error is the one with which the supervisor has ended, if this process
+// record. Events that the program does not read meanwhile are dropped, but for as many as
+// Options.Events has room for. The error is the one with which the supervisor has ended, if this process
 // has started it.
 func (c *Conn) Close() error {
 	c.closeOnce.Do(func() { close(c.closing) })
@@ -125,7 +125,7 @@ func (c *Conn) Close() error {
 	return c.endErr
 }
 
-// abort ends a connection on which nobody said hello.
+// abort ends a connection whose hello has failed.
 func (c *Conn) abort() {
 	if c.process != nil {
 		c.process.kill()

@@ -21,7 +21,7 @@ func (l *loop) hangUp() {
 	}
 }
 
-// fail ends the connection: everybody who waits for something hears of it.
+// fail ends the connection. Every call and every Wait returns its error.
 func (l *loop) fail(err error) {
 	l.failed = true
 	l.sock.Close() // the writer may be in it

@@ -12,23 +12,23 @@ type Event struct {
 	Params any
 }
 
-// EventsStopped is the method of a last event that the supervisor did not send: nobody
-// has read the events, and they stood in the way of a Wait.
+// EventsStopped is the method of a last event, which comes from the client itself: the
+// program has not read the events, and they stood in the way of a Wait.
 const EventsStopped = "events-stopped"
 
 // Events tells of all jobs of the connection, in order, if Options.Events asked for it;
 // else it is nil. It is closed after the last event, when the connection has ended.
 //
-// Events are not dropped, so they should be read. While there are more than Options.Events
-// nothing else is read, and when the socket is full, too, the supervisor stops to tell: it
-// loses nothing of importance by that, and nobody's memory grows.
+// The client drops no events, so the program should read them. While there are more than
+// Options.Events the client reads nothing else, and when the socket is full, too, the
+// supervisor stops sending. It loses nothing of importance by that, and no memory grows.
 //
 // Calls (Start, Kill, Stat and so on) work meanwhile, as the events before their answers
-// are kept; so who reads the events may make them.
+// are kept; so the goroutine that reads the events may make them.
 //
 // A Wait may be held up until the events before its job's end are read. If none is read for
 // Options.Patience while a Wait is held up, then there will be no more of them:
-// EventsStopped is the last, and the Wait goes on. Who reads events has no need to Wait:
+// EventsStopped is the last, and the Wait goes on. A reader of events has no need to Wait:
 // protocol.NoteEnded has the record, and after it Wait returns at once, or when the last
 // of the output is copied.
 func (c *Conn) Events() <-chan Event { return c.events }
@@ -45,7 +45,7 @@ func (l *loop) emit(e Event) {
 		default:
 		}
 	}
-	if l.closes != nil { // nobody waits for events any more once Close was called
+	if l.closes != nil { // after Close was called no reader is waited for
 		l.spill = append(l.spill, e)
 	}
 }
@@ -71,7 +71,7 @@ func (l *loop) head() Event {
 	return l.spill[0]
 }
 
-// alarm rings when somebody has waited too long for who reads the events.
+// alarm rings when a Wait has been held up for too long by unread events.
 func (l *loop) alarm() <-chan time.Time {
 	if !l.held() || l.waiting == 0 || l.failed {
 		l.calm()

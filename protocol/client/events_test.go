@@ -72,7 +72,7 @@ func TestEventsHoldTheSupervisor(t *testing.T) {
 	})
 }
 
-// TestCallWithUnreadEvents: who reads events may call, whatever is in between.
+// TestCallWithUnreadEvents: the reader of events may make calls, whatever is in between.
 func TestCallWithUnreadEvents(t *testing.T) {
 	_, c := converse(t, Options{Events: 1}, lines(spawnTrue, spawned, startedNote, samples(100),
 		`> {"jsonrpc":"2.0","id":3,"method":"kill","params":{"job":7}}`, samples(100), `< {"jsonrpc":"2.0","id":3,"result":{}}`, endedNote, "close"))
@@ -167,7 +167,7 @@ func TestPatience(t *testing.T) {
 		l.emit(Event{Job: 1})
 		l.emit(Event{Job: 2})
 		if !l.held() || l.alarm() != nil {
-			t.Error("nobody waits: it is to be held, and no time runs")
+			t.Error("no Wait waits: it is to be held, and no time runs")
 		}
 		l.waiting++
 		first := l.alarm()
@@ -186,7 +186,7 @@ func TestPatience(t *testing.T) {
 		}
 		l.soon++
 		if l.alarm() != nil || l.held() {
-			t.Error("while somebody calls nothing is held")
+			t.Error("while a call waits nothing is held")
 		}
 		l.soon--
 		time.Sleep(time.Hour)
@@ -198,7 +198,7 @@ func TestPatience(t *testing.T) {
 	})
 }
 
-// TestCloseWithUnreadEvents: Close waits for nobody.
+// TestCloseWithUnreadEvents: Close does not wait for a reader.
 func TestCloseWithUnreadEvents(t *testing.T) {
 	_, c := converse(t, Options{Events: 2}, lines(spawnTrue, spawned, startedNote, samples(100)))
 	if err := c.Command("true").Start(); err != nil {

@@ -98,7 +98,7 @@ func ExampleStart() {
 	// job 2
 }
 
-// Who has many jobs reads of them in one place, and needs no goroutine for each.
+// A program with many jobs reads of them in one place, and needs no goroutine for each.
 func ExampleConn_Events() {
 	conn, err := client.Start(context.Background(), client.Options{Events: 100})
 	if err != nil {

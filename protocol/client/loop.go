@@ -17,12 +17,12 @@ import (
 //	                            │ └──events──▶ Conn.Events
 //	                            └ closes call.done, job.ended
 //
-// It never blocks but in its select, and so nobody has to wait for anybody else:
+// It blocks only in its select, so that no caller waits for another:
 //
 //   - A request is accepted when the one before it is written, so that requests do not
 //     pile up here if the supervisor does not read.
 //   - Nothing is read while there is an event more than Conn.Events holds. So the
-//     supervisor stops to tell, and no memory grows.
+//     supervisor stops sending, and no memory grows.
 //   - But while a call waits for its answer everything is read, and the events in
 //     between are kept in spill: the answer comes soon, and there are not many before it.
 //   - A Wait may take as long as its job. It waits until the events are read, and if
@@ -40,7 +40,7 @@ type loop struct {
 	soon    int             // calls that will be answered soon
 	waiting int             // Waits, and other calls
 	writing bool            // the writer is at work
-	kills   []*call         // jobs that nobody waits for, to be ended
+	kills   []*call         // for jobs whose callers have given up
 	lost    error           // nothing can be written any more
 
 	spill    []Event       // those that Conn.Events has no room for
@@ -168,7 +168,7 @@ func (l *loop) abandon(k *call) {
 	}
 }
 
-// count keeps the books of calls that somebody waits for.
+// count keeps the books of calls that have a waiting caller.
 func (l *loop) count(k *call, n int) {
 	if k.slow() {
 		l.waiting += n

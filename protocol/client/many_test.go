@@ -79,7 +79,7 @@ func TestEventsOfJobs(t *testing.T) {
 	}
 }
 
-// TestFlood: of events that nobody reads. Calls go through, and Close does.
+// TestFlood: calls and Close go through a flood of unread events.
 func TestFlood(t *testing.T) {
 	for _, mode := range []string{"cgroup", "subreaper"} {
 		t.Run(mode, func(t *testing.T) {

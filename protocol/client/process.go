@@ -92,7 +92,7 @@ func memoryFile() (*os.File, error) {
 	return os.NewFile(uintptr(fd), "stderr"), nil
 }
 
-// reap waits for the supervisor. Somebody else may hold its end of the socket still, so
+// reap waits for the supervisor. Another process may hold its end of the socket still, so
 // its end is made the end of what there is to read.
 func (p *process) reap(sock net.Conn) {
 	p.err = p.cmd.Wait()

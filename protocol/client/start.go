@@ -137,7 +137,7 @@ func (c *Cmd) wait() error {
 	c.unwatch()
 	delay := c.WaitDelay
 	if err != nil && delay == 0 {
-		delay = lingering // who knows what still has our pipes
+		delay = lingering // any process may still have our pipes
 	}
 	copying := c.stdio.finish(delay)
 	c.disconnect()

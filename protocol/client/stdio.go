@@ -141,7 +141,7 @@ func (s *stdio) addWriter(w io.Writer) error {
 	return nil
 }
 
-// addFile hands over a duplicate: the file stays the user's, who may close it at any
+// addFile hands over a duplicate: the file stays the caller's, which may close it at any
 // time.
 func (s *stdio) addFile(f *os.File) error {
 	if f == nil {
@@ -216,7 +216,7 @@ func (s *stdio) finish(delay time.Duration) error {
 	return first
 }
 
-// take hands over what is to be sent: who has it closes it.
+// take hands over the files to be sent. The receiver closes them.
 func (s *stdio) take() []*os.File {
 	files := s.handed
 	s.handed, s.theirs = nil, nil

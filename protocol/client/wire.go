@@ -17,8 +17,8 @@ const maxLine = 256 << 20
 // read tells the loop of every line, and of the end.
 func (l *loop) read() {
 	defer close(l.incoming)
-	// Descriptors that come, for which nobody has asked, are closed by the kernel, as a
-	// plain read has no room for them.
+	// The kernel closes descriptors that come without having been asked for: a plain read
+	// has no room for them.
 	r := bufio.NewReaderSize(l.sock, 64<<10)
 	for {
 		line, err := readLine(r, maxLine)

@@ -11,7 +11,7 @@ class Event(NamedTuple):
     """A notification of protocol/SERVE.md, all but output."""
 
     kind: str  #: started, stopped, continued, exited, oom, limit, pressure, sample or ended
-    data: Dict[str, Any]  #: its parameters, as protocol/serve.go explains them
+    data: Dict[str, Any]  #: its parameters, as protocol/serve_notification.go explains them
 
 
 class Events:

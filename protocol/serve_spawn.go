@@ -1,0 +1,151 @@
+package protocol
+
+import (
+	"bytes"
+	"encoding/json"
+	"reflect"
+)
+
+// SpawnParams describe a job.
+type SpawnParams struct {
+	Argv []string `json:"argv"`           // at least one; without a slash argv[0] is looked up in the job's PATH
+	Path string   `json:"path,omitempty"` // of the program, instead of argv[0]
+	Cwd  string   `json:"cwd,omitempty"`  // the supervisor's if not given
+
+	Env       map[string]string  `json:"env,omitempty"`        // all of the environment; null: the supervisor's
+	EnvUpdate map[string]*string `json:"env_update,omitempty"` // changes to it; null removes
+
+	Stdio []Stdio `json:"stdio,omitempty"` // descriptors 0, 1, 2 and so on; those not given of the first three are null
+	FDs   int     `json:"fds,omitempty"`   // how many descriptors came with this request
+
+	Name string            `json:"name,omitempty"` // for people; the program's if not given
+	Tags map[string]string `json:"tags,omitempty"` // the owner's own; come back in list and ended
+
+	Limits     map[string]LimitValue `json:"limits,omitempty"` // by the names of supervise's flags, or systemd's
+	BestEffort bool                  `json:"best_effort,omitempty"`
+	Delegate   bool                  `json:"delegate,omitempty"` // the job gets the controllers for sub-cgroups of its own
+
+	Timeout    float64   `json:"timeout,omitempty"`     // seconds; 0: none
+	CPUTimeout float64   `json:"cpu_timeout,omitempty"` // seconds of processor time of the whole job; 0: none
+	Grace      *float64  `json:"grace,omitempty"`       // seconds between Signal and the kill when a time is up; 10 if not given
+	Signal     string    `json:"signal,omitempty"`      // such as "TERM", which it is if not given
+	Leftovers  Leftovers `json:"leftovers,omitempty"`   // kill if not given
+
+	Notify   []string          `json:"notify,omitempty"`   // more to hear of: NotifyDescendants and the following
+	Pressure []PressureTrigger `json:"pressure,omitempty"` // PSI triggers
+	Sample   float64           `json:"sample,omitempty"`   // seconds between sample notifications; 0: none
+}
+
+// What may be asked for in SpawnParams.Notify.
+const (
+	NotifyDescendants = "descendants" // exited also of orphans of the job, which the supervisor waits for
+	NotifyOOM         = "oom"
+	NotifyLimit       = "limit"
+)
+
+// Leftovers is what becomes of processes that outlive the main process.
+type Leftovers string
+
+// The choices.
+const (
+	LeftoversKill Leftovers = "kill" // kill them at once
+	LeftoversWait Leftovers = "wait" // the job goes on until they end
+	LeftoversFail Leftovers = "fail" // as kill; for the owner to see in the record
+)
+
+// Stdio is what one descriptor of a job is. In JSON a kind without parameters may
+// be written as a string: "null", "inherit", "pipe", "capture".
+type Stdio struct {
+	Null    bool         `json:"null,omitempty"`    // /dev/null
+	Inherit bool         `json:"inherit,omitempty"` // the supervisor's own; not that of the connection
+	File    string       `json:"file,omitempty"`    // a path, relative to Cwd
+	Mode    FileMode     `json:"mode,omitempty"`    // of File
+	Pipe    bool         `json:"pipe,omitempty"`    // a new pipe; its other end comes with the response
+	FD      *int         `json:"fd,omitempty"`      // the n-th, from 0, of the descriptors that came with the request
+	Dup     *int         `json:"dup,omitempty"`     // the same as a lower descriptor of the job: 2>&1
+	Capture *CaptureSpec `json:"capture,omitempty"` // told as output
+}
+
+// UnmarshalJSON implements json.Unmarshaler: null is Null.
+func (s *Stdio) UnmarshalJSON(b []byte) error {
+	type plain Stdio
+	*s = Stdio{}
+	switch string(bytes.TrimSpace(b)) {
+	case `"null"`, "null":
+		s.Null = true
+	case `"inherit"`:
+		s.Inherit = true
+	case `"pipe"`:
+		s.Pipe = true
+	case `"capture"`:
+		s.Capture = &CaptureSpec{}
+	default:
+		return json.Unmarshal(b, (*plain)(s))
+	}
+	return nil
+}
+
+// FileMode is how Stdio.File is opened.
+type FileMode string
+
+// The modes. All but read create the file (mode 0666 and umask).
+const (
+	FileRead     FileMode = "read"     // what it is if not given for descriptor 0
+	FileAppend   FileMode = "append"   // what it is if not given for others
+	FileCreate   FileMode = "create"   // it must not exist
+	FileTruncate FileMode = "truncate" // what it held is lost
+)
+
+// A CaptureSpec says how much output is told.
+type CaptureSpec struct {
+	Limit int64 `json:"limit,omitempty"` // bytes in all, what is beyond is dropped; 1 MiB if not given, -1: no limit
+	Wait  bool  `json:"wait,omitempty"`  // the job waits for a slow owner, instead of bytes being dropped
+}
+
+// A PressureTrigger is a PSI trigger (Documentation/accounting/psi.rst): tell when processes
+// of the job waited for Stall seconds within Window.
+type PressureTrigger struct {
+	Resource string  `json:"resource"` // cpu, memory or io
+	Full     bool    `json:"full"`     // all processes at the same time waited, not just some
+	StallS   float64 `json:"stall_s"`
+	WindowS  float64 `json:"window_s"` // 0.5 to 10; for users without privileges a multiple of 2
+}
+
+// SpawnResult answers spawn. All notifications about the job come after it.
+type SpawnResult struct {
+	Job    int     `json:"job"` // its number, never used again in this conversation
+	PID    int     `json:"pid"` // of the main process
+	Cgroup *string `json:"cgroup"`
+
+	Limits     []Limit      `json:"limits"`
+	Unenforced []Unenforced `json:"unenforced"`
+
+	Pipes []int `json:"pipes,omitempty"` // the job's descriptors whose other ends come with this line, in this order
+}
+
+// A LimitValue is the value of a limit as text: "1G", "50%". In JSON it may be a
+// number or a boolean as well.
+type LimitValue string
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (v *LimitValue) UnmarshalJSON(b []byte) error {
+	if len(b) > 0 && b[0] == '"' {
+		return json.Unmarshal(b, (*string)(v))
+	}
+	var scalar any
+	if err := json.Unmarshal(b, &scalar); err != nil {
+		return err
+	}
+	switch s := scalar.(type) {
+	case float64:
+		*v = LimitValue(b)
+	case bool:
+		*v = "no"
+		if s {
+			*v = "yes"
+		}
+	default:
+		return &json.UnmarshalTypeError{Value: "neither text, number nor boolean", Type: reflect.TypeFor[LimitValue]()}
+	}
+	return nil
+}

@@ -135,18 +135,18 @@ func evacuate(n int) {
 func moveAndBack(d *dir) error {
 	r := &root{dir: d, origin: Explicit}
 	if err := r.evacuate(); err != nil || r.leaf != "" {
-		return fmt.Errorf("an explicit root was evacuated: %q, %v", r.leaf, err)
+		return fmt.Errorf("an explicit root was evacuated: %q, %w", r.leaf, err)
 	}
 	r = &root{dir: d, origin: Delegated}
 	if err := r.evacuate(); err != nil || r.leaf != supervisorLeaf || !strings.HasSuffix(Own(), "/"+supervisorLeaf) {
-		return fmt.Errorf("evacuated to %q, in %s: %v", r.leaf, Own(), err)
+		return fmt.Errorf("evacuated to %q, in %s: %w", r.leaf, Own(), err)
 	}
 	(&root{dir: d, leaf: supervisorLeaf, ends: true}).restore()
 	if !strings.HasSuffix(Own(), "/"+supervisorLeaf) {
 		return errors.New("a root that ends with us was restored")
 	}
 	if err := r.restore(); err != nil || r.leaf != "" || strings.HasSuffix(Own(), "/"+supervisorLeaf) {
-		return fmt.Errorf("restored, in %s: %v", Own(), err)
+		return fmt.Errorf("restored, in %s: %w", Own(), err)
 	}
 	if _, err := os.Stat(d.join(supervisorLeaf)); !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("the leaf is left: %v", err)

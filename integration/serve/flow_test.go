@@ -7,7 +7,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 )
 
 // memory is what the server has had resident at most, in MiB.
@@ -209,14 +208,15 @@ func TestDeafOwner(t *testing.T) {
 	})
 }
 
-// TestIdle: a server with nothing to do sleeps.
+// TestIdle: a server with nothing to do sleeps, while one of its jobs does for half a second.
 func TestIdle(t *testing.T) {
 	forEachContainment(t, func(t *testing.T, c containment) {
 		s := newBox(t).serve(c, socket)
 		s.hello()
 		s.spawn(nil, "sleep", "1000")
+		half := s.spawn(nil, "sleep", "0.5")
 		before := s.ticks()
-		time.Sleep(500 * time.Millisecond) // there is nothing to wait for
+		half.ended("exited")
 		if spent := s.ticks() - before; spent > 10 {
 			t.Errorf("it took %d ticks of the processor in half a second", spent)
 		}

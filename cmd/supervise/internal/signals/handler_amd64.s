@@ -1,3 +1,5 @@
+//go:build !portablesignals
+
 #include "textflag.h"
 
 // func handler(sig int32 DI, info *siginfo_t SI, context *ucontext_t DX)

@@ -1,3 +1,5 @@
+//go:build !portablesignals
+
 #include "textflag.h"
 
 // func handler(sig int32 R0, info *siginfo_t R1, context *ucontext_t R2)

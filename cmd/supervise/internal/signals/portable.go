@@ -1,4 +1,4 @@
-//go:build !amd64 && !arm64
+//go:build portablesignals || !(amd64 || arm64)
 
 package signals
 
@@ -13,6 +13,15 @@ import (
 // Where there is no handler in assembly, Go's runtime serves, and a goroutine
 // writes what the handler would. Go keeps some signals to itself (SIGPROF,
 // and those of the C library): these end us, or never arrive.
+//
+// The sender stays unknown (Signal.From is 0), so that a stop by systemd is a SIGTERM
+// like any other. The runtime drops the siginfo_t, and signalfd(2), which tells it, wants
+// a signal blocked in every thread: the runtime's own threads (sysmon, the collector's)
+// start with the mask that the process had at execve(2), and no system call changes that
+// of another thread. To execute supervise again with another mask would cost a
+// millisecond, and the main process would inherit the mask.
+//
+// The tag portablesignals builds this where there is a handler, for the tests.
 
 var caught = make(chan os.Signal, 64)
 

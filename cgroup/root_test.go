@@ -149,7 +149,7 @@ func moveAndBack(d *dir) error {
 		return fmt.Errorf("restored, in %s: %w", Own(), err)
 	}
 	if _, err := os.Stat(d.join(supervisorLeaf)); !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("the leaf is left: %v", err)
+		return fmt.Errorf("the leaf is left: %w", err)
 	}
 	return nil
 }

@@ -24,7 +24,7 @@ func (b *box) inherits(command string) (p *proc, sleeper int) {
 func endInherited(pid int) error {
 	var status unix.WaitStatus
 	if got, err := unix.Wait4(pid, &status, unix.WNOHANG, nil); got != 0 || err != nil {
-		return fmt.Errorf("process %d, which is not of the job, has ended: %v, status %#x", pid, err, status)
+		return fmt.Errorf("process %d, which is not of the job, has ended: status %#x: %w", pid, status, err)
 	}
 	unix.Kill(pid, unix.SIGKILL)
 	_, err := unix.Wait4(pid, &status, 0, nil)

@@ -1,3 +1,5 @@
+//go:build !portablesignals
+
 package signals
 
 import (

@@ -105,9 +105,10 @@ func (tt timeout) check(o outcome, c containment) {
 	} else {
 		r.wantExit(o.t, cmp.Or(tt.exit, 3))
 	}
-	// Who dies is not waited for until supervise would give up, after 10 s.
-	if o.took < timeLimit || o.took > timeLimit+9*time.Second {
-		o.t.Errorf("took %v", o.took)
+	// A process that dies is not waited for until supervise would give up, after 10 s. How long supervise took to start the job
+	// is another matter: a dozen start at once.
+	if wall := r.WallS; wall == nil || *wall < timeLimit.Seconds() || *wall > timeLimit.Seconds()+9 {
+		o.t.Errorf("took %v, the job %s s", o.took, orNull(wall))
 	}
 }
 

@@ -67,7 +67,9 @@ func warmUp() {
 
 // settled asks until there is nothing, or too long; what has been told to end ends.
 func settled(left func() string) string {
-	for end := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for end := time.Now().Add(time.Minute); ; <-tick.C {
 		if l := left(); l == "" || time.Now().After(end) {
 			return l
 		}

@@ -45,6 +45,7 @@ type Ancestor struct {
 	Delegated   bool     // systemd has marked it as delegated, or says so in the file of a transient unit
 	Controllers []string // cgroup.controllers: what it may hand on
 	Subtree     []string // cgroup.subtree_control: what it does hand on
+	Busy        bool     // it holds processes of its own, which keeps it from handing controllers on
 	Err         error    // why it could not be read
 }
 
@@ -136,6 +137,8 @@ func (a *Ancestor) look() {
 	a.Controllers, err1 = d.list("cgroup.controllers")
 	a.Subtree, err2 = d.list("cgroup.subtree_control")
 	a.Err = errors.Join(err1, err2)
+	pids, _ := d.ownProcs()
+	a.Busy = len(pids) > 0 && d.has("cgroup.events") // the root of the hierarchy, which has no such file, may hold both
 }
 
 // permits asks for leave to write; a read-only mount refuses root as well.
@@ -185,14 +188,42 @@ func parseV1(self []byte) []string {
 	return slices.Compact(list)
 }
 
-// Stops says where a controller stops on the way down to our own cgroup: at the
-// ancestor that has it and does not hand it on. The index is -1 if not even the
-// first one has it, and len(v.Ancestors) if nothing stops it.
-func (v *View) Stops(controller string) int {
-	for i, a := range v.Ancestors {
-		if !slices.Contains(a.Controllers, controller) {
-			return i - 1
+// A Barrier is the reason why a controller does not reach the last of a View's cgroups.
+type Barrier int
+
+const (
+	NoBarrier Barrier = iota // it does reach it
+	Kept                     // an ancestor has it, and does not hand it down
+	Busy                     // the same, and the ancestor holds processes of its own, so that it cannot
+	HeldByV1                 // no ancestor has it: a hierarchy of version 1 does
+	Absent                   // no ancestor has it: the kernel or a container's engine withholds it
+)
+
+// Stops decides where a controller stops on the way down to the last cgroup: at the
+// lowest ancestor that has it. At is nil if none has.
+func (v *View) Stops(controller string) (at *Ancestor, why Barrier) {
+	for i := len(v.Ancestors) - 1; i >= 0; i-- {
+		at = &v.Ancestors[i]
+		switch {
+		case !slices.Contains(at.Controllers, controller):
+		case i == len(v.Ancestors)-1:
+			return at, NoBarrier
+		case at.Busy:
+			return at, Busy
+		default:
+			return at, Kept
 		}
 	}
-	return len(v.Ancestors)
+	if slices.Contains(v.V1, V1Name(controller)) {
+		return nil, HeldByV1
+	}
+	return nil, Absent
+}
+
+// V1Name returns the name that a controller has in cgroup v1.
+func V1Name(controller string) string {
+	if controller == "io" {
+		return "blkio"
+	}
+	return controller
 }

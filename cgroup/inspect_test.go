@@ -81,16 +81,25 @@ func TestLead(t *testing.T) {
 }
 
 func TestStops(t *testing.T) {
-	v := &View{Ancestors: []Ancestor{
-		{Controllers: []string{"cpu", "io", "memory"}}, {Controllers: []string{"cpu", "memory"}}, {Controllers: []string{"memory"}},
+	v := &View{V1: []string{"blkio", "pids"}, Ancestors: []Ancestor{
+		{Name: "/", Controllers: []string{"cpu", "hugetlb", "memory"}},
+		{Name: "/a", Controllers: []string{"cpu", "memory"}, Busy: true},
+		{Name: "/a/b", Controllers: []string{"memory"}, Busy: true},
 	}}
-	for name, want := range map[string]int{"pids": -1, "io": 0, "cpu": 1, "memory": 3} {
-		if got := v.Stops(name); got != want {
-			t.Errorf("%s: %d, want %d", name, got, want)
+	for name, want := range map[string]struct {
+		at  string
+		why Barrier
+	}{
+		"pids": {"", HeldByV1}, "io": {"", HeldByV1}, "rdma": {"", Absent},
+		"hugetlb": {"/", Kept}, "cpu": {"/a", Busy}, "memory": {"/a/b", NoBarrier},
+	} {
+		at, why := v.Stops(name)
+		if why != want.why || (at == nil) != (want.at == "") || at != nil && at.Name != want.at {
+			t.Errorf("%s: %v, %v, want %v", name, at, why, want)
 		}
 	}
-	if got := (&View{}).Stops("cpu"); got != 0 {
-		t.Errorf("without a chain: %d", got)
+	if at, why := (&View{}).Stops("cpu"); at != nil || why != Absent {
+		t.Errorf("without a chain: %v, %v", at, why)
 	}
 }
 

@@ -3,7 +3,6 @@ package cgroup
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -113,10 +112,11 @@ func (j *Job) lacks(one Limit) error {
 	if one.Controller == "" {
 		return unsupported
 	}
-	if has, err := j.node.list("cgroup.controllers"); err == nil && slices.Contains(has, one.Controller) {
+	v := j.ancestry()
+	if _, why := v.Stops(one.Controller); why == NoBarrier {
 		return unsupported
 	}
 	e := &ControllerError{Limit: one, Controller: one.Controller}
-	e.Ancestor, e.Reason, e.Fix = j.where().stops(one.Controller)
+	e.Ancestor, e.Reason, e.Fix = v.explain(one.Controller)
 	return e
 }

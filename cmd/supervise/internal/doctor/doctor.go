@@ -153,10 +153,10 @@ func onPath(a cgroup.Ancestor) protocol.CgroupOnPath {
 }
 
 func controller(v *cgroup.View, name string) protocol.Controller {
-	at := v.Stops(name)
-	c := protocol.Controller{Name: name, Available: len(v.Ancestors) > 0 && at == len(v.Ancestors)}
-	if at >= 0 && at < len(v.Ancestors) {
-		c.StopsAt = &v.Ancestors[at].Name
+	at, why := v.Stops(name)
+	c := protocol.Controller{Name: name, Available: why == cgroup.NoBarrier}
+	if at != nil && !c.Available {
+		c.StopsAt = &at.Name
 	}
 	return c
 }

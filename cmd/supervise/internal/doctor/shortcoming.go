@@ -78,11 +78,7 @@ func (f facts) needsOwnCgroup() bool {
 // v1Held lists the controllers that are missing because version 1 has them.
 func (f facts) v1Held() (held []string) {
 	for _, c := range f.Controllers {
-		name := c.Name
-		if name == "io" {
-			name = "blkio" // there
-		}
-		if !c.Available && c.StopsAt == nil && slices.Contains(f.V1, name) {
+		if !c.Available && c.StopsAt == nil && slices.Contains(f.V1, cgroup.V1Name(c.Name)) {
 			held = append(held, c.Name)
 		}
 	}

@@ -96,7 +96,7 @@ func limits(document io.Reader) ([]byte, error) {
 }
 
 // metrics prints zeros as well, and null for what the cgroup does not have. What
-// protojson writes has blanks at random, lest anybody compare it.
+// protojson writes has blanks at random, so that no program compares it.
 //
 // containerd logs to stderr what it could not read, such as the files of a cgroup
 // that was just removed; that one line which we complain with is enough.

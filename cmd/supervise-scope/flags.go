@@ -54,7 +54,7 @@ func parse(args []string) (*options, error) {
 	}
 	switch {
 	case len(o.pids) > 0:
-	case o.probe: // is in the caller's unit, whoever the parent is by now
+	case o.probe: // this process is in the caller's unit; the parent may have changed by now
 		o.pids = []int{os.Getpid()}
 	default:
 		o.pids = []int{os.Getppid()}
@@ -77,7 +77,7 @@ func (o *options) check() error {
 
 func addPID(o *options, v string) error {
 	pid, err := strconv.ParseUint(v, 10, 31)
-	if err != nil || pid == 0 { // to systemd 0 means whoever asks: us
+	if err != nil || pid == 0 { // to systemd 0 means the process that asks: this one
 		return errors.New("want a process number")
 	}
 	o.pids = append(o.pids, int(pid))

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"io"
 	"os"
 	"strings"
 	"testing"
@@ -9,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/seed-c1490a04/supervise/cmd/internal/cli"
+	"github.com/seed-c1490a04/supervise/cmd/internal/golden"
 )
 
 func TestMain(m *testing.M) {
@@ -19,30 +19,6 @@ func TestMain(m *testing.M) {
 		}
 	}
 	os.Exit(m.Run())
-}
-
-// capture returns what f writes to a descriptor, which must fit into a pipe.
-func capture(t *testing.T, fd int, f func()) string {
-	t.Helper()
-	r, w, err := os.Pipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer r.Close()
-	saved, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 3)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer unix.Close(saved)
-	unix.Dup3(int(w.Fd()), fd, 0)
-	f()
-	unix.Dup3(saved, fd, 0)
-	w.Close()
-	b, err := io.ReadAll(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(b)
 }
 
 func TestCommand(t *testing.T) {
@@ -75,8 +51,8 @@ func TestCommand(t *testing.T) {
 		t.Run(strings.Join(tt.args, " "), func(t *testing.T) {
 			var status int
 			var stdout string
-			stderr := capture(t, 2, func() {
-				stdout = capture(t, 1, func() { status = command(p, tt.args[0], tt.args[1:]) })
+			stderr := golden.Capture(t, 2, func() {
+				stdout = golden.Capture(t, 1, func() { status = command(p, tt.args[0], tt.args[1:]) })
 			})
 			if status != tt.status || !strings.HasPrefix(stdout, tt.stdout) || stderr != tt.stderr {
 				t.Errorf("status %d, stdout %q, stderr %q", status, stdout, stderr)

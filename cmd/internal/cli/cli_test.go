@@ -3,36 +3,10 @@ package cli
 import (
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"testing"
 
-	"golang.org/x/sys/unix"
+	"github.com/seed-c1490a04/supervise/cmd/internal/golden"
 )
-
-// capture returns what f writes to a descriptor, which must fit into a pipe.
-func capture(t *testing.T, fd int, f func()) string {
-	t.Helper()
-	r, w, err := os.Pipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer r.Close()
-	saved, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 3)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer unix.Close(saved)
-	unix.Dup3(int(w.Fd()), fd, 0)
-	f()
-	unix.Dup3(saved, fd, 0)
-	w.Close()
-	b, err := io.ReadAll(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(b)
-}
 
 func TestOneLine(t *testing.T) {
 	a, b, c := errors.New("a"), errors.New("b"), errors.New("c")
@@ -62,7 +36,7 @@ func TestOneLine(t *testing.T) {
 
 func TestComplain(t *testing.T) {
 	err := errors.Join(errors.New("a"), errors.New("b"))
-	if got := capture(t, 2, func() { (&Program{Name: "supervise"}).Complain(err) }); got != "supervise: a; b\n" {
+	if got := golden.Capture(t, 2, func() { (&Program{Name: "supervise"}).Complain(err) }); got != "supervise: a; b\n" {
 		t.Errorf("got %q", got)
 	}
 }

@@ -36,7 +36,7 @@ func (v *View) Features(j *Job) []Feature {
 	list := make([]Feature, len(probes))
 	for i, p := range probes {
 		list[i].Name = p.name
-		list[i].Answer, list[i].Detail = p.look(dirs)
+		list[i].Answer, list[i].Detail = p.check(dirs)
 	}
 	for i, p := range probes { // now, since in a killed cgroup nothing can be born any more
 		if p.try == nil || j == nil || list[i].Answer != Yes {
@@ -51,13 +51,13 @@ func (v *View) Features(j *Job) []Feature {
 
 // A probe is how to find out about one feature.
 type probe struct {
-	name string
-	look look
-	try  func(j *Job) error // uses it; nil: to look is enough
+	name  string
+	check check
+	try   func(j *Job) error // uses it; nil: to look is enough
 }
 
-// look is given directories, the most telling first.
-type look func(dirs []*dir) (Answer, string)
+// check is given directories, the most telling first.
+type check func(dirs []*dir) (Answer, string)
 
 // probes is the list of features, built here and not when the program starts.
 func probes() []probe {
@@ -98,7 +98,7 @@ func closeAll(dirs []*dir) {
 // hasFile looks for a file where its companion, which is older, shows that it
 // would have to be: the root of the hierarchy has few files, and a cgroup that
 // was not handed a controller none of that.
-func hasFile(name, companion string) look {
+func hasFile(name, companion string) check {
 	return func(dirs []*dir) (Answer, string) {
 		for _, d := range dirs {
 			switch {
@@ -118,7 +118,7 @@ func (d *dir) has(name string) bool {
 
 // readable reads a file of pressure stall information. Without it the file is
 // missing; where it is switched off (psi=0), to open it is EOPNOTSUPP.
-func readable(name string) look {
+func readable(name string) check {
 	return func(dirs []*dir) (Answer, string) {
 		if len(dirs) == 0 {
 			return Unknown, "no cgroup in sight"

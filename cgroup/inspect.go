@@ -55,8 +55,8 @@ func Inspect() *View {
 	info, err2 := readFile("/proc/self/mountinfo")
 	v := inspect(self, info)
 	v.Err = errors.Join(err1, err2, v.Err)
-	v.look()
-	v.lookAtOwn()
+	v.readAncestors()
+	v.readOwn()
 	return v
 }
 
@@ -67,16 +67,16 @@ func (v *View) Lead(dir string) {
 		return
 	}
 	name := path.Join(v.Mount.Root, strings.TrimPrefix(dir, v.Mount.Point))
-	v.Ancestors = place{mount: mount{point: v.Mount.Point}, own: name, path: dir}.ancestors()
-	v.look()
+	v.Ancestors = position{mount: mount{point: v.Mount.Point}, own: name, path: dir}.ancestors()
+	v.readAncestors()
 }
 
 func isBelow(point, dir string) bool { return dir == point || strings.HasPrefix(dir, point+"/") }
 
-// look looks at each cgroup of the chain.
-func (v *View) look() {
+// readAncestors looks at each cgroup of the chain.
+func (v *View) readAncestors() {
 	for i := range v.Ancestors {
-		v.Ancestors[i].look()
+		v.Ancestors[i].read()
 	}
 }
 
@@ -105,7 +105,7 @@ func inspect(self, info []byte) *View {
 }
 
 // ancestors are the cgroups from the mount point to the own one, by name only.
-func (p place) ancestors() []Ancestor {
+func (p position) ancestors() []Ancestor {
 	var list []Ancestor
 	name, dir, point := path.Clean(p.own), p.path, path.Clean(p.mount.point)
 	for {
@@ -119,8 +119,8 @@ func (p place) ancestors() []Ancestor {
 	return list
 }
 
-// look fills in what the directory says.
-func (a *Ancestor) look() {
+// read fills in what the directory says.
+func (a *Ancestor) read() {
 	d, err := openDir(a.Path)
 	if err != nil {
 		a.Err = err
@@ -146,8 +146,8 @@ func (d *dir) permits(name string) bool {
 	return unix.Faccessat(d.fd, name, unix.W_OK, unix.AT_EACCESS) == nil
 }
 
-// lookAtOwn fills in what concerns our own cgroup and its mount.
-func (v *View) lookAtOwn() {
+// readOwn fills in what concerns our own cgroup and its mount.
+func (v *View) readOwn() {
 	if v.Mount != nil {
 		var st unix.Statfs_t
 		err := unix.Statfs(v.Mount.Point, &st)

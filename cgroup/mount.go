@@ -77,35 +77,35 @@ func (m mount) below(cgroup string) (string, bool) {
 	return path.Join(m.point, rest), true
 }
 
-// A place is where this process is in the hierarchy.
-type place struct {
+// A position is where this process is in the hierarchy.
+type position struct {
 	mount mount
 	own   string // our cgroup, as /proc/self/cgroup has it
 	path  string // our cgroup's directory
 }
 
 // locate finds the mount through which our own cgroup can be reached.
-func locate() (place, error) {
+func locate() (position, error) {
 	self, err := readFile("/proc/self/cgroup")
 	if err != nil {
-		return place{}, fmt.Errorf("finding the own cgroup: %w", err)
+		return position{}, fmt.Errorf("finding the own cgroup: %w", err)
 	}
 	info, err := readFile("/proc/self/mountinfo")
 	if err != nil {
-		return place{}, fmt.Errorf("finding the cgroup2 mount: %w", err)
+		return position{}, fmt.Errorf("finding the cgroup2 mount: %w", err)
 	}
 	own, ok := proc.ParseCgroup(self)
 	if !ok {
-		return place{}, fmt.Errorf("%w: /proc/self/cgroup has no \"0::\" line", ErrNoMount)
+		return position{}, fmt.Errorf("%w: /proc/self/cgroup has no \"0::\" line", ErrNoMount)
 	}
 	return pick(parseMounts(info), own)
 }
 
 // pick takes the last fitting mount that no later one at the same point hides: at
 // our path below the later one there may be another's cgroup.
-func pick(mounts []mount, own string) (place, error) {
+func pick(mounts []mount, own string) (position, error) {
 	if len(mounts) == 0 {
-		return place{}, ErrNoMount
+		return position{}, ErrNoMount
 	}
 	hidden := map[string]bool{}
 	for i := len(mounts) - 1; i >= 0; i-- {
@@ -114,9 +114,9 @@ func pick(mounts []mount, own string) (place, error) {
 		}
 		hidden[mounts[i].point] = true
 		if p, ok := mounts[i].below(own); ok {
-			return place{mounts[i], own, p}, nil
+			return position{mounts[i], own, p}, nil
 		}
 	}
 	m := mounts[len(mounts)-1]
-	return place{}, fmt.Errorf("the cgroup2 mount at %s shows %s, which does not contain the own cgroup %s", m.point, m.root, own)
+	return position{}, fmt.Errorf("the cgroup2 mount at %s shows %s, which does not contain the own cgroup %s", m.point, m.root, own)
 }

@@ -95,7 +95,7 @@ func (s Search) find() ([]*root, error) {
 
 // openUnit returns the delegated unit that our cgroup is below, if it holds no
 // process itself: a place beside the sub-cgroup that we are in.
-func openUnit(here place) *root {
+func openUnit(here position) *root {
 	unit := unitAbove(here.own)
 	p, ok := here.mount.below(unit)
 	if unit == "" || !ok {
@@ -112,7 +112,7 @@ func openUnit(here place) *root {
 	return nil
 }
 
-func (s Search) openPath(here place) (*root, error) {
+func (s Search) openPath(here position) (*root, error) {
 	p := path.Clean(s.Path)
 	if !strings.HasPrefix(p, here.mount.point+"/") && p != here.mount.point {
 		below, ok := here.mount.below(path.Join("/", p))
@@ -137,7 +137,7 @@ func (s Search) openPath(here place) (*root, error) {
 }
 
 // openNested returns the job node we are in, if our cgroup is its main leaf.
-func openNested(here place) *root {
+func openNested(here position) *root {
 	parent := path.Dir(here.path)
 	if path.Base(here.path) != mainLeaf || !marked(parent, xattrJob) {
 		return nil

@@ -85,7 +85,7 @@ func TestMarked(t *testing.T) {
 func TestNested(t *testing.T) {
 	j := newJob(t)
 	for path, want := range map[string]bool{j.main.path: true, j.Path(): false, j.main.path + "/main": false} {
-		r := openNested(place{path: path})
+		r := openNested(position{path: path})
 		if (r != nil) != want {
 			t.Errorf("%s: %v", path, r)
 		}

@@ -36,8 +36,8 @@ type Session struct {
 //
 // The error says why no root serves: ErrNoMount, or the refused operation with
 // its path (EROFS in a container, EACCES in a cgroup of somebody else's).
-func Open(where Search) (*Session, error) {
-	roots, err := where.find()
+func Open(search Search) (*Session, error) {
+	roots, err := search.find()
 	var session *Session
 	for _, r := range roots {
 		if r == nil {

@@ -61,40 +61,40 @@ func (h *Host) Place(ctx context.Context, r Request) (Delegation, error) {
 	return m.newScope(ctx, h, r)
 }
 
-// A home is the unit that the processes are in.
-type home struct {
+// An ownUnit is the unit that the processes are in.
+type ownUnit struct {
 	unit
 	tree
 	subgroup string
 }
 
-func (o home) delegation(manager string) Delegation {
+func (o ownUnit) delegation(manager string) Delegation {
 	return Delegation{Cgroup: o.cgroup, Unit: o.name, Origin: OwnUnit, Manager: manager, Subgroup: o.subgroup}
 }
 
 // ownUnit finds the unit that the processes are in, and whether it could be
 // theirs alone: it holds nobody but them, us and who called us, and we may move
 // processes in it. Whether it is delegated is another question.
-func (h *Host) ownUnit(r Request) (o home, alone bool, err error) {
+func (h *Host) ownUnit(r Request) (o ownUnit, alone bool, err error) {
 	at, err := h.cgroupOf(r.PIDs[0])
 	if err != nil {
-		return home{}, false, err
+		return ownUnit{}, false, err
 	}
 	u, ok := parseUnit(at)
 	if !ok || r.Slice != "" {
-		return home{}, false, nil
+		return ownUnit{}, false, nil
 	}
 	t, ok := h.tree(u.cgroup)
 	if !ok {
-		return home{}, false, nil
+		return ownUnit{}, false, nil
 	}
 	allowed := append(slices.Clone(r.PIDs), os.Getpid(), os.Getppid())
-	return home{u, t, u.below(at)}, t.writable() && t.holdsOnly(r.PIDs, allowed), nil
+	return ownUnit{u, t, u.below(at)}, t.writable() && t.holdsOnly(r.PIDs, allowed), nil
 }
 
 // systemDelegates asks the system's manager, which tells everybody, about a unit
 // of its own. If it does not answer there is time left for a scope.
-func (h *Host) systemDelegates(ctx context.Context, o home) bool {
+func (h *Host) systemDelegates(ctx context.Context, o ownUnit) bool {
 	ctx, cancel := share(ctx, 2)
 	defer cancel()
 	m, err := h.systemBus().open(ctx)
@@ -107,7 +107,7 @@ func (h *Host) systemDelegates(ctx context.Context, o home) bool {
 
 // delegates asks the manager whether it has delegated the unit. Where it has not
 // heard of the unit, or has it elsewhere, we have misread the tree.
-func (m *manager) delegates(ctx context.Context, o home) bool {
+func (m *manager) delegates(ctx context.Context, o ownUnit) bool {
 	yes, err := unitProperty[bool](ctx, m, o.name, "Delegate")
 	if err != nil || !yes {
 		return false

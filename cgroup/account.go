@@ -6,22 +6,24 @@ import (
 	"sync/atomic"
 )
 
-// An Account is the end of a job in numbers. What could not be read is nil, or none.
+// An Account holds a job's final numbers and its OOM cause. A part that could not be read is
+// nil, or OOMNone.
 type Account struct {
 	Stats *Stats
 	OOM   OOM
 }
 
-// Account reads the account of a job: before Close, and when it is empty. For spared see
-// Cause.
+// Account reads the account of a job. Call it when the job is empty and before Close, which
+// removes the counters. For spared see Cause.
 func (w *OOMWatch) Account(spared bool) *Account {
 	w.job.s.flush()
 	return w.account(spared)
 }
 
-// Accounts does that for many of one session, in the same order. It uses all processors
-// that Go does (runtime.GOMAXPROCS): nearly all of it is the kernel's opening and closing of
-// files. Removing cgroups in several threads gains nothing, as a lock is held (Linux 6.18).
+// Accounts reads the accounts of many jobs of one session, in the same order. It uses
+// runtime.GOMAXPROCS threads: nearly all of the time is the kernel's, for opening and closing
+// files. Removing cgroups in several threads gains nothing, as the kernel holds one lock
+// (Linux 6.18).
 func Accounts(watches []*OOMWatch) []*Account {
 	accounts := make([]*Account, len(watches))
 	var next atomic.Int64

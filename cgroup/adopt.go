@@ -12,11 +12,11 @@ import (
 	"github.com/seed-c1490a04/supervise/cgroup/proc"
 )
 
-// Adopt moves running processes into the job. Each is to call its argument with
-// every process concerned, again and again until there is none for which that
-// says that it did something. What has been moved is frozen meanwhile, and cannot
-// fork. On an error the processes moved so far are put back where this process
-// is, and the job is as empty as before.
+// Adopt moves running processes into the job. The caller's function each calls move for
+// every process, and repeats the round until no call says that it moved one: a process
+// that was not moved yet may fork. A moved process is frozen meanwhile, and cannot. On an
+// error Adopt puts the processes moved so far into this process's own cgroup, and leaves
+// the job as empty as before.
 func (j *Job) Adopt(each func(move func(pid int) (moved bool, err error)) error) error {
 	inside, err := j.procPath()
 	if err != nil {
@@ -32,7 +32,8 @@ func (j *Job) Adopt(each func(move func(pid int) (moved bool, err error)) error)
 	return errors.Join(err, j.main.write("cgroup.freeze", "0"))
 }
 
-// move puts a process into the leaf, whose path is inside, if it is not there.
+// move puts a process into the leaf, unless it is there already. The leaf's path in
+// /proc/PID/cgroup is inside.
 func (j *Job) move(pid int, inside string) (moved bool, err error) {
 	if isInside(pid, inside) {
 		return false, nil
@@ -41,17 +42,17 @@ func (j *Job) move(pid int, inside string) (moved bool, err error) {
 	switch {
 	case errors.Is(err, unix.ESRCH): // gone
 		return false, nil
-	case errors.Is(err, unix.EINVAL): // it is being forked: once more
+	case errors.Is(err, unix.EINVAL): // the process is being forked: the caller tries again
 		return true, nil
 	case err != nil:
 		return false, err
 	}
 	s, err := proc.ReadStat(pid)
-	exiting := err == nil && s.Exiting() // such a process stays where it was, without an error; its live threads are moved
+	exiting := err == nil && s.Exiting() // the kernel leaves an exiting process where it was, without an error, and moves its live threads
 	return !exiting, nil
 }
 
-// evict moves everything in the job to where we are.
+// evict moves every process of the job to this process's own cgroup.
 func (j *Job) evict() error {
 	here, err := locate()
 	if err != nil {
@@ -94,8 +95,8 @@ func isInside(pid int, leaf string) bool {
 	return !ok || own == leaf || strings.HasPrefix(own, leaf+"/")
 }
 
-// Outside returns those of some processes that are not in a cgroup, or below it.
-// The path is as /proc/self/cgroup has it.
+// Outside returns the processes of a list that are neither in a cgroup nor below it. The
+// path is written as in /proc/self/cgroup.
 func Outside(path string, pids []int) (outside []int) {
 	for _, pid := range pids {
 		if !isInside(pid, path) {

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// An ancestorOOM is the cgroups above the jobs of a session, from the session's up to
-// the top of the mount, and the OOM counters that they had when they were read last.
+// An ancestorOOM holds the cgroups above the jobs of a session, from the session's up to
+// the top of the mount, with the OOM counters of the last reading.
 type ancestorOOM struct {
 	dirs []*dir // nil: not opened yet
 	top  bool   // the last is the root of the whole hierarchy
@@ -18,11 +18,11 @@ type ancestorOOM struct {
 	at     time.Time
 }
 
-// aboveFresh is for how long the counters are taken for what they are: jobs that
-// are started one after the other share a look at them.
+// aboveFresh is the age up to which read counters are used again: jobs that start one
+// after the other share one reading.
 const aboveFresh = 10 * time.Millisecond
 
-// open opens the directories, as far as we may.
+// open opens the directories, as far as the permissions allow.
 func (a *ancestorOOM) open(session string) {
 	for p := session; p != "/"; p = path.Dir(p) {
 		d, err := openDir(p)
@@ -30,7 +30,7 @@ func (a *ancestorOOM) open(session string) {
 			break
 		}
 		a.dirs = append(a.dirs, d)
-		a.top = !d.has("cgroup.events") // which the root of the hierarchy alone does not have
+		a.top = !d.has("cgroup.events") // only the root of the hierarchy lacks the file
 	}
 }
 
@@ -39,7 +39,7 @@ func (a *ancestorOOM) close() {
 	a.dirs = nil
 }
 
-// recent returns what the counters are, or were a moment ago.
+// recent returns the counters, not older than aboveFresh.
 func (a *ancestorOOM) recent(memory bool) ([]oomCounts, error) {
 	if now := time.Now(); now.Sub(a.at) > aboveFresh || a.memory != memory {
 		counts, err := a.read(memory)
@@ -51,8 +51,8 @@ func (a *ancestorOOM) recent(memory bool) ([]oomCounts, error) {
 	return a.counts, nil
 }
 
-// read reads the counters, those of memory only if asked to. What we may not read
-// counts as nothing.
+// read reads the counters, those of memory only if asked to. A file that this process has
+// no permission for counts as zero.
 func (a *ancestorOOM) read(memory bool) ([]oomCounts, error) {
 	counts := make([]oomCounts, 0, len(a.dirs))
 	buf := takeBuffer()

@@ -49,7 +49,7 @@ func (j *Job) Start(path string, argv []string, attr *syscall.ProcAttr) (pid int
 	case err == nil && !j.s.born && killedAtBirth(pid):
 		unix.Wait4(pid, nil, 0, nil)
 	case err == nil:
-		j.s.born = unix.Getpid() != 1 // then whoever kills our own cgroup from now on kills us
+		j.s.born = unix.Getpid() != 1 // a later write to our cgroup's cgroup.kill kills the supervisor as well: no need to check again
 		j.main.close()
 		return pid, nil
 	case !birthRefused(err):
@@ -58,11 +58,10 @@ func (j *Job) Start(path string, argv []string, attr *syscall.ProcAttr) (pid int
 	return j.startJoining(path, argv, attr)
 }
 
-// birthRefused tells the errors by which CLONE_INTO_CGROUP is refused: clone3 or
-// the flag is unknown or filtered (ENOSYS, EINVAL, E2BIG, EPERM), no write
-// access to the common ancestor (EACCES), a node with controllers (EBUSY), a
-// threaded one (EOPNOTSUPP). EACCES may as well come from execve: the joining
-// start then tells which.
+// birthRefused recognises the errors that refuse CLONE_INTO_CGROUP: clone3 or the flag is
+// unknown or filtered (ENOSYS, EINVAL, E2BIG, EPERM), there is no write access to the
+// common ancestor (EACCES), the node hands controllers down (EBUSY) or is threaded
+// (EOPNOTSUPP). EACCES may come from execve too: the joining start then fails with it.
 func birthRefused(err error) bool {
 	switch err {
 	case unix.ENOSYS, unix.EINVAL, unix.E2BIG, unix.EPERM, unix.EACCES, unix.EBUSY, unix.EOPNOTSUPP:
@@ -71,12 +70,12 @@ func birthRefused(err error) bool {
 	return false
 }
 
-// killedAtBirth says whether the child died, or is dying, before it executed
-// anything: the kernel does that where cgroup.kill was once written to our own
-// cgroup (kill_seq). ForkExec returns success, for the pipe by which it learns
-// of a failure is closed by death as it is by execve. It must be dying: Linux
-// 6.1 was seen to close it before execve clears the flag, and whoever takes that
-// for a death waits for the command to end, and runs it once more.
+// killedAtBirth says whether the child died, or is dying, before it executed anything. The
+// kernel kills it there if cgroup.kill was once written to the supervisor's own cgroup
+// (kill_seq). ForkExec returns success then: death closes its failure pipe just as execve
+// does. The flag alone is no proof. Linux 6.1 was seen to close the pipe before execve
+// clears the flag; taking that for a death would wait for the command to end, and run it a
+// second time.
 func killedAtBirth(pid int) bool {
 	s, err := proc.ReadStat(pid)
 	return err == nil && s.Exiting() && s.Flags&proc.ForkNoExec != 0
@@ -108,7 +107,7 @@ func (j *Job) startJoining(path string, argv []string, attr *syscall.ProcAttr) (
 		j.main.close()
 		return pid, nil
 	}
-	unix.Kill(pid, unix.SIGKILL) // should it not be ending by itself
+	unix.Kill(pid, unix.SIGKILL) // in case it does not end by itself
 	unix.Wait4(pid, nil, 0, nil)
 	if err != nil {
 		return 0, err
@@ -116,8 +115,8 @@ func (j *Job) startJoining(path string, argv []string, attr *syscall.ProcAttr) (
 	return 0, j.stubError(report)
 }
 
-// forkStub lets the two descriptors through execve; the caller closes them right
-// after, and nobody else forks meanwhile.
+// forkStub lets the two descriptors through execve. The caller closes them right after it,
+// and no other goroutine forks meanwhile (see Start).
 func forkStub(procs int, report *os.File, path string, argv []string, attr *syscall.ProcAttr) (int, error) {
 	w := int(report.Fd())
 	unix.FcntlInt(uintptr(procs), unix.F_SETFD, 0)

@@ -5,9 +5,9 @@ import (
 	"strings"
 )
 
-// enable hands down the controllers that d has to its children
-// (cgroup.subtree_control), and returns those that were not yet. What is refused
-// (EBUSY: a process in d; EINVAL: cpu with real-time processes) is left out.
+// enable hands d's controllers down to its children (cgroup.subtree_control), and returns
+// those that were not handed down before. A controller that the kernel refuses (EBUSY: a
+// process in d; EINVAL: cpu with real-time processes) is left out.
 func (d *dir) enable() (enabled []string, err error) {
 	available, err := d.list("cgroup.controllers")
 	if err != nil || len(available) == 0 {
@@ -21,7 +21,7 @@ func (d *dir) enable() (enabled []string, err error) {
 	if len(missing) == 0 || d.switchControllers("+", missing) == nil {
 		return missing, nil
 	}
-	for _, c := range missing { // one that is refused spoils all
+	for _, c := range missing { // one refused controller fails the whole write
 		if d.switchControllers("+", []string{c}) == nil {
 			enabled = append(enabled, c)
 		}
@@ -29,7 +29,7 @@ func (d *dir) enable() (enabled []string, err error) {
 	return enabled, nil
 }
 
-// disable takes back what enable has done.
+// disable takes back controllers that enable handed down.
 func (d *dir) disable(controllers []string) {
 	if len(controllers) > 0 {
 		d.switchControllers("-", controllers) // a child that uses one keeps it

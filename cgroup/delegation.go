@@ -11,19 +11,19 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// isDelegated says whether systemd has handed this cgroup over, as far as that can
-// be known without asking it. Own is the path that /proc/self/cgroup would have.
+// isDelegated says whether systemd has handed this cgroup over, as far as its files and
+// attributes show without a call to the manager. Own is the path as in /proc/self/cgroup.
 func (d *dir) isDelegated(own string) bool { return d.hasDelegateAttr() || isTransientDelegated(own) }
 
-// Managed says whether systemd manages cgroups here (sd_booted(3)): then being able
-// to write to one proves nothing.
+// Managed says whether systemd manages cgroups here (sd_booted(3)). If it does, write
+// permission for a cgroup does not prove that the cgroup was delegated.
 func Managed() bool {
 	_, err := os.Stat("/run/systemd/system")
 	return !errors.Is(err, fs.ErrNotExist)
 }
 
-// hasDelegateAttr looks for the attribute in which systemd says it: the system
-// manager does, a user manager does not (systemd 257).
+// hasDelegateAttr reads the attribute by which systemd marks a delegated cgroup. The system
+// manager sets it, a user manager does not (systemd 257).
 func (d *dir) hasDelegateAttr() bool {
 	for _, attr := range []string{"trusted.delegate", "user.delegate"} {
 		var v [1]byte
@@ -34,8 +34,8 @@ func (d *dir) hasDelegateAttr() bool {
 	return false
 }
 
-// isTransientDelegated reads the file in which a manager keeps the settings of a
-// transient unit (systemd-run), for that of the unit we are in.
+// isTransientDelegated reads Delegate= from the file in which a manager keeps the settings
+// of a transient unit (systemd-run).
 func isTransientDelegated(own string) bool {
 	file := transientFile(own)
 	if file == "" {
@@ -45,8 +45,8 @@ func isTransientDelegated(own string) bool {
 	return err == nil && parseDelegate(b)
 }
 
-// transientFile returns the path of that file: of a unit below user@UID.service the
-// user's manager keeps it, of others the system's.
+// transientFile returns the path of that file. The user's manager keeps it for a unit below
+// user@UID.service, the system's manager for the others.
 func transientFile(own string) string {
 	unit := path.Base(own)
 	if !isUnit(unit) {
@@ -67,8 +67,9 @@ func isUnit(name string) bool {
 	return strings.HasSuffix(name, ".scope") || strings.HasSuffix(name, ".service") && !strings.HasPrefix(name, "user@")
 }
 
-// unitAbove returns the path of the unit that a cgroup is below, "" if it is none's,
-// or the unit's own: with DelegateSubgroup=, or where somebody made sub-cgroups.
+// unitAbove returns the path of the unit that a cgroup is below: with DelegateSubgroup=, or
+// where another program made sub-cgroups. It is "" for a unit's own cgroup, and outside
+// units.
 func unitAbove(own string) string {
 	for p := path.Dir(own); strings.HasPrefix(p, "/") && len(p) > 1; p = path.Dir(p) {
 		if isUnit(path.Base(p)) {

@@ -17,7 +17,7 @@ func (d device) String() string {
 	return strconv.FormatUint(uint64(d.major), 10) + ":" + strconv.FormatUint(uint64(d.minor), 10)
 }
 
-// sysfs is the directory of the device in sysfs(5), or of something below it.
+// sysfs returns the path of the device's directory in sysfs(5), or of a file below it.
 func (d device) sysfs(below string) string { return "/sys/dev/block/" + d.String() + "/" + below }
 
 // parseDevice reads MAJ:MIN.
@@ -29,8 +29,8 @@ func parseDevice(v string) (device, bool) {
 }
 
 // findDevice returns the disk that a user means by MAJ:MIN, by the path of a block
-// device or by that of a file on one. The io controller knows whole disks alone:
-// for a partition it is the disk that this is part of.
+// device or by that of a file on one. The io controller takes whole disks only: for a
+// partition the result is its disk.
 func findDevice(v string) (device, error) {
 	d, ok := parseDevice(v)
 	if !ok {
@@ -58,8 +58,8 @@ func findDevice(v string) (device, error) {
 
 func exists(path string) bool { return unix.Access(path, unix.F_OK) == nil }
 
-// deviceOf asks stat(2). A file system that spans devices, or has none, shows an
-// anonymous number, whose major is 0 (btrfs, overlay, tmpfs, nfs).
+// deviceOf asks stat(2). A file system with several devices, or with none, has an anonymous
+// number, whose major is 0 (btrfs, overlay, tmpfs, nfs).
 func deviceOf(path string) (device, error) {
 	var st unix.Stat_t
 	if err := unix.Stat(path, &st); err != nil {

@@ -11,9 +11,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A dir is an open cgroup directory, and the only door to its files: every path
-// is one name below the descriptor, so that nothing a job renames or links can
-// lead us elsewhere. It owns its descriptor.
+// A dir is an open cgroup directory, and the only access to its files. Every path is one
+// name below the descriptor: a job cannot lead the supervisor to another file by renaming or
+// linking directories. A dir owns its descriptor.
 type dir struct {
 	fd   int
 	path string // for messages: the path in the file system at opening time
@@ -135,8 +135,8 @@ func (d *dir) read(name string) ([]byte, error) {
 	return b, nil
 }
 
-// readAll reads from the start of a kernel file, which hands out what it has in
-// pieces, to its end.
+// readAll reads a kernel file from its start to its end. The kernel may return it in several
+// pieces.
 func readAll(fd int) ([]byte, error) {
 	b := make([]byte, 0, 512)
 	for {
@@ -154,8 +154,8 @@ func readAll(fd int) ([]byte, error) {
 	}
 }
 
-// readFile is os.ReadFile for a file of proc(5), without the set-up of Go's
-// poller, which a short-lived program pays for.
+// readFile is os.ReadFile for a file of proc(5). It does not set up Go's poller, whose cost
+// counts in a short-lived program.
 func readFile(name string) ([]byte, error) {
 	fd, err := unix.Open(name, unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {

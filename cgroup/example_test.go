@@ -23,7 +23,7 @@ func ExampleParseLimit() {
 	// MemoryMax=1.5G: 1 to memory.oom.group
 }
 
-// A program that runs one command in a cgroup of its own, and ends whatever the
+// A program that runs one command in a cgroup of its own, and ends every process that the
 // command left. It needs a cgroup in which it may create others.
 func Example() {
 	cgroup.Init()

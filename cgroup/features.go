@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A Feature is something that not every kernel, or not every place, offers.
+// A Feature is a facility that some kernels, containers or filters do not offer.
 type Feature struct {
 	Name   string
 	Answer Answer
@@ -25,10 +25,10 @@ const (
 	Yes
 )
 
-// Features finds out what there is. It tries things in the job, which is of no use
-// afterwards but to be closed; without a job (nil) it looks at the files of the
-// cgroups in sight. It never asks for the kernel's version, since distributions
-// backport and seccomp filters forbid.
+// Features tests every feature. It tries them in the job, which the caller can only close
+// afterwards. Without a job (nil) it checks for the files of the visible cgroups. It never
+// asks for the kernel's version: distributions backport features, and seccomp filters
+// forbid them.
 func (v *View) Features(j *Job) []Feature {
 	dirs := v.open(j)
 	defer closeAll(dirs)
@@ -38,7 +38,7 @@ func (v *View) Features(j *Job) []Feature {
 		list[i].Name = p.name
 		list[i].Answer, list[i].Detail = p.check(dirs)
 	}
-	for i, p := range probes { // now, since in a killed cgroup nothing can be born any more
+	for i, p := range probes { // last, since no process can be born in a cgroup after cgroup.kill
 		if p.try == nil || j == nil || list[i].Answer != Yes {
 			continue
 		}
@@ -49,14 +49,14 @@ func (v *View) Features(j *Job) []Feature {
 	return list
 }
 
-// A probe is how to find out about one feature.
+// A probe tests one feature: by its files, then by using it.
 type probe struct {
 	name  string
 	check check
-	try   func(j *Job) error // uses it; nil: to look is enough
+	try   func(j *Job) error // uses it; nil: the check is enough
 }
 
-// check is given directories, the most telling first.
+// A check is given directories, the lowest first: it has the most files.
 type check func(dirs []*dir) (Answer, string)
 
 // probes is the list of features, built here and not when the program starts.
@@ -95,9 +95,9 @@ func closeAll(dirs []*dir) {
 	}
 }
 
-// hasFile looks for a file where its companion, which is older, shows that it
-// would have to be: the root of the hierarchy has few files, and a cgroup that
-// was not handed a controller none of that.
+// hasFile checks for a file beside an older companion file, which shows that the kernel would
+// have put it there: the root of the hierarchy has few files, and a cgroup without a
+// controller has none of that controller.
 func hasFile(name, companion string) check {
 	return func(dirs []*dir) (Answer, string) {
 		for _, d := range dirs {
@@ -116,8 +116,8 @@ func (d *dir) has(name string) bool {
 	return unix.Faccessat(d.fd, name, unix.F_OK, 0) == nil
 }
 
-// readable reads a file of pressure stall information. Without it the file is
-// missing; where it is switched off (psi=0), to open it is EOPNOTSUPP.
+// readable reads a file of pressure stall information. A kernel built without PSI has no such
+// file; with psi=0 opening it fails with EOPNOTSUPP.
 func readable(name string) check {
 	return func(dirs []*dir) (Answer, string) {
 		if len(dirs) == 0 {
@@ -136,8 +136,8 @@ func readable(name string) check {
 	}
 }
 
-// clones has a child born in the first directory. There is nothing for it to
-// execute: that execve answers ENOENT shows that it was born.
+// clones starts a child in the first directory, with a program that does not exist: ENOENT from
+// execve proves that the child was born there.
 func clones(dirs []*dir) (Answer, string) {
 	if len(dirs) == 0 {
 		return Unknown, "no cgroup in sight"
@@ -150,7 +150,7 @@ func clones(dirs []*dir) (Answer, string) {
 	return birth(err)
 }
 
-// birth interprets what clone3, or the child's execve, answered.
+// birth interprets the error of clone3, or of the child's execve.
 func birth(err error) (Answer, string) {
 	switch err {
 	case syscall.ENOENT:

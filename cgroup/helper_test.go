@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Helpers are what jobs of the tests do: this program, run again. Each says "ready"
+// Helpers are the programs of the tests' jobs: this test binary, run again. Each says "ready"
 // when it has done its work, and then waits to be killed, or ends.
 const helperEnv = "CGROUP_TEST_HELPER"
 

@@ -14,13 +14,13 @@ import (
 	"github.com/seed-c1490a04/supervise/cgroup/proc"
 )
 
-// A View is what can be seen of the hierarchy from where this process is. It is
-// for people who ask why something does not work, so that nothing in it fails:
-// what cannot be found out is missing, and Err says why.
+// A View describes the hierarchy as this process sees it. It serves to explain why something
+// does not work, so no part of it fails: a part that cannot be read is missing, and Err says
+// why.
 type View struct {
 	Mount     *Mount     // nil: no cgroup2 file system is mounted
 	Own       string     // our cgroup, as /proc/self/cgroup has it; "" if that has no line of version 2
-	Ancestors []Ancestor // from the root of the mount to our own cgroup, or where Lead went; none if the mount does not show it
+	Ancestors []Ancestor // from the root of the mount to our own cgroup, or to Lead's; none if the mount does not show it
 	Top       bool       // our own cgroup is the root of the whole hierarchy
 	Others    int        // processes beside us in our own cgroup, -1: not known
 	V1        []string   // controllers that hierarchies of version 1 hold
@@ -49,7 +49,7 @@ type Ancestor struct {
 	Err         error    // why it could not be read
 }
 
-// Inspect looks around without changing anything.
+// Inspect reads the View. It changes nothing.
 func Inspect() *View {
 	self, err1 := readFile("/proc/self/cgroup")
 	info, err2 := readFile("/proc/self/mountinfo")
@@ -60,8 +60,8 @@ func Inspect() *View {
 	return v
 }
 
-// Lead has Ancestors lead to another cgroup, a directory below the mount point,
-// where we are to be or have been moved.
+// Lead makes Ancestors lead to another cgroup: the directory, below the mount point, that a
+// job or this process is to be in.
 func (v *View) Lead(dir string) {
 	if v.Mount == nil || !v.Mount.Shown || !isBelow(v.Mount.Point, dir) {
 		return
@@ -73,14 +73,14 @@ func (v *View) Lead(dir string) {
 
 func isBelow(point, dir string) bool { return dir == point || strings.HasPrefix(dir, point+"/") }
 
-// readAncestors looks at each cgroup of the chain.
+// readAncestors reads each cgroup of the chain.
 func (v *View) readAncestors() {
 	for i := range v.Ancestors {
 		v.Ancestors[i].read()
 	}
 }
 
-// inspect finds out what the two files of proc(5) tell.
+// inspect fills in the part of the View that two files of proc(5) determine.
 func inspect(self, info []byte) *View {
 	v := &View{Others: -1, V1: parseV1(self)}
 	own, ok := proc.ParseCgroup(self)
@@ -119,7 +119,7 @@ func (p position) ancestors() []Ancestor {
 	return list
 }
 
-// read fills in what the directory says.
+// read fills in the fields that the directory determines.
 func (a *Ancestor) read() {
 	d, err := openDir(a.Path)
 	if err != nil {
@@ -141,12 +141,12 @@ func (a *Ancestor) read() {
 	a.Busy = len(pids) > 0 && d.has("cgroup.events") // the root of the hierarchy, which has no such file, may hold both
 }
 
-// permits asks for leave to write; a read-only mount refuses root as well.
+// permits says whether this process may write; a read-only mount refuses root as well.
 func (d *dir) permits(name string) bool {
 	return unix.Faccessat(d.fd, name, unix.W_OK, unix.AT_EACCESS) == nil
 }
 
-// readOwn fills in what concerns our own cgroup and its mount.
+// readOwn fills in the fields about our own cgroup and its mount.
 func (v *View) readOwn() {
 	if v.Mount != nil {
 		var st unix.Statfs_t
@@ -163,7 +163,7 @@ func (v *View) readOwn() {
 	defer d.close()
 	_, err = d.keyed("cgroup.events", "populated")
 	v.Top = errors.Is(err, unix.ENOENT)
-	if pids, err := d.list("cgroup.procs"); err == nil { // those of other pid namespaces are there as 0
+	if pids, err := d.list("cgroup.procs"); err == nil { // processes outside our PID namespace are listed as 0
 		v.Others = len(slices.DeleteFunc(pids, func(pid string) bool { return pid == strconv.Itoa(os.Getpid()) }))
 	}
 }

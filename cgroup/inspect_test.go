@@ -18,7 +18,7 @@ func names(v *View) (list []string) {
 	return list
 }
 
-// TestInspectText is what the two files of proc(5) tell.
+// TestInspectText inspects given texts of the two files of proc(5).
 func TestInspectText(t *testing.T) {
 	const (
 		pure      = "30 23 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n"
@@ -103,7 +103,7 @@ func TestStops(t *testing.T) {
 	}
 }
 
-// TestInspect looks from where the test runs.
+// TestInspect inspects the cgroup that the test runs in.
 func TestInspect(t *testing.T) {
 	before := openFDs(t)
 	v := Inspect()
@@ -188,7 +188,7 @@ func TestBirthAnswer(t *testing.T) {
 	}
 }
 
-// FuzzInspect: whatever the files say, the chain leads from the mount point down to
+// FuzzInspect: for any text of the files, the chain leads from the mount point down to
 // a directory below it, one step at a time.
 func FuzzInspect(f *testing.F) {
 	f.Add([]byte("5:memory:/x\n0::/a/b\n"), []byte(hybrid))

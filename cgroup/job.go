@@ -10,19 +10,19 @@ import (
 
 const mainLeaf = "main"
 
-// A Job is one job's cgroup: an inner node, which carries limits, accounting and
-// cgroup.kill, and below it the leaf in which the processes are born. It belongs
-// to one goroutine.
+// A Job is one job's cgroup: an inner node, which has the limits, the accounting and
+// cgroup.kill, and below it the leaf, in which the processes are born. It belongs to one
+// goroutine.
 type Job struct {
 	node *dir
-	main *dir // closed between Start and leaf: a job that sleeps holds one descriptor
+	main *dir // closed after Start until leaf reopens it: a running job costs one descriptor
 	name string
 	s    *Session
 }
 
-// NewJob makes a job's cgroup. Name becomes the directory's name, with the
-// characters that would be awkward there replaced, and a number added if it is
-// taken: that of the jobs made, for 10,000 of one name not to try 10,000 numbers.
+// NewJob makes a job's cgroup. The directory is called by the job's name, with unsafe
+// characters replaced. If the name is taken, a number is added. It starts at the number of
+// jobs made: 10,000 jobs of one name then do not try 10,000 numbers each.
 func (s *Session) NewJob(name string) (*Job, error) {
 	dirName := fileName(name)
 	node, err := s.mkdir(dirName)
@@ -46,8 +46,8 @@ func (s *Session) NewJob(name string) (*Job, error) {
 	return j, nil
 }
 
-// fileName makes a directory name of a job name. A dot first or a dot before
-// the end could be taken for, or clash with, an interface file (memory.max).
+// fileName makes a directory name of a job name. It replaces dots: a name with one could
+// clash with an interface file (memory.max).
 func fileName(name string) string {
 	clean := strings.Map(func(r rune) rune {
 		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_@+", r) {
@@ -64,9 +64,9 @@ func fileName(name string) string {
 // Name returns the name of the job node, unique in its session.
 func (j *Job) Name() string { return j.name }
 
-// Delegate gives the job's processes the controllers that the job node has, for
-// sub-cgroups of their own. Call it before Start: the cgroup that they are born in
-// stays a leaf, and a controller below it is the job's to enable.
+// Delegate hands the job node's controllers down to the leaf, so that the job's processes can
+// enable them for sub-cgroups of their own. Call it before Start. The leaf hands nothing
+// down yet: enabling a controller there is left to the job.
 func (j *Job) Delegate() error {
 	_, err := j.node.enable()
 	return err
@@ -94,8 +94,8 @@ func (j *Job) Empty() (bool, error) {
 	return err == nil && populated == 0, err
 }
 
-// CPU returns what the job has used so far, in microseconds of user and system
-// time (cpu.stat, which is there without the cpu controller).
+// CPU returns the job's user and system time so far, in microseconds (cpu.stat, which does
+// not need the cpu controller).
 func (j *Job) CPU() (user, system uint64, err error) {
 	b, err := j.node.read("cpu.stat")
 	if err != nil {
@@ -112,8 +112,8 @@ func (j *Job) CPU() (user, system uint64, err error) {
 // Procs returns the pids of the live processes in the whole tree.
 func (j *Job) Procs() ([]int, error) { return j.node.procs() }
 
-// Close removes the job's cgroup, which must be empty, with whatever sub-cgroups
-// the job made.
+// Close removes the job's cgroup, which must be empty, with all sub-cgroups that the job
+// made.
 func (j *Job) Close() error {
 	j.s.gone++
 	j.main.close()

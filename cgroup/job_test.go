@@ -72,8 +72,8 @@ func TestNumbers(t *testing.T) {
 	}
 }
 
-// TestMarks: a job node carries the name of the job, which a nested supervisor, and
-// who lists jobs, reads.
+// TestMarks: a job node carries the name of the job. A nested supervisor reads it, and so does
+// "supervise list".
 func TestMarks(t *testing.T) {
 	s := newSession(t, testRoot(t))
 	j, err := s.NewJob("a/b")

@@ -12,11 +12,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Kill SIGKILLs every process of the job, and whatever they are forking, and
-// returns at once: wait for Empty, and call it again where that does not come within
-// a second. A process that is forked while cgroup.kill is written may be missed
-// (Linux 6.18: once in some thousand kills of a tree that forks). Without cgroup.kill
-// (before Linux 5.14) it freezes, kills and thaws.
+// Kill SIGKILLs every process of the job, the ones being forked included, and returns at
+// once. The caller waits for Empty, and calls Kill again if the job is not empty within a
+// second: a process that is forked while cgroup.kill is written may be missed (Linux 6.18:
+// once in some thousand kills of a tree that forks). Without cgroup.kill (before Linux 5.14)
+// Kill freezes, kills and thaws.
 func (j *Job) Kill() error { return j.node.kill() }
 
 func (d *dir) kill() error {
@@ -27,8 +27,8 @@ func (d *dir) kill() error {
 	return err
 }
 
-// Signal sends sig to every process of the job. The job is frozen meanwhile, so
-// that a process which is just being forked cannot be missed.
+// Signal sends sig to every process of the job. The job is frozen meanwhile, so that no
+// process can fork a child that the signal would miss.
 func (j *Job) Signal(sig unix.Signal) error { return j.node.signal(sig) }
 
 func (d *dir) signal(sig unix.Signal) error {
@@ -36,7 +36,7 @@ func (d *dir) signal(sig unix.Signal) error {
 		return err
 	}
 	pids, err := d.procs()
-	for _, pid := range pids { // frozen: none can go and leave its number to another
+	for _, pid := range pids { // frozen: no process can end and free its PID for another one
 		if e := unix.Kill(pid, sig); e != nil && e != unix.ESRCH {
 			err = errors.Join(err, fmt.Errorf("sending signal %d to process %d: %w", sig, pid, e))
 		}
@@ -44,12 +44,12 @@ func (d *dir) signal(sig unix.Signal) error {
 	return errors.Join(err, d.write("cgroup.freeze", "0"))
 }
 
-// Freeze stops every process of the job, and who is born in it, until Thaw
-// (cgroup.freeze, Linux 5.2). It returns when all are; a process that hangs in the
-// kernel (D state) is frozen when it comes back, and not waited for.
+// Freeze stops every process of the job, and every process born in it, until Thaw
+// (cgroup.freeze, Linux 5.2). It returns when all are frozen. It does not wait for a process
+// that hangs in the kernel (D state): the kernel freezes it when it comes back.
 func (j *Job) Freeze() error { return j.node.freeze() }
 
-// Thaw has the processes go on.
+// Thaw lets the processes continue.
 func (j *Job) Thaw() error { return j.node.write("cgroup.freeze", "0") }
 
 // freezeLimit bounds the wait for a process that cannot be frozen because it
@@ -89,7 +89,7 @@ func (d *dir) await(key string, want uint64, limit time.Duration) (bool, error) 
 	}
 }
 
-// killLimit bounds the end of a session whose supervisor is dead.
+// killLimit bounds the wait for a session to end when its supervisor is dead.
 const killLimit = 10 * time.Second
 
 // killAndWait kills until no process is left.
@@ -143,7 +143,7 @@ func (d *dir) ownProcs() ([]int, error) {
 	return slices.DeleteFunc(pids, func(pid int) bool { return pid == unseen }), err
 }
 
-// unseen stands in cgroup.procs for a process that our PID namespace does not show.
+// unseen is the number in cgroup.procs of a process outside our PID namespace.
 const unseen = 0
 
 // members lists all processes of this cgroup alone. In a threaded cgroup the

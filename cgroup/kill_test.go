@@ -14,8 +14,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// plainDir stands for a cgroup whose kernel says what the test wants: a directory of
-// ordinary files.
+// plainDir makes a directory of ordinary files, in which a cgroup's files say exactly what the
+// test needs.
 func plainDir(t *testing.T, files map[string]string) *dir {
 	t.Helper()
 	d := &dir{path: t.TempDir()}
@@ -220,14 +220,14 @@ func asNobody(t *testing.T, f func()) {
 	go func() { // ends with f, and its thread with it
 		runtime.LockOSThread()
 		defer close(done)
-		unix.Setfsuid(nobody())
+		unix.Setfsuid(ordinaryUser())
 		f()
 	}()
 	<-done
 }
 
-// nobody is a user without privilege over files: ourselves, unless we are root.
-func nobody() int {
+// ordinaryUser returns a user without privilege over files: the test's own, unless that is root.
+func ordinaryUser() int {
 	if uid := os.Getuid(); uid != 0 {
 		return uid
 	}
@@ -238,7 +238,7 @@ func nobody() int {
 func TestTakenModes(t *testing.T) {
 	d := plainDir(t, nil)
 	sub := d.join("sub")
-	for _, err := range []error{os.Mkdir(sub, 0), os.Chown(sub, nobody(), -1), os.Chmod(d.path, 0o755), os.Chmod(filepath.Dir(d.path), 0o755)} {
+	for _, err := range []error{os.Mkdir(sub, 0), os.Chown(sub, ordinaryUser(), -1), os.Chmod(d.path, 0o755), os.Chmod(filepath.Dir(d.path), 0o755)} {
 		if err != nil {
 			t.Fatal(err)
 		}

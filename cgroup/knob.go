@@ -60,8 +60,8 @@ func LimitNames() (flags, properties []string) {
 	return append(flags, setFlag), properties
 }
 
-// ParseLimit reads a limit by either of its names, "memory-max" or "MemoryMax";
-// "set" takes FILE=VALUE, for what has no name here.
+// ParseLimit reads a limit by either of its names, "memory-max" or "MemoryMax". "set" takes
+// FILE=VALUE, for a file that has no name here.
 //
 // Sizes are bytes, with K, M, G or T by powers of 1024 (of 1000 for systemd's
 // IO...Max properties, as systemd has it; KiB is always 1024), or a percentage of the
@@ -69,9 +69,9 @@ func LimitNames() (flags, properties []string) {
 // a percentage of one. A device is MAJ:MIN, or the path of a block device or of a
 // file on one.
 //
-// The error is one line that says what was wanted, or an *UnknownLimitError. An io
-// weight has no effect where the kernel has no cost model set up (io.cost.qos), which
-// it does not tell.
+// The error is one line that says what was wanted, or an *UnknownLimitError. The kernel takes
+// an io weight without an error even if no cost model is set up (io.cost.qos), and then the
+// weight has no effect.
 func ParseLimit(name, value string) (Limits, error) {
 	if name == setFlag {
 		return parseSet(value)
@@ -104,8 +104,8 @@ func (k knob) limits(one Limit) (Limits, error) {
 	return Limits{one}, nil
 }
 
-// controllerOf is what stands before the first dot, but for the files of cgroups
-// themselves.
+// controllerOf returns the part before the first dot: the controller, or "" for the
+// cgroup.* files, which every cgroup has.
 func controllerOf(file string) string {
 	c, _, _ := strings.Cut(file, ".")
 	if c == "cgroup" {

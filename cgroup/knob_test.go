@@ -102,7 +102,7 @@ func TestPercent(t *testing.T) {
 	}
 }
 
-// TestLimitRefusals: one line, which has the limit as it was written, and what is wanted.
+// TestLimitRefusals: the error is one line with the limit as written and the values that are accepted.
 func TestLimitRefusals(t *testing.T) {
 	for _, tt := range []struct{ name, value, want string }{
 		{"memory-max", "512", "at least 4096 bytes"},
@@ -154,7 +154,7 @@ func TestLimitRefusals(t *testing.T) {
 	}
 }
 
-// TestDevices finds the disk of whatever block devices this machine has.
+// TestDevices finds the disk of every block device of this machine.
 func TestDevices(t *testing.T) {
 	entries, err := os.ReadDir("/sys/dev/block")
 	if err != nil || len(entries) == 0 {
@@ -255,7 +255,7 @@ func TestOrder(t *testing.T) {
 	}
 }
 
-// FuzzParseLimit: what is accepted is one plain value for one plain file, and a size
+// FuzzParseLimit: an accepted text becomes one plain value for one plain file, and a size
 // that was read and is written back in bytes is the same.
 func FuzzParseLimit(f *testing.F) {
 	for _, k := range knobs {

@@ -44,10 +44,10 @@ func (l Limit) implies(file, value string) Limit {
 // latter counts.
 type Limits []Limit
 
-// Complete adds what is implied. Where memory is limited and no limit of swap was
-// given, memory.swap.max is 0: otherwise a job would swap instead of meeting its
-// limit. Where memory.max is limited, memory.oom.group is 1 unless given: half a job
-// that was OOM-killed is of no use.
+// Complete adds the implied limits. If memory is limited and no limit of swap was given,
+// memory.swap.max is 0: otherwise a job would swap instead of meeting its limit. If
+// memory.max is limited, memory.oom.group is 1 unless given: the rest of a job is of no use
+// after an OOM kill of a part.
 func (l Limits) Complete() Limits {
 	cause, hard := l.limits("memory.max")
 	limited := hard
@@ -78,9 +78,9 @@ func (l Limits) has(file string) bool {
 	return slices.ContainsFunc(l, func(one Limit) bool { return one.File == file })
 }
 
-// lateFiles are written last, in this order, so that a running job whose memory is
-// being limited is throttled and reclaimed from (high) before it can be OOM-killed
-// (max), does not escape into swap, and is killed as a whole.
+// lateFiles are written last, in this order. A running job whose memory is being limited is
+// then throttled and reclaimed from (high) before it can be OOM-killed (max), does not escape
+// into swap, and is killed as a whole.
 var lateFiles = []string{"memory.oom.group", "memory.swap.max", "memory.min", "memory.low", "memory.high", "memory.max"}
 
 // ordered returns the order of writing.
@@ -93,12 +93,12 @@ func (l Limits) ordered() Limits {
 }
 
 // Limit writes limits to the job node; the session must have claimed its root (see
-// [Session.Claim]). It can also change those of a running job: to lower memory.max
-// below what is used reclaims, and if that does not suffice OOM-kills, before
-// it returns.
+// [Session.Claim]). It can also change the limits of a running job. If memory.max is lowered
+// below the use, the kernel reclaims, and if that does not suffice it OOM-kills, before Limit
+// returns.
 //
 // The error is a [LimitErrors], of all that could not be set; the others are set.
-// A caller for whom that is not good enough closes the job.
+// A caller that needs all of them closes the job.
 func (j *Job) Limit(l Limits) error {
 	var failed LimitErrors
 	for _, one := range l.ordered() {
@@ -126,9 +126,9 @@ func (j *Job) limit(one Limit) error {
 	return j.lacks(one)
 }
 
-// holds looks whether a list of CPUs or memory nodes confines: where the cgroup
-// above has none of the list, the kernel takes the value and lets the job use all
-// that there are (cgroup-v2.rst, "cpuset.cpus.effective").
+// holds checks that a list of CPUs or memory nodes confines the job. If the cgroup above has
+// none of the list, the kernel takes the value and lets the job use all CPUs or nodes
+// (cgroup-v2.rst, "cpuset.cpus.effective").
 func (j *Job) holds(one Limit) error {
 	if one.File != "cpuset.cpus" && one.File != "cpuset.mems" {
 		return nil

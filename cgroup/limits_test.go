@@ -13,7 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The tests in this file need controllers: a delegated cgroup with nobody in it but
+// The tests in this file need controllers: a delegated cgroup that holds only
 // the test, as in integration/vm.
 
 // limitedJob makes a job below a root of our own that hands controllers down.
@@ -94,7 +94,7 @@ func work(t *testing.T, j *Job, helper string, n int) (pid int, ready bool) {
 func TestPidsMax(t *testing.T) {
 	j := limitedJob(t, "pids")
 	limit(t, j, "TasksMax 20")
-	// dash ends at the first fork that fails; what it has started stays.
+	// dash ends at the first fork that fails; its children stay.
 	pid := start(t, j, "echo ready; for i in $(seq 50); do sleep 1000 & done 2>/dev/null")
 	if ws := wait(t, pid); ws.ExitStatus() == 0 {
 		t.Error("it could start them all")
@@ -115,7 +115,7 @@ func TestCPUs(t *testing.T) {
 	wait(t, pid)
 	c := stats(t, j).CPU
 	used := float64(*c.Usage) / float64(time.Since(start).Microseconds())
-	if used > 0.525 || used < 0.1 { // less than 0.5 is all that a busy machine may have for it
+	if used > 0.525 || used < 0.1 { // a busy machine may give it less than 0.5
 		t.Errorf("used %.3f CPUs", used)
 	}
 	if c.Throttled == nil || *c.Throttled == 0 || *c.ThrottledTime == 0 || *c.Periods < *c.Throttled {

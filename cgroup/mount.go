@@ -13,10 +13,10 @@ import (
 // ErrNoMount says that no usable cgroup v2 hierarchy is mounted here.
 var ErrNoMount = errors.New("no cgroup v2 hierarchy is mounted")
 
-// A mount is one place where a cgroup2 file system, or a part of it, is seen.
+// A mount is one mount of the cgroup2 file system, or of a part of it.
 type mount struct {
-	point string // where it is mounted
-	root  string // which cgroup that shows, as seen from our cgroup namespace
+	point string // the directory that it is mounted on
+	root  string // the cgroup that it shows, as seen from our cgroup namespace
 }
 
 // parseMounts finds the cgroup2 mounts in the text of /proc/self/mountinfo
@@ -63,21 +63,21 @@ func Own() string {
 	return own
 }
 
-// below returns the place of cgroup under the mount point, and whether the
-// mount shows it. A mount made in another cgroup namespace has a root such as
-// "/../.." and shows cgroups above ours: what is at our path there is not ours.
+// below returns the directory of a cgroup under the mount point, and whether the mount shows
+// it. A mount made in another cgroup namespace has a root such as "/../.." and shows cgroups
+// above ours: the directory at our path there is not our cgroup.
 func (m mount) below(cgroup string) (string, bool) {
 	if strings.HasPrefix(m.root, "/..") || strings.HasPrefix(cgroup, "/..") {
 		return "", false
 	}
 	rest, ok := strings.CutPrefix(cgroup+"/", strings.TrimSuffix(m.root, "/")+"/")
-	if !ok || strings.Contains("/"+rest, "/../") { // the latter no kernel writes, and it would lead out of the mount
+	if !ok || strings.Contains("/"+rest, "/../") { // no kernel writes the latter, and it would lead out of the mount
 		return "", false
 	}
 	return path.Join(m.point, rest), true
 }
 
-// A position is where this process is in the hierarchy.
+// A position is this process's own cgroup, and the mount that shows it.
 type position struct {
 	mount mount
 	own   string // our cgroup, as /proc/self/cgroup has it
@@ -101,8 +101,8 @@ func locate() (position, error) {
 	return pick(parseMounts(info), own)
 }
 
-// pick takes the last fitting mount that no later one at the same point hides: at
-// our path below the later one there may be another's cgroup.
+// pick returns the last mount that shows our cgroup and that no later mount at the same point
+// hides: below the later one another cgroup may have our path.
 func pick(mounts []mount, own string) (position, error) {
 	if len(mounts) == 0 {
 		return position{}, ErrNoMount

@@ -6,12 +6,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// An OOMCause says whose want of memory it was that processes of a job were
-// killed for.
+// An OOMCause names the limit, or the shortage, for which processes of a job were killed.
 type OOMCause string
 
 const (
-	OOMNone     OOMCause = ""             // none was killed, or the job has no memory controller, so that nobody knows
+	OOMNone     OOMCause = ""             // no process was killed, or the job has no memory controller, so that the cause is unknown
 	OOMOwnLimit OOMCause = "own limit"    // the job's, or one that the job set below itself
 	OOMAncestor OOMCause = "ancestor"     // that of a cgroup above
 	OOMMachine  OOMCause = "machine"      // the machine's
@@ -19,10 +18,10 @@ const (
 	OOMDaemon   OOMCause = "systemd-oomd" // that daemon's judgement, by memory pressure or lack of swap
 )
 
-// OOM is why processes of a job were OOM-killed.
+// OOM is the cause of the OOM kills in a job, and their number.
 type OOM struct {
 	Cause OOMCause
-	Path  string // the cgroup whose limit it was, or which the daemon killed; "" if that is not one, or not known
+	Path  string // the cgroup whose limit was hit, or that the daemon killed; "" if there is none, or it is unknown
 	Kills uint64 // how often the kernel killed one of the job (memory.events, oom_kill, and see there)
 }
 
@@ -34,8 +33,8 @@ func (o OOM) String() string {
 	return string(o.Cause)
 }
 
-// An OOMWatch remembers what had happened in the cgroups above a job before its
-// start. In the job's own, which is new, nothing had.
+// An OOMWatch holds the counters of the cgroups above a job from before its start. The job's
+// own cgroup is new, so its counters start at zero.
 type OOMWatch struct {
 	job   *Job
 	above []oomCounts
@@ -47,11 +46,11 @@ type oomCounts struct {
 	kills uint64 // memory.events, oom_kill
 	tree  uint64 // memory.events, oom
 	local uint64 // memory.events.local, oom: the limit that was hit is this cgroup's
-	oomd  uint64 // by the daemon: how often
+	oomd  uint64 // kills by the daemon
 }
 
-// WatchOOM looks at the counters, before the job's start. Without the memory
-// controller there is little to read, and no cause but systemd-oomd will be found.
+// WatchOOM reads the counters. Call it before the job's start. Without the memory controller
+// it reads little, and Cause can find no other cause than systemd-oomd.
 func (j *Job) WatchOOM() (*OOMWatch, error) {
 	if j.s.above.dirs == nil {
 		j.s.above.open(j.s.path)
@@ -60,10 +59,9 @@ func (j *Job) WatchOOM() (*OOMWatch, error) {
 	return &OOMWatch{job: j, above: above}, err
 }
 
-// Cause compares the counters with what they are now, while the job's directory
-// still exists. Of several causes it returns the nearest. Spared says that the job came to
-// its end without a SIGKILL, so that the daemon, which kills all of a cgroup, need not be
-// asked about.
+// Cause compares the counters with their present values. The job's directory must still
+// exist. Of several causes it returns the nearest. Spared says that the job ended without a
+// SIGKILL: the daemon, which kills all of a cgroup, was then not the cause.
 func (w *OOMWatch) Cause(spared bool) (OOM, error) {
 	own, err := w.job.oomCounts(!spared)
 	kills := own.kills
@@ -103,8 +101,8 @@ func (w *OOMWatch) unseen(kills uint64) OOMCause {
 	return OOMOutside
 }
 
-// oomCounts reads the counters of the job node, the daemon's only if asked to; it may
-// have chosen the leaf.
+// oomCounts reads the counters of the job node. It reads the daemon's only if asked to, from
+// the leaf as well, which the daemon may have chosen.
 func (j *Job) oomCounts(daemon bool) (oomCounts, error) {
 	r := reader{d: j.node, buf: takeBuffer(), lacks: &j.s.lacks}
 	defer func() { giveBuffer(r.buf) }()
@@ -121,7 +119,7 @@ func (j *Job) oomCounts(daemon bool) (oomCounts, error) {
 	return c, r.err
 }
 
-// kernelCounts reads the counters that are the kernel's, if there is the controller.
+// kernelCounts reads the kernel's counters; they are zero without the memory controller.
 func (r *reader) kernelCounts() oomCounts {
 	c := oomCounts{path: r.d.path}
 	b := r.read("memory.events")

@@ -8,14 +8,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A reader reads files of a cgroup one after the other through one buffer. What it
-// returns holds until the next.
+// A reader reads files of a cgroup one after the other through one buffer. The text that it
+// returns is valid until the next reading.
 type reader struct {
 	d   *dir
 	buf []byte
-	err error // of all that went wrong
+	err error // of all readings
 
-	lacks *lacking // nil: nobody remembers
+	lacks *lacking // nil: missing files are not remembered
 }
 
 // lacking are names of files that are known not to be there.
@@ -45,7 +45,7 @@ func (l *lacking) add(name string) {
 // bufferSize is more than any of the files has, in bytes: memory.stat has 2 KB.
 const bufferSize = 4096
 
-// buffers are kept for those who read many files, for many jobs.
+// buffers are reused, since a server reads many files of many jobs.
 var buffers = sync.Pool{New: func() any { return new([bufferSize]byte) }}
 
 func takeBuffer() []byte { return buffers.Get().(*[bufferSize]byte)[:] }

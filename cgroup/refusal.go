@@ -45,7 +45,7 @@ func (e LimitError) Unwrap() error { return e.Err }
 type ControllerError struct {
 	Limit      Limit
 	Controller string
-	Ancestor   string // the directory where it stops: the lowest that has it, or the top of what we see if none has
+	Ancestor   string // the directory at which it stops: the lowest that has it, or the root of the mount if none has
 	Reason     string // why, as a sentence about Ancestor: "holds processes of its own"
 	Fix        string // what to do, in one line; may be ""
 }
@@ -101,11 +101,11 @@ func meaning(err error) string {
 	return ""
 }
 
-// errNoFile is what the kernel answers for a file that a cgroup does not have.
+// errNoFile is the kernel's answer for a file that a cgroup does not have.
 const errNoFile = unix.ENOENT
 
-// lacks explains a missing file: the job has the controller, and the kernel is too
-// old, or was built or booted without; or it was not given the controller.
+// lacks explains a missing file. If the job has the controller, the kernel is too old for the
+// file, or was built or booted without it. Otherwise the job was not given the controller.
 func (j *Job) lacks(one Limit) error {
 	path := j.node.join(one.File)
 	unsupported := &ValueError{one, path, fmt.Errorf("the kernel has no %s: %w", path, errors.ErrUnsupported)}

@@ -9,7 +9,7 @@ import (
 )
 
 // removeTree removes the named sub-cgroup and everything below it, depth first.
-// A job may have left sub-cgroups and taken away its own permissions on them.
+// A job may have left sub-cgroups, and may have taken the permissions on them away.
 func (d *dir) removeTree(name string) error {
 	err := d.rmdirRetry(name)
 	if !errors.Is(err, unix.EBUSY) && !errors.Is(err, unix.ENOTEMPTY) {
@@ -33,7 +33,7 @@ func (d *dir) removeTree(name string) error {
 	return d.rmdirRetry(name)
 }
 
-// childForced opens a sub-cgroup, giving us the permission if a mode lacks it.
+// childForced opens a sub-cgroup. If its mode forbids that, it changes the mode first.
 func (d *dir) childForced(name string) (*dir, error) {
 	c, err := d.child(name)
 	if errors.Is(err, fs.ErrPermission) && unix.Fchmodat(d.fd, name, 0o700, 0) == nil {
@@ -42,10 +42,10 @@ func (d *dir) childForced(name string) (*dir, error) {
 	return c, err
 }
 
-// rmdirRetry removes one directory. The kernel may answer EBUSY for a while
-// though the cgroup is empty (a dying process not yet off its lists, a reader
-// inside: opencontainers/cgroups retries likewise), so it tries for up to a
-// second; a directory with sub-directories is not worth the wait.
+// rmdirRetry removes one directory. The kernel may answer EBUSY for a while though the cgroup
+// is empty: a dying process is still on its lists, or a reader is inside
+// (opencontainers/cgroups retries likewise). So it tries for up to a second. It does not wait
+// for a directory with sub-directories, which stays busy.
 func (d *dir) rmdirRetry(name string) error {
 	for wait := time.Millisecond; ; wait *= 2 {
 		err := d.rmdir(name)

@@ -19,32 +19,32 @@ type Origin string
 const (
 	Explicit  Origin = "explicit"  // named by the user
 	Nested    Origin = "nested"    // the job node of an outer supervisor
-	Delegated Origin = "delegated" // known to be handed over, with nobody in it but us
+	Delegated Origin = "delegated" // known to be handed over, with no process in it but this one
 	Shared    Origin = "shared"    // our own cgroup, with other processes in it: no controllers
 )
 
-// A Search says where to look for a root. The zero value looks everywhere.
+// A Search says which roots to try. The zero value tries all.
 type Search struct {
 	// Path names the only root to try: a directory, or a path as /proc/self/cgroup
 	// has it. Empty: the job node of an outer supervisor, then our own cgroup.
 	Path string
 	// Delegated says that Path is known to be.
 	Delegated bool
-	// Ends says that Path ends with this process, and need not be left as it was.
+	// Ends says that Path is removed when this process ends, and need not be restored.
 	Ends bool
 	// Exclusive leaves out a shared root: the error is ErrShared or
 	// ErrOccupied.
 	Exclusive bool
-	// Ours are processes that may be in the own cgroup beside this one: they will be
-	// moved into a job.
+	// Ours are processes that may be in the own cgroup beside this one, because the caller
+	// moves them into a job.
 	Ours []int
 }
 
 var (
-	// ErrShared says that the own cgroup might do, but is not known to be delegated.
+	// ErrShared says that the own cgroup is writable, but not known to be delegated.
 	ErrShared = errors.New("the own cgroup is not known to be delegated")
-	// ErrOccupied says that it is, but holds other processes, so that it cannot hand
-	// down controllers.
+	// ErrOccupied says that the own cgroup is delegated, but holds other processes, so that
+	// it cannot hand down controllers.
 	ErrOccupied = errors.New("the own cgroup is delegated, but holds other processes")
 )
 
@@ -52,15 +52,15 @@ var (
 type root struct {
 	*dir
 	origin  Origin
-	leaf    string   // where we moved ourselves to make root an inner node; "" if we did not
-	enabled []string // controllers that we handed down
+	leaf    string   // the leaf that this process moved to, to make root an inner node; "" if it did not
+	enabled []string // controllers that claim handed down
 	ends    bool     // see Search
 }
 
-// supervisorLeaf is where the supervisor waits when root must hold no process.
+// supervisorLeaf is the leaf that holds the supervisor when root must hold no process.
 const supervisorLeaf = "supervisor"
 
-// find opens the roots worth trying, best first.
+// find opens the roots to try, best first.
 func (s Search) find() ([]*root, error) {
 	here, err := locate()
 	if err != nil {
@@ -81,7 +81,7 @@ func (s Search) find() ([]*root, error) {
 	if err != nil {
 		return roots, err
 	}
-	if own.isReadOnly() { // nobody can help that from inside
+	if own.isReadOnly() { // a process inside cannot make the mount writable
 		own.close()
 		return roots, own.fail("open", "cgroup.procs", unix.EROFS)
 	}
@@ -93,8 +93,8 @@ func (s Search) find() ([]*root, error) {
 	return append(roots, &root{dir: own, origin: origin}), nil
 }
 
-// openUnit returns the delegated unit that our cgroup is below, if it holds no
-// process itself: a place beside the sub-cgroup that we are in.
+// openUnit returns the delegated unit that our cgroup is below, if the unit's own cgroup holds
+// no process: sessions are then made beside the sub-cgroup that we are in.
 func openUnit(here position) *root {
 	unit := unitAbove(here.own)
 	p, ok := here.mount.below(unit)
@@ -156,10 +156,10 @@ func marked(path, attr string) bool {
 	return err == nil || err == unix.ERANGE
 }
 
-// ownOrigin decides whether the own cgroup may be evacuated: it is known to be
-// delegated, and it holds nobody else; the error says why it is no place of ours.
-// The root of the whole hierarchy (which alone has no cgroup.events) needs no
-// evacuation and is always shared.
+// ownOrigin decides whether the own cgroup may be evacuated: it must be known to be delegated,
+// and hold no process but this one and Ours. The error says which of the two fails. The root
+// of the whole hierarchy (only it has no cgroup.events) needs no evacuation and is always
+// shared.
 func (s Search) ownOrigin(d *dir, own string) (Origin, error) {
 	if _, err := d.keyed("cgroup.events", "populated"); err != nil {
 		return Shared, ErrShared
@@ -170,7 +170,7 @@ func (s Search) ownOrigin(d *dir, own string) (Origin, error) {
 	case d.holdsOnly(s.Ours):
 		return Delegated, nil
 	case strings.HasSuffix(own, ".service"):
-		return Shared, nil // to stop the service is to end our jobs: they stay in it
+		return Shared, nil // stopping the service must end the jobs: they stay in it
 	}
 	return Shared, ErrOccupied
 }
@@ -181,7 +181,7 @@ func (d *dir) holdsOnly(ours []int) bool {
 	if err != nil {
 		return false
 	}
-	for _, pid := range pids { // unseen: who started our PID namespace, or an engine's monitor
+	for _, pid := range pids { // an unseen one started our PID namespace, or is a container engine's monitor
 		if pid != os.Getpid() && !slices.Contains(ours, pid) {
 			return false
 		}
@@ -201,8 +201,8 @@ func (r *root) writable() error {
 	return nil
 }
 
-// claim makes root an inner node that hands its controllers down, if it may and
-// has any: moving a process can take 15 ms.
+// claim makes root an inner node that hands its controllers down. It leaves a shared root, and
+// one without controllers, as it is: moving a process can take 15 ms.
 func (r *root) claim() error {
 	if r.origin == Shared {
 		return nil
@@ -212,7 +212,7 @@ func (r *root) claim() error {
 		return err
 	}
 	if err := r.evacuate(); err != nil {
-		r.origin = Shared // it still serves, without controllers
+		r.origin = Shared // root is still usable, without controllers
 		return nil
 	}
 	r.enabled, err = r.enable()
@@ -226,7 +226,7 @@ func (r *root) evacuate() error {
 		return nil
 	}
 	leaf, err := r.mkdir(supervisorLeaf)
-	if errors.Is(err, fs.ErrExist) { // left by a supervisor that was killed
+	if errors.Is(err, fs.ErrExist) { // a killed supervisor left it
 		leaf, err = r.child(supervisorLeaf)
 	}
 	if err != nil {
@@ -241,8 +241,8 @@ func (r *root) evacuate() error {
 	return nil
 }
 
-// restore leaves root as it was: the controllers we handed down, ourselves, the
-// leaf; another supervisor in it keeps it.
+// restore undoes claim: it takes the controllers back, moves this process back and removes the
+// leaf. The kernel keeps a leaf that another supervisor is in (EBUSY).
 func (r *root) restore() error {
 	if r.ends {
 		return nil

@@ -6,8 +6,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A Sample is what a job uses at one moment: the part of [Stats] that is worth
-// reading often, with the same units and the same nil.
+// A Sample is a job's use of resources at one moment: the part of [Stats] that is worth
+// reading often. Units, and the meaning of nil, are those of Stats.
 type Sample struct {
 	CPU    *CPUStat
 	Memory *uint64 // memory.current
@@ -36,7 +36,7 @@ type Sampler struct {
 	err     error // of one reading
 }
 
-// Sampler opens the files. Whoever calls it closes the Sampler, before the job.
+// Sampler opens the files. The caller closes the Sampler before the job.
 func (j *Job) Sampler() (*Sampler, error) {
 	s := &Sampler{node: j.node, buf: make([]byte, 4096), stacked: map[device]bool{}}
 	opening := reader{d: j.node}
@@ -52,8 +52,8 @@ func (j *Job) Sampler() (*Sampler, error) {
 	return s, nil
 }
 
-// Sample reads the files, which the kernel writes anew. On an error it returns what
-// could be read; once the job is closed, all of it is an error (ENODEV).
+// Sample reads the files, which the kernel generates anew. On an error the other fields are
+// still filled in. Once the job is closed every file is an error (ENODEV).
 func (s *Sampler) Sample() (Sample, error) {
 	s.err = nil
 	sample := Sample{

@@ -24,18 +24,18 @@ type Session struct {
 	name string
 
 	above ancestorOOM // the cgroups above the jobs
-	lacks lacking     // files that the kernel, or the controllers, do not give to jobs
+	lacks lacking     // files that jobs do not have
 	made  int         // jobs, and those that were closed are gone
 	gone  int
 	stat  int  // cpu.stat, open; 0: not yet
-	born  bool // a job was, and did not die of it: see killedAtBirth
+	born  bool // a process was born in a job and survived: see killedAtBirth
 }
 
-// Open finds a root and makes a locked session in it. Call Claim as soon as no
-// process is in the root that is to be in a job.
+// Open finds a root and makes a locked session in it. Call Claim once the root holds no
+// process that is to be moved into a job.
 //
-// The error says why no root serves: ErrNoMount, or the refused operation with
-// its path (EROFS in a container, EACCES in a cgroup of somebody else's).
+// The error says why no root is usable: ErrNoMount, or the refused operation with its path
+// (EROFS in a container, EACCES in a cgroup of another user).
 func Open(search Search) (*Session, error) {
 	roots, err := search.find()
 	var session *Session
@@ -61,9 +61,9 @@ func (r *root) newSession() (*Session, error) {
 	return r.makeSession()
 }
 
-// Claim hands the root's controllers down to the jobs, and moves this process into
-// a leaf of its own if it is in the way. A root that is shared, or has none, is
-// left as it is.
+// Claim hands the root's controllers down to the jobs. It first moves this process from the
+// root into a leaf of its own, since a cgroup with processes cannot hand controllers down. It
+// leaves a shared root, and one without controllers, as it is.
 func (s *Session) Claim(jobs ...*Job) error {
 	if err := s.root.claim(); err != nil {
 		return err
@@ -79,9 +79,9 @@ func (s *Session) Claim(jobs ...*Job) error {
 	return nil
 }
 
-// makeSession makes the directory, its lock and its mark. A supervisor that
-// starts at the same moment may take the directory for a stale one before it is
-// locked: then it is gone or locked, and we take another name.
+// makeSession makes the directory, its lock and its mark. Another supervisor that starts at
+// the same moment may take the directory for a stale one before it is locked: then it is gone
+// or locked, and makeSession takes another name.
 func (r *root) makeSession() (*Session, error) {
 	for try := 0; ; try++ {
 		s, err := r.trySession()
@@ -112,8 +112,8 @@ func (r *root) trySession() (*Session, error) {
 	return &Session{dir: d, root: r, name: name}, nil
 }
 
-// mark sets an extended attribute; a kernel that has none on cgroups (before
-// 5.7) costs us the recognition of stale sessions and nesting, no more.
+// mark sets an extended attribute. A kernel without them on cgroups (before 5.7) is no error:
+// only stale sessions and nesting are not recognised then.
 func (d *dir) mark(attr, value string) error {
 	if err := unix.Fsetxattr(d.fd, attr, []byte(value), 0); err != nil && err != unix.ENOTSUP {
 		return d.fail("setxattr "+attr, "", err)
@@ -136,10 +136,10 @@ func isName(name string) bool {
 	return ok && len(id) == 8 && err == nil
 }
 
-// RemoveStale ends and removes what supervisors that are gone have left in the
-// same root. What is not ours to lock stays, and so does what is not marked as
-// ours, unless it is empty, has a session's name, and is as old as no start takes:
-// its supervisor was killed before it came to that.
+// RemoveStale ends and removes the sessions that dead supervisors left in the same root. A
+// session whose lock is held stays. An unmarked directory stays as well, unless it is empty,
+// has a session's name and is more than a minute old: then its supervisor was killed after
+// mkdir and before the mark, between which a start takes less than that.
 func (s *Session) RemoveStale() {
 	names, err := s.root.subdirs()
 	if err != nil {
@@ -164,7 +164,7 @@ func (d *dir) removeIfStale(r *root) {
 	case unmarked != nil && !(isName(name) && d.untouchedFor(time.Minute)):
 	case unix.Flock(d.fd, unix.LOCK_EX|unix.LOCK_NB) != nil: // alive
 	case unmarked != nil:
-		r.rmdir(name) // which the kernel refuses unless it is empty
+		r.rmdir(name) // the kernel refuses it unless it is empty
 	default:
 		s := &Session{dir: d, root: r, name: name}
 		s.destroy()
@@ -205,11 +205,10 @@ func (s *Session) KillFD() (int, error) { return s.open("cgroup.kill", unix.O_WR
 // Kill SIGKILLs every process of every job: see [Job.Kill].
 func (s *Session) Kill() error { return s.kill() }
 
-// Inherit returns the session whose directory and root are open as the two
-// descriptors, which it takes over: with it the guardian ends the jobs of a dead
-// supervisor. A guardian in the supervisor's leaf moves back to the root when the
-// session is closed or destroyed, as the supervisor would have. The error says that
-// the first descriptor is no session's.
+// Inherit returns the session whose directory and root are open as the two descriptors, and
+// owns them from then on. With it the guardian ends the jobs of a dead supervisor. A guardian
+// in the supervisor's leaf moves back to the root when it closes or destroys the session, as
+// the supervisor would have. The error says that the first descriptor is no session's.
 func Inherit(sessionFD, rootFD int) (*Session, error) {
 	path := func(fd int) string {
 		p, _ := os.Readlink("/proc/self/fd/" + strconv.Itoa(fd))
@@ -227,14 +226,13 @@ func Inherit(sessionFD, rootFD int) (*Session, error) {
 	if self, err := readFile("/proc/self/cgroup"); err == nil {
 		if own, ok := proc.ParseCgroup(self); ok && strings.HasSuffix(own, "/"+supervisorLeaf) {
 			r.leaf = supervisorLeaf
-			r.enabled, _ = r.list("cgroup.subtree_control") // there was none while a process was in it
+			r.enabled, _ = r.list("cgroup.subtree_control") // the root handed none down while a process was in it
 		}
 	}
 	return s, nil
 }
 
-// Destroy kills whatever is left in the session, waits until it is empty, and
-// removes it.
+// Destroy kills every process left in the session, waits until it is empty, and removes it.
 func (s *Session) Destroy() error {
 	err := s.destroy()
 	s.release()
@@ -248,8 +246,8 @@ func (s *Session) destroy() error {
 	return s.root.removeTree(s.name)
 }
 
-// Close removes the session, which must be empty, and moves us back to where we
-// came from.
+// Close removes the session, which must be empty, and moves this process back to the root if
+// Claim had moved it.
 func (s *Session) Close() error {
 	err := s.root.removeTree(s.name)
 	s.release()

@@ -49,7 +49,8 @@ func TestSessionKill(t *testing.T) {
 	}
 }
 
-// TestInheritRefuses what is no session: a guardian would kill and remove it.
+// TestInheritRefuses: a directory that is no session is refused, as a guardian would kill and
+// remove it.
 func TestInheritRefuses(t *testing.T) {
 	s := newSession(t, testRoot(t))
 	if h, err := Inherit(s.RootFD(), s.RootFD()); err == nil {

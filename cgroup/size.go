@@ -41,7 +41,7 @@ func parseSize(v string, base uint64) (uint64, error) {
 	return uint64(math.Round(f * float64(factor))), nil
 }
 
-// unit returns what a number with this suffix is to be multiplied with.
+// unit returns the factor that a suffix stands for.
 func unit(suffix string, base uint64) (factor uint64, ok bool) {
 	letter, isBinary := strings.CutSuffix(suffix, "iB")
 	if isBinary {
@@ -70,7 +70,7 @@ func isDecimal(s string) bool {
 	return isDigits(whole) && (!dotted || isDigits(fraction))
 }
 
-// parsePercent reads 12.5% as a part of one; ok is false for what is no percentage.
+// parsePercent reads 12.5% as a part of one; ok is false if the text is no percentage.
 // More than all is for the caller to judge.
 func parsePercent(v string) (part float64, ok bool) {
 	number, ok := strings.CutSuffix(v, "%")
@@ -101,8 +101,8 @@ func parseBool(v string) (bool, error) {
 	return false, errors.New("want yes or no")
 }
 
-// machineMemory returns the bytes of memory of the machine (sysinfo(2)), which is
-// what systemd takes a percentage of.
+// machineMemory returns the bytes of memory of the machine (sysinfo(2)). systemd
+// takes percentages of the same number.
 func machineMemory() (uint64, error) {
 	var info unix.Sysinfo_t
 	if err := unix.Sysinfo(&info); err != nil {

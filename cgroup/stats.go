@@ -2,10 +2,10 @@ package cgroup
 
 import "golang.org/x/sys/unix"
 
-// Stats is what a job has used and met. Nil, of a structure or of a field, is that
-// the kernel does not have the file or the key, or that the job was not given the
-// controller; it is never a zero that nobody measured. All are of the whole tree
-// below the job node, sub-cgroups included, and are gone with the directory.
+// Stats is a job's use of resources. A nil structure or field says that the kernel does not
+// have the file or the key, or that the job was not given the controller: a zero is always a
+// measured one. The numbers are of the whole tree below the job node, sub-cgroups included.
+// They are gone with the directory.
 //
 // Sources: cgroup-v2.rst, section "Controllers"; psi.rst. Kernel versions are those
 // that brought a field; what counts is whether it is there.
@@ -32,7 +32,7 @@ type CPUStat struct {
 	ThrottledTime *uint64 // throttled_usec: summed over CPUs
 }
 
-// MemoryUsage is what the single-value files of the memory controller have, in bytes.
+// MemoryUsage holds the single-value files of the memory controller, in bytes.
 type MemoryUsage struct {
 	Current  *uint64 // memory.current: page cache included, hence not 0 at a job's end
 	Peak     *uint64 // memory.peak (Linux 5.19): page cache included
@@ -75,8 +75,8 @@ type DeviceIO struct {
 	IOCounters
 }
 
-// IOCounters are bytes and operations, as they were sent to the device: what is
-// in the page cache was not read or not yet written.
+// IOCounters are bytes and operations, as they were sent to the device: a hit in the page cache
+// is no reading, and a dirty page is not written yet.
 type IOCounters struct {
 	ReadBytes    uint64 // rbytes
 	WriteBytes   uint64 // wbytes
@@ -86,7 +86,7 @@ type IOCounters struct {
 	DiscardOps   uint64 // dios
 }
 
-// PidsUsage is what the pids controller has: counts of tasks, threads included.
+// PidsUsage holds the pids controller's counts of tasks, threads included.
 type PidsUsage struct {
 	Current   *uint64 // pids.current
 	Peak      *uint64 // pids.peak (Linux 6.1)
@@ -101,8 +101,8 @@ type Pressure struct {
 	Full *uint64 // of the CPU since Linux 5.13
 }
 
-// Stats reads everything, as long as the directory exists: before Close. On an error
-// it returns what could be read.
+// Stats reads all files. Call it before Close, which removes them. On an error the other fields
+// are still filled in.
 func (j *Job) Stats() (*Stats, error) {
 	j.s.flush()
 	return j.stats()
@@ -123,12 +123,12 @@ func (j *Job) stats() (*Stats, error) {
 	return s, r.err
 }
 
-// crowded is how many jobs make flush worth its while.
+// crowded is the number of jobs from which flush costs less than it saves.
 const crowded = 64
 
-// flush has the kernel add up what the jobs have used, all at once. For one of them it
-// would look for that among all that have used something since (css_rstat_updated_list
-// in rstat.c walks their list): 10,000 ends would take 10,000 times 10,000 steps.
+// flush has the kernel add up the use of all jobs at once. To add up one job's, the kernel would
+// search the list of all jobs that have used something since (css_rstat_updated_list in
+// rstat.c): 10,000 ends would take 10,000 times 10,000 steps.
 func (s *Session) flush() {
 	if s.made-s.gone < crowded {
 		return

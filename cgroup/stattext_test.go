@@ -42,7 +42,7 @@ func fromFiles(t *testing.T, dir string) *Stats {
 }
 
 // TestGolden reads the files of a job as real kernels wrote them (Debian 12: 6.1, and
-// 6.12 of its backports), and compares with what was once checked by eye.
+// 6.12 of its backports), and compares with results that were checked by eye.
 func TestGolden(t *testing.T) {
 	dirs, err := filepath.Glob("testdata/linux-*")
 	if err != nil {
@@ -71,7 +71,7 @@ func TestGolden(t *testing.T) {
 	}
 }
 
-// TestNoFile: what is not there is nil.
+// TestNoFile: a missing file gives nil.
 func TestNoFile(t *testing.T) {
 	if parseCPUStat(nil) != nil || parseMemoryStat(nil) != nil || parseMemoryEvents(nil) != nil || parsePressure(nil) != nil ||
 		parseIOStat(nil, none) != nil || parseNumber(nil) != nil || number(nil, "a") != nil {
@@ -115,7 +115,7 @@ func TestIOStat(t *testing.T) {
 	}
 }
 
-// TestStacked finds what sysfs says of the devices here.
+// TestStacked checks every block device of this machine against sysfs.
 func TestStacked(t *testing.T) {
 	entries, err := os.ReadDir("/sys/dev/block")
 	if err != nil || len(entries) == 0 {

@@ -47,7 +47,7 @@ func yesNo(v string) (string, error) {
 // (min_cfs_quota_period in kernel/sched), a hundredth of it.
 const cpuPeriod = 100_000
 
-// maxCPUs is beyond any machine, and its quota within what the kernel takes.
+// maxCPUs is beyond any machine, and the kernel still takes its quota.
 const maxCPUs = 1 << 16
 
 func cpus(v string) (string, error) {

@@ -25,11 +25,11 @@ func NewWatcher() (*Watcher, error) {
 	return &Watcher{fd}, nil
 }
 
-// Watch adds a job and returns its key. The watch ends with the directory.
+// Watch adds a job and returns its key. The kernel ends the watch with the directory.
 func (w *Watcher) Watch(j *Job) (key int, err error) { return w.WatchFile(j, "cgroup.events") }
 
-// WatchFile does the same for another file that the kernel notifies changes of, such as
-// memory.events or pids.events.
+// WatchFile is Watch for another file whose changes the kernel notifies, such as memory.events
+// or pids.events.
 func (w *Watcher) WatchFile(j *Job, file string) (key int, err error) {
 	path := "/proc/self/fd/" + strconv.Itoa(j.node.fd) + "/" + file
 	key, err = unix.InotifyAddWatch(w.fd, path, unix.IN_MODIFY)

@@ -8,9 +8,9 @@ import (
 
 // parseAddresses reads a list of D-Bus server addresses (D-Bus specification,
 // "Server Addresses") and returns those that are Unix sockets, as package net
-// writes them: a path, or a name of the abstract namespace after an "@". Other
-// transports are left out on purpose: unixexec would run a program, and over TCP
-// no manager believes that we are who we are.
+// writes them: a path, or a name of the abstract namespace after an "@". Other transports are
+// left out on purpose: unixexec would run a program, and over TCP no manager can verify our
+// user.
 func parseAddresses(list string) ([]string, error) {
 	var sockets []string
 	for a := range strings.SplitSeq(list, ";") {
@@ -44,7 +44,7 @@ func socketOf(values string) string {
 		}
 		if socket = name; key == "abstract" {
 			socket = "@" + name
-		} else if name[0] != '/' { // relative to whose directory?
+		} else if name[0] != '/' { // a relative path: the address does not say to which directory
 			return ""
 		}
 	}

@@ -10,21 +10,20 @@ import (
 	"github.com/godbus/dbus/v5"
 )
 
-// errSilent says that nobody answers: the manager, or the bus, is stopped or
-// overloaded.
+// errSilent says that no answer came: the manager, or the bus, is stopped or overloaded.
 var errSilent = errors.New("no answer in time; the manager may be stopped, or busy")
 
 // errGone says that the other side has hung up.
 var errGone = errors.New("the manager closed the connection")
 
-// Names of D-Bus errors that we react to.
+// Names of D-Bus errors that the caller handles.
 const (
 	unitExists      = "org.freedesktop.systemd1.UnitExists"
 	noProcess       = "org.freedesktop.DBus.Error.UnixProcessIdUnknown"
 	unknownProperty = "org.freedesktop.DBus.Error.UnknownProperty"
 )
 
-// answers says what the manager's, or the bus's, errors mean for us.
+// answers maps the errors of the manager and of the bus to their meaning for the user.
 var answers = map[string]string{
 	unitExists:                                                    "another unit has this name",
 	"org.freedesktop.systemd1.NoSuchUnit":                         "there is no such unit, or not any more",
@@ -39,9 +38,9 @@ var answers = map[string]string{
 	"org.freedesktop.DBus.Error.NameHasNoOwner":                   "no manager on this bus",
 }
 
-// explain adds to an error that came over D-Bus its name, which the library
-// leaves out, and what it means. The end of ctx closes the connection, so
-// whatever is said then means that the time is up.
+// explain adds the name, which the library leaves out, and the meaning to an error that came
+// over D-Bus. The end of ctx closes the connection: every later error means that the time is
+// up.
 func explain(ctx context.Context, err error) error {
 	var answer dbus.Error
 	switch {

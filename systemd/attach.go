@@ -6,9 +6,9 @@ import (
 	"path"
 )
 
-// Attach has the manager move more processes into a scope that [Host.Place] got
-// from it, or into a cgroup below: subgroup "" is the scope's own, which takes no
-// process once it hands on controllers.
+// Attach has the manager move more processes into a scope that it made for [Host.Place], or
+// into a cgroup below. Subgroup "" is the scope's own cgroup, which takes no process once it
+// hands on controllers.
 func (h *Host) Attach(ctx context.Context, unit, subgroup string, pids []int) error {
 	m, err := h.connect(ctx, h.endpoints())
 	if err != nil {

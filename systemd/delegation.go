@@ -13,11 +13,11 @@ const (
 	NewScope = "scope" // a new scope
 )
 
-// A Request says what wants a delegated cgroup.
+// A Request describes the processes that want a delegated cgroup.
 type Request struct {
-	PIDs        []int    // processes to be there, the first of them first
+	PIDs        []int    // processes to be in it; the first one's unit counts
 	Description string   // of a new scope, for systemctl status
-	Slice       string   // of the scope; "": the manager's choice. The own unit is left for it.
+	Slice       string   // of the scope; "": the manager's choice. If it is set the own unit is not used.
 	Controllers []string // to be delegated to a new scope; nil: all there are
 }
 
@@ -26,16 +26,16 @@ type Delegation struct {
 	Cgroup   string `json:"cgroup"`             // the unit's, as /proc/PID/cgroup has it
 	Unit     string `json:"unit"`               // its name
 	Origin   string `json:"road"`               // OwnUnit or NewScope
-	Manager  string `json:"manager"`            // the endpoint used; "none" if an attribute of the cgroup said enough
-	Subgroup string `json:"subgroup,omitempty"` // where the processes are below Cgroup (DelegateSubgroup=)
+	Manager  string `json:"manager"`            // the endpoint used; "none" if an attribute of the cgroup proved the delegation
+	Subgroup string `json:"subgroup,omitempty"` // the processes' cgroup, relative to Cgroup (DelegateSubgroup=)
 }
 
-// unasked is the Manager of a Delegation for which none was needed.
+// unasked is the Manager of a Delegation that needed no call to a manager.
 const unasked = "none"
 
-// Place sees to it that processes are in a delegated cgroup that holds nobody
-// else: the unit they are in, or a new scope. On an error they are where they
-// were, unless the time was up while a scope was being made.
+// Place makes sure that processes are in a delegated cgroup that holds no other process: the
+// unit they are in, or a new scope. On an error they have not been moved, unless the time was
+// up while the manager was making a scope.
 func (h *Host) Place(ctx context.Context, r Request) (Delegation, error) {
 	if len(r.PIDs) == 0 {
 		return Delegation{}, errors.New("no process to place")
@@ -72,9 +72,9 @@ func (o ownUnit) delegation(manager string) Delegation {
 	return Delegation{Cgroup: o.cgroup, Unit: o.name, Origin: OwnUnit, Manager: manager, Subgroup: o.subgroup}
 }
 
-// ownUnit finds the unit that the processes are in, and whether it could be
-// theirs alone: it holds nobody but them, us and who called us, and we may move
-// processes in it. Whether it is delegated is another question.
+// ownUnit finds the unit that the processes are in. Alone says that the unit could be theirs
+// alone: it holds only them, this process and its parent, and this process may move processes
+// in it. Whether the unit is delegated is checked separately.
 func (h *Host) ownUnit(r Request) (o ownUnit, alone bool, err error) {
 	at, err := h.cgroupOf(r.PIDs[0])
 	if err != nil {
@@ -92,8 +92,8 @@ func (h *Host) ownUnit(r Request) (o ownUnit, alone bool, err error) {
 	return ownUnit{u, t, u.below(at)}, t.writable() && t.holdsOnly(r.PIDs, allowed), nil
 }
 
-// systemDelegates asks the system's manager, which tells everybody, about a unit
-// of its own. If it does not answer there is time left for a scope.
+// systemDelegates asks the system's manager, which answers every user, about a unit of its
+// own. It spends half of the time at most: the rest is left for a scope.
 func (h *Host) systemDelegates(ctx context.Context, o ownUnit) bool {
 	ctx, cancel := share(ctx, 2)
 	defer cancel()
@@ -105,8 +105,8 @@ func (h *Host) systemDelegates(ctx context.Context, o ownUnit) bool {
 	return m.delegates(ctx, o)
 }
 
-// delegates asks the manager whether it has delegated the unit. Where it has not
-// heard of the unit, or has it elsewhere, we have misread the tree.
+// delegates asks the manager whether it has delegated the unit. If the manager does not know
+// the unit, or has it in another cgroup, parseUnit has misread the tree: the answer is no.
 func (m *manager) delegates(ctx context.Context, o ownUnit) bool {
 	yes, err := unitProperty[bool](ctx, m, o.name, "Delegate")
 	if err != nil || !yes {

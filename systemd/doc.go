@@ -1,10 +1,10 @@
 // Package systemd asks a systemd manager for a delegated cgroup.
 //
-// Below systemd nobody may simply take a cgroup: the tree belongs to the
-// manager, and what it has not delegated it may change or remove, whoever owns
-// the directory (systemd.io/CGROUP_DELEGATION). So [Host.Place] finds out
-// whether the unit that the processes are in is delegated and holds nobody else,
-// and if it is not, has the manager make a transient scope around them:
+// On a systemd host the cgroup tree belongs to the manager. It may change or remove any
+// cgroup that it has not delegated, even one whose directory another user owns
+// (systemd.io/CGROUP_DELEGATION). So [Host.Place] checks whether the unit that the processes
+// are in is delegated and holds no other process. If not, it has the manager make a transient
+// scope around them:
 //
 //	/user.slice/user-1000.slice/user@1000.service/app.slice/supervise-1f2e3d4c.scope
 //
@@ -20,9 +20,9 @@
 //	system-private  /run/systemd/private                  root only
 //	system-bus      /run/dbus/system_bus_socket           for others: to ask about their unit, no more
 //
-// An endpoint that is unusable, or has no manager behind it, leads to the next one; an
-// answer of the manager is final. Everything is bounded by the caller's context:
-// a stopped manager accepts connections, and never answers.
+// If an endpoint is unusable, or has no manager behind it, the next one is tried. An answer of
+// the manager is final. The caller's context bounds everything: a stopped manager accepts
+// connections, and never answers.
 //
 // Sources: systemd.scope(5), systemd.resource-control(5) (Delegate=),
 // org.freedesktop.systemd1(5) (StartTransientUnit, AttachProcessesToUnit,

@@ -25,7 +25,7 @@ const (
 type endpoint struct {
 	name     string
 	address  string // as package net has it
-	unusable error  // why it is not to be tried
+	unusable error  // the reason not to try it
 }
 
 func (d endpoint) String() string { return d.name + " " + d.address }
@@ -33,7 +33,7 @@ func (d endpoint) String() string { return d.name + " " + d.address }
 // isBus says whether there is a bus between us and the manager.
 func (d endpoint) isBus() bool { return d.name != private && d.name != systemPrivate }
 
-// user is whose units the manager behind the endpoint makes.
+// user returns the user whose units the manager behind the endpoint makes, or systemManager.
 func (d endpoint) user(h *Host) int {
 	if d.name == systemPrivate || d.name == systemBus {
 		return systemManager
@@ -101,8 +101,8 @@ func unique(endpoints []endpoint) []endpoint {
 	return kept
 }
 
-// foreign says that a runtime directory is not ours: sudo and su may leave the
-// one of the user they came from in XDG_RUNTIME_DIR.
+// foreign returns an error if a runtime directory is another user's: sudo and su may leave the
+// calling user's in XDG_RUNTIME_DIR.
 func (h *Host) foreign(dir string) error {
 	var st unix.Stat_t
 	if err := unix.Stat(dir, &st); err != nil {
@@ -133,7 +133,7 @@ func (d endpoint) dial(ctx context.Context) (*dbus.Conn, error) {
 		socket.Close()
 		return nil, fmt.Errorf("authenticating: %w", cause(err))
 	}
-	if !d.isBus() { // whose names it gives out
+	if !d.isBus() { // without a bus there is no name to ask for
 		return conn, nil
 	}
 	if err := conn.Hello(); err != nil {
@@ -143,9 +143,9 @@ func (d endpoint) dial(ctx context.Context) (*dbus.Conn, error) {
 	return conn, nil
 }
 
-// sameProcesses makes sure that a PID means the same process on the other side:
-// a manager outside our PID namespace would move somebody else. Who we cannot
-// see has the PID 0 here (unix(7), SO_PEERCRED).
+// sameProcesses makes sure that a PID means the same process on the other side: a manager
+// outside our PID namespace would move the wrong process. The kernel shows a peer that is
+// outside our PID namespace with PID 0 (unix(7), SO_PEERCRED).
 func sameProcesses(socket *net.UnixConn) error {
 	raw, err := socket.SyscallConn()
 	if err != nil {
@@ -165,8 +165,7 @@ func sameProcesses(socket *net.UnixConn) error {
 	return nil
 }
 
-// cause leaves out what package net puts around an error of the kernel: the
-// address is in our messages already.
+// cause unwraps the kernel's error from package net's: the address is in our messages already.
 func cause(err error) error {
 	var errno syscall.Errno
 	if errors.As(err, &errno) {

@@ -28,7 +28,7 @@ type fake struct {
 	refuse   map[string][]string // member: names of the errors for the calls to come
 	mute     string              // member, or "auth", that gets no answer
 	hangup   string              // member, or "auth", at which the connection is closed
-	distrust bool                // whoever we claim to be
+	distrust bool                // reject every user
 	babble   string              // said instead of any answer, before hanging up
 	result   string              // of the job; "": no JobRemoved
 	props    map[string]any      // of units
@@ -159,7 +159,7 @@ func (f *fake) start(c net.Conn, m *dbus.Message) {
 		f.move(name, f.property("PIDs").([]uint32))
 	}
 	f.reply(c, m, job)
-	// Somebody else's job first.
+	// Another unit's job first.
 	f.removed(c, "/org/freedesktop/systemd1/job/6", name, "canceled")
 	if f.result != "" {
 		f.removed(c, job, name, f.result)

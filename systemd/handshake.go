@@ -14,11 +14,10 @@ import (
 	"github.com/godbus/dbus/v5"
 )
 
-// handshake is what a client says before the first message (D-Bus specification,
-// "Authentication Protocol"), all of it at once, as sd-bus does: whoever listens
-// knows by SO_PEERCRED who we are, and DATA without data means just that. godbus
-// says it a line at a time, each of them a turn of the scheduler for two
-// processes, which together are a third of the time that a scope takes.
+// handshake is the client's part of the authentication (D-Bus specification, "Authentication
+// Protocol"), sent at once, as sd-bus does. DATA without data has the server take our user
+// from SO_PEERCRED. godbus sends one line at a time and waits for each answer: the switches
+// between two processes take a third of the time that a scope takes.
 const handshake = "\x00AUTH EXTERNAL\r\nDATA\r\nBEGIN\r\n"
 
 var errRejected = errors.New("it does not believe that we are who we are")
@@ -26,7 +25,7 @@ var errRejected = errors.New("it does not believe that we are who we are")
 // shakeHands authenticates, and returns a connection that owns the socket. On an
 // error the socket stays the caller's.
 func shakeHands(ctx context.Context, socket net.Conn) (*dbus.Conn, error) {
-	// A deadline that is past ends a read; the end of ctx sets one.
+	// A deadline in the past ends a pending read; the end of ctx sets one.
 	stop := context.AfterFunc(ctx, func() { socket.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
 	if _, err := io.WriteString(socket, handshake); err != nil {
@@ -63,12 +62,12 @@ func expect(in *bufio.Reader, want string) error {
 	return nil
 }
 
-// prompter answers godbus, which asks for the mechanisms, takes the one, and then
-// begins.
+// prompter holds the answers for godbus, which asks for the mechanisms, takes the one offered,
+// and begins.
 const prompter = "REJECTED EXTERNAL\r\nOK 0\r\n"
 
-// shaken is a socket whose handshake is over: what godbus says up to BEGIN goes
-// nowhere. It passes no descriptors, which saves a question too.
+// shaken is a socket whose handshake is over: it drops godbus's lines up to BEGIN. It passes no
+// descriptors, so that godbus does not negotiate that.
 type shaken struct {
 	io.Reader
 	io.WriteCloser

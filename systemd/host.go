@@ -9,17 +9,17 @@ import (
 	"strconv"
 )
 
-// A Host is the ground we stand on: who asks, and where things are. [Here] fills
-// it in; tests make their own.
+// A Host holds the user of this process and the directories of its machine. [Here] fills it
+// in; tests make their own.
 type Host struct {
-	UID    int                 // the effective user, who owns what is ours
-	Outer  int                 // the same outside our user namespace, where the managers are
-	Getenv func(string) string // may know nothing: the environment is often empty
+	UID    int                 // the effective user, which owns our directories and sockets
+	Outer  int                 // the same user as the managers see it, outside our user namespace
+	Getenv func(string) string // the environment, which is often empty
 	Run    string              // "/run"
 	Proc   string              // "/proc"
-	Linger string              // directory with a file for each user whose manager stays: logind's
-	// Cgroups are the places at which systemd mounts cgroup2, of which it knows
-	// two: the usual one, and the one of the hybrid layout.
+	Linger string              // logind's directory with a file for each user whose manager runs without a login
+	// Cgroups are the directories on which systemd mounts cgroup2: the usual one, and
+	// that of the hybrid layout.
 	Cgroups []string
 }
 
@@ -60,7 +60,7 @@ func parseMap(text []byte, uid int) int {
 	return uid
 }
 
-// userName is what loginctl calls our user: the number serves as well.
+// userName returns the name that loginctl takes for our user, or the number, which it takes too.
 func (h *Host) userName() string {
 	id := strconv.Itoa(h.Outer)
 	if u, err := user.LookupId(id); err == nil {

@@ -36,13 +36,13 @@ func (h *Host) connect(ctx context.Context, endpoints []endpoint) (*manager, err
 		addresses = append(addresses, d.address)
 	}
 	if absent {
-		return nil, h.nobody(addresses)
+		return nil, h.absentError(addresses)
 	}
 	return nil, fmt.Errorf("no systemd manager can be reached (tried %s)", strings.Join(tried, "; "))
 }
 
-// nobody is the error when there is no socket at all, with what to do.
-func (h *Host) nobody(addresses []string) error {
+// absentError is the error if there is no socket at all. It says what to do.
+func (h *Host) absentError(addresses []string) error {
 	at := strings.Join(addresses, ", ")
 	switch _, err := os.Stat(h.Run + "/systemd/system"); { // sd_booted(3)
 	case err != nil:
@@ -63,10 +63,10 @@ func (d endpoint) open(ctx context.Context) (*manager, error) {
 		conn.Close()
 		return nil, err
 	}
-	// go-systemd asks for a connection for calls, and for another one on which
-	// signals arrive, lest a call made because of a signal wait for itself. It
-	// makes such calls only for subscribers, who are not we: one serves for both,
-	// and saves a quarter of our time.
+	// go-systemd asks for one connection for calls and for another one for signals, lest
+	// a call made because of a signal wait for itself. It makes such calls only for
+	// subscribers, and this package does not subscribe: the same connection serves for
+	// both, which saves a quarter of the time.
 	m, err := sd.NewConnection(func() (*dbus.Conn, error) { return conn, nil })
 	if err != nil {
 		conn.Close()
@@ -75,10 +75,10 @@ func (d endpoint) open(ctx context.Context) (*manager, error) {
 	return &manager{m, d, conn}, nil
 }
 
-// awake asks the manager for a sign of life. A bus would keep a request for a
-// manager that sleeps, which would carry it out when we are long gone. On its
-// own socket the manager has shown itself by authenticating. A bus that our
-// connection has just started has the question wait until the manager joins it.
+// awake asks the manager for a sign of life. A bus would keep a request for a stopped manager,
+// which would carry it out long after this process has ended. On the manager's own socket the
+// authentication is the sign. A bus that our connection has just started keeps the question
+// until the manager joins it.
 func (d endpoint) awake(ctx context.Context, conn *dbus.Conn) error {
 	if !d.isBus() {
 		return nil
@@ -88,8 +88,8 @@ func (d endpoint) awake(ctx context.Context, conn *dbus.Conn) error {
 	return explain(ctx, err)
 }
 
-// unitProperty reads a property of a service or scope, and checks its type. A
-// manager that does not know it is too old for it: the zero value.
+// unitProperty reads a property of a service or scope, and checks its type. It returns the
+// zero value if the manager is too old to know the property.
 func unitProperty[T any](ctx context.Context, m *manager, unit, name string) (T, error) {
 	var zero T
 	p, err := m.GetUnitTypePropertyContext(ctx, unit, unitType(unit), name)

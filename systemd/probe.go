@@ -10,21 +10,21 @@ import (
 	"time"
 )
 
-// A Report says what a place gives, for "supervise doctor". What could not be
-// found out is null.
+// A Report describes the managers and the unit of a process, for "supervise doctor". A null
+// field could not be found out.
 type Report struct {
 	Endpoints       []EndpointState `json:"roads"`                // every endpoint, in the order of trying
-	Cgroup          string          `json:"cgroup"`               // our own
-	Unit            string          `json:"unit"`                 // that it belongs to; "" if systemd has not made it
+	Cgroup          string          `json:"cgroup"`               // the process's own
+	Unit            string          `json:"unit"`                 // the unit that the cgroup belongs to; "" if systemd has not made it
 	UnitManager     string          `json:"unit_manager"`         // "user" or "system"
-	Slice           string          `json:"slice"`                // that the unit is in
+	Slice           string          `json:"slice"`                // the slice that the unit is in
 	Delegate        *bool           `json:"delegate"`             // whether the unit is delegated
-	Controllers     []string        `json:"delegate_controllers"` // that it was delegated
+	Controllers     []string        `json:"delegate_controllers"` // the controllers delegated to the unit
 	Subgroup        *string         `json:"delegate_subgroup"`    // DelegateSubgroup=, "" before systemd 254
-	UserService     string          `json:"user_service"`         // that is the user's manager; "" for root
-	UserControllers []string        `json:"user_controllers"`     // that it may hand on; null if it does not run
-	Linger          *bool           `json:"linger"`               // whether it runs without a login as well
-	Error           string          `json:"error,omitempty"`      // what kept us from asking about the unit
+	UserService     string          `json:"user_service"`         // the unit of the user's manager; "" for root
+	UserControllers []string        `json:"user_controllers"`     // the controllers that the user's manager may hand on; null if it does not run
+	Linger          *bool           `json:"linger"`               // whether the user's manager runs without a login as well
+	Error           string          `json:"error,omitempty"`      // the reason why the manager was not asked about the unit
 }
 
 // An EndpointState is one endpoint and whether it leads to a manager.
@@ -35,8 +35,8 @@ type EndpointState struct {
 	Error   string `json:"error,omitempty"`
 }
 
-// Probe looks around without changing anything. An endpoint that does not answer gets
-// its share of the time, so that the others are tried as well.
+// Probe makes a Report, and changes nothing. Each endpoint gets an equal share of the time: one
+// that does not answer leaves time for the others.
 func (h *Host) Probe(ctx context.Context, pid int) Report {
 	var r Report
 	endpoints := h.endpoints()
@@ -62,7 +62,7 @@ func (h *Host) Probe(ctx context.Context, pid int) Report {
 	return r
 }
 
-// share divides what is left of the time.
+// share returns a context with one part of the time that is left.
 func share(ctx context.Context, by int) (context.Context, context.CancelFunc) {
 	end, ok := ctx.Deadline()
 	if !ok {
@@ -110,7 +110,7 @@ func (r *Report) setUnit(u unit) {
 	}
 }
 
-// probeUnit asks the manager that has made the unit, if we can reach it.
+// probeUnit asks the manager that has made the unit, if it can be reached.
 func (h *Host) probeUnit(ctx context.Context, r *Report, u unit) {
 	endpoints := append(h.endpoints(), h.systemBus())
 	endpoints = slices.DeleteFunc(endpoints, func(d endpoint) bool { return d.user(h) != u.user })

@@ -23,7 +23,7 @@ func (h *Host) cgroupOf(pid int) (string, error) {
 		return "", fmt.Errorf("finding the cgroup of process %d: %w", pid, err)
 	}
 	if cgroup, ok := proc.ParseCgroup(text); ok {
-		return strings.TrimSuffix(cgroup, " (deleted)"), nil // a zombie's, whose cgroup was removed
+		return strings.TrimSuffix(cgroup, " (deleted)"), nil // the kernel's mark for a zombie whose cgroup was removed
 	}
 	return "", fmt.Errorf("finding the cgroup of process %d: cgroup v2 is not in use", pid)
 }
@@ -38,8 +38,8 @@ func (h *Host) ended(pid int) bool {
 	return err == nil && (s.State == 'Z' || s.State == 'X')
 }
 
-// dropGone takes processes that do not exist any more off a list, which it says
-// it did, unless nobody is left.
+// dropGone takes processes that do not exist any more off a list. It says whether it took any
+// off; it leaves the list alone if no process would remain.
 func (h *Host) dropGone(pids *[]int) bool {
 	there := slices.DeleteFunc(slices.Clone(*pids), func(pid int) bool {
 		_, err := os.Stat(h.Proc + "/" + strconv.Itoa(pid))
@@ -61,8 +61,8 @@ func numbers(pids []int) []uint32 {
 	return n
 }
 
-// arrived makes sure that processes are in a unit, and returns its cgroup. One
-// that has ended meanwhile needs no moving, but somebody must be there.
+// arrived makes sure that processes are in a unit, and returns its cgroup. A process may have
+// ended meanwhile, but at least one must be in the unit.
 func (h *Host) arrived(pids []int, name string) (cgroup string, err error) {
 	for _, pid := range pids {
 		at, err := h.cgroupOf(pid)

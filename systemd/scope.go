@@ -12,9 +12,9 @@ import (
 	"github.com/godbus/dbus/v5"
 )
 
-// newScope has the manager make a scope around the processes. A name may be
-// taken by a scope that failed and was kept: then that is forgotten, and another
-// name is tried, once. Children may end, and be reaped, while we ask.
+// newScope has the manager make a scope around the processes. A failed scope that the manager
+// kept may have the name: newScope then has the manager forget it, and tries another name,
+// once. Processes that end, and are reaped, before the manager moves them are left out.
 func (m *manager) newScope(ctx context.Context, h *Host, r Request) (Delegation, error) {
 	name, renamed := scopeName(), false
 	for {
@@ -23,7 +23,7 @@ func (m *manager) newScope(ctx context.Context, h *Host, r Request) (Delegation,
 		case err == nil:
 			return m.checked(h, name, r.PIDs)
 		case answered(err, unitExists) && !renamed:
-			m.ResetFailedUnitContext(ctx, name) // if it refuses, the new name will do
+			m.ResetFailedUnitContext(ctx, name) // if the manager refuses, the new name is enough
 			name, renamed = scopeName(), true
 		case answered(err, noProcess) && h.dropGone(&r.PIDs):
 		default:
@@ -32,7 +32,7 @@ func (m *manager) newScope(ctx context.Context, h *Host, r Request) (Delegation,
 	}
 }
 
-// checked trusts the processes' own files, not the manager's word.
+// checked verifies in /proc that the processes are in the scope: the manager's answer alone is no proof.
 func (m *manager) checked(h *Host, name string, pids []int) (Delegation, error) {
 	cgroup, err := h.arrived(pids, name)
 	if err != nil {
@@ -41,16 +41,16 @@ func (m *manager) checked(h *Host, name string, pids []int) (Delegation, error) 
 	return Delegation{Cgroup: cgroup, Unit: name, Origin: NewScope, Manager: m.endpoint.name}, nil
 }
 
-// scopeName returns a name that nobody else has: a process may start several.
+// scopeName returns a unique name: one process may start several scopes.
 func scopeName() string {
 	var id [4]byte
 	rand.Read(id[:]) // never fails (crypto/rand)
 	return "supervise-" + hex.EncodeToString(id[:]) + ".scope"
 }
 
-// startScope sends the request and waits for its job to be done. go-systemd
-// listens for JobRemoved before it sends, and has the signal of our job wait
-// until it knows the job's path; the channel is buffered, for it would block on it.
+// startScope sends the request and waits for the manager's job to be done. go-systemd listens
+// for JobRemoved before it sends, and holds a signal back until it knows the path of our job.
+// The channel is buffered, since go-systemd would block on it.
 func (m *manager) startScope(ctx context.Context, name string, r Request) error {
 	done := make(chan string, 1)
 	if _, err := m.StartTransientUnitContext(ctx, name, "fail", properties(r), done); err != nil {
@@ -67,12 +67,12 @@ func (m *manager) startScope(ctx context.Context, name string, r Request) error 
 	}
 }
 
-// properties are those of the scope. Times and limits stay the manager's: a stop
-// of the scope sends SIGTERM, and SIGKILL after TimeoutStopSec.
+// properties returns the scope's properties. Times and limits stay at the manager's defaults: a
+// stop of the scope sends SIGTERM, and SIGKILL after TimeoutStopSec.
 func properties(r Request) []sd.Property {
 	props := []sd.Property{
-		// Not PIDFDs, which an older manager does not know: who calls us reaps its
-		// children itself and waits for us, so the numbers stay valid.
+		// Not PIDFDs, which an older manager does not know. The caller reaps its children
+		// itself, and waits for this process, so that the numbers stay valid.
 		sd.PropPids(numbers(r.PIDs)...),
 		property("CollectMode", "inactive-or-failed"),
 		property("SendSIGHUP", false),
@@ -87,9 +87,9 @@ func properties(r Request) []sd.Property {
 	return props
 }
 
-// legible makes of a text, which may come from a command line, one that D-Bus
-// takes (UTF-8) and that fits into a line of the unit's file, where a backslash
-// at the end would join the next line to it.
+// legible turns a text, which may come from a command line, into one that D-Bus takes (UTF-8)
+// and that fits into one line of the unit's file. A backslash at the end would join the next
+// line to it.
 func legible(text string) string {
 	const most = 200 // characters
 	text = strings.Map(func(r rune) rune {
@@ -104,8 +104,8 @@ func legible(text string) string {
 	return strings.TrimRight(text, "\\ ")
 }
 
-// delegation asks for all controllers or for some; the second implies Delegate,
-// and along with it would be overruled by it.
+// delegation asks for all controllers (Delegate) or for some (DelegateControllers). The second
+// implies Delegate; a Delegate sent along with it would overrule it.
 func delegation(controllers []string) sd.Property {
 	if controllers == nil {
 		return property("Delegate", true)

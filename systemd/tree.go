@@ -16,7 +16,7 @@ import (
 // A tree is the directory of a unit's cgroup.
 type tree string
 
-// tree finds the directory of a cgroup, and whether there is one.
+// tree returns the directory of a cgroup, and whether it exists.
 func (h *Host) tree(cgroup string) (tree, bool) {
 	for _, point := range h.Cgroups {
 		var st unix.Statfs_t
@@ -28,8 +28,8 @@ func (h *Host) tree(cgroup string) (tree, bool) {
 	return "", false
 }
 
-// holdsOnly says whether all of the wanted processes are in the tree, and nobody
-// but the allowed.
+// holdsOnly says whether the tree holds all wanted processes, and no process that is not
+// allowed.
 func (t tree) holdsOnly(wanted, allowed []int) bool {
 	found := map[int]bool{}
 	err := filepath.WalkDir(string(t), func(name string, d fs.DirEntry, err error) error {
@@ -48,7 +48,7 @@ func (t tree) holdsOnly(wanted, allowed []int) bool {
 	return err == nil && !slices.ContainsFunc(wanted, missing)
 }
 
-// errStranger ends the walk.
+// errStranger ends the walk at a process that is not allowed.
 var errStranger = errors.New("a process of somebody else")
 
 // readPIDs calls f for each line of a cgroup.procs. A process outside our PID
@@ -70,16 +70,16 @@ func readPIDs(file string, f func(pid int) error) error {
 	return nil
 }
 
-// writable says whether we could move processes in the tree, without which
-// nothing is gained by a delegation. The login session of ssh is root's, say.
+// writable says whether this process may move processes in the tree: without that a delegation
+// is of no use. The login session of ssh, for example, is root's.
 func (t tree) writable() bool {
 	return unix.Faccessat(unix.AT_FDCWD, string(t)+"/cgroup.procs", unix.W_OK, unix.AT_EACCESS) == nil &&
 		unix.Faccessat(unix.AT_FDCWD, string(t), unix.W_OK, unix.AT_EACCESS) == nil
 }
 
-// marked says whether systemd has marked the cgroup as delegated: the system's
-// manager does so on services and scopes, a user's manager does not. trusted.*
-// is for root's eyes, user.* came with Linux 5.7.
+// marked says whether systemd has marked the cgroup as delegated. The system's manager marks
+// services and scopes, a user's manager does not. Only root can read trusted.*; cgroups have
+// user.* since Linux 5.7.
 func (t tree) marked() bool {
 	for _, attr := range []string{"user.delegate", "trusted.delegate"} {
 		var v [1]byte

@@ -81,7 +81,7 @@ const service = "/system.slice/ci.service"
 
 // An ownUnitCase is a unit that a process is in, and what its manager says of it.
 type ownUnitCase struct {
-	cgroup, other string         // of the process; of somebody else
+	cgroup, other string         // of the process; of another process
 	user, system  map[string]any // properties, as the one manager has them, or the other
 	mark, slice   string         // user.delegate; asked for
 	want          Delegation
@@ -136,7 +136,7 @@ var ownUnits = map[string]ownUnitCase{
 	},
 }
 
-// Whether the own unit will do: only what is delegated, and ours alone.
+// The own unit is used only if it is delegated and holds no other process.
 func TestOwnUnit(t *testing.T) {
 	for name, c := range ownUnits {
 		t.Run(name, func(t *testing.T) {
@@ -176,7 +176,7 @@ func replaceUID(props map[string]any, id *strings.Replacer) {
 	}
 }
 
-// The system's manager sleeps, the user's does not: there is time left for it.
+// A stopped system manager leaves time for the user's manager.
 func TestOwnUnitUnanswered(t *testing.T) {
 	t.Parallel() // it waits most of the time
 	h := testHost(t)

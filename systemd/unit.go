@@ -6,14 +6,14 @@ import (
 	"strings"
 )
 
-// systemManager is the user of a unit that no user manager but the system's has made.
+// systemManager is the user of a unit that the system's manager has made.
 const systemManager = -1
 
-// A unit is a service or scope, found by its place in the cgroup tree.
+// A unit is a service or scope, recognised by its path in the cgroup tree.
 type unit struct {
 	name   string
-	cgroup string // its own, of which ours may be a child
-	user   int    // whose manager has made it; systemManager
+	cgroup string // the unit's cgroup, which the process may be below
+	user   int    // the user whose manager has made it; or systemManager
 }
 
 // parseUnit finds the unit that a cgroup belongs to, by how systemd builds its
@@ -55,7 +55,7 @@ func managerOf(name string) (uid int, ok bool) {
 	return int(n), err == nil
 }
 
-// below returns where cgroup is within the unit: "" for the unit's own.
+// below returns a cgroup's path relative to the unit's: "" for the unit's own.
 func (u unit) below(cgroup string) string {
 	return strings.TrimPrefix(strings.TrimPrefix(cgroup, u.cgroup), "/")
 }

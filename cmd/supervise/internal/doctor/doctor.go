@@ -18,7 +18,7 @@ import (
 	"github.com/seed-c1490a04/supervise/protocol"
 )
 
-// commandLine is what "supervise doctor" was given.
+// commandLine holds the flags of "supervise doctor".
 type commandLine struct{ json, help bool }
 
 var flags = []cli.Flag[commandLine]{
@@ -83,7 +83,8 @@ func obey(caught *signals.Caught) {
 	}
 }
 
-// try finds out what works. The error is one of giving back.
+// try makes a job's cgroup, tests the features in it and removes it. The error is one of the
+// removal: a refused containment is part of the diagnosis.
 func (d *diagnosis) try(view *cgroup.View) error {
 	p, err := containment.Try(&containment.Options{JobName: "doctor", Mode: containment.Cgroup, Patience: containment.DefaultPatience})
 	if err != nil {
@@ -130,7 +131,7 @@ func (d *diagnosis) setChain(v *cgroup.View) {
 	}
 }
 
-// list is an empty list in JSON, not null.
+// list makes a nil list an empty one, so that JSON has no null.
 func list(s []string) []string {
 	if s == nil {
 		return []string{}

@@ -120,8 +120,8 @@ var (
 	}
 )
 
-// TestFixes has a case for every row of the table; what is expected is all that
-// applies, in its order.
+// TestFixes has a case for every row of the table. A case expects all fixes that apply, in the
+// table's order.
 func TestFixes(t *testing.T) {
 	type changes = []func(d *diagnosis)
 	tests := []struct {
@@ -243,7 +243,7 @@ func TestDoctorText(t *testing.T) {
 	}
 }
 
-// TestDoctorJSON: what is written can be read, and no list is null.
+// TestDoctorJSON: the JSON can be read back, and no list is null.
 func TestDoctorJSON(t *testing.T) {
 	for name, d := range screens() {
 		if name == "nothing" {
@@ -268,8 +268,8 @@ func TestDoctorJSON(t *testing.T) {
 	}
 }
 
-// TestDoctorUsage: what the command line may be. What doctor finds is for the
-// integration tests: it catches signals for good.
+// TestDoctorUsage tests the command line. The diagnosis itself is left to the integration
+// tests, as it catches signals for the rest of the process's life.
 func TestDoctorUsage(t *testing.T) {
 	for _, args := range [][]string{{"--help"}, {"--jsn"}, {"x"}} {
 		want := cli.ExitUsage

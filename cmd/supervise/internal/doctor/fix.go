@@ -8,15 +8,15 @@ import (
 	"github.com/seed-c1490a04/supervise/protocol"
 )
 
-// An advice is one shortcoming: the facts that show it, and what removes it on the
-// machine that they are of.
+// An advice is one shortcoming: the condition that shows it, and the fix for the machine that
+// was diagnosed.
 type advice struct {
 	name  string
 	shows func(f facts) bool
 	fix   func(f facts) protocol.Fix
 }
 
-// fixes goes through the table.
+// fixes returns the fix of every shortcoming in the table that shows.
 func fixes(d *protocol.Diagnosis) []protocol.Fix {
 	list := []protocol.Fix{}
 	for _, a := range advices() {
@@ -32,9 +32,9 @@ func fixes(d *protocol.Diagnosis) []protocol.Fix {
 	return list
 }
 
-// advices, built where they are asked for and not when the program starts, begin
-// with what keeps jobs out of cgroups; then limits, then the rest.
-// Of the advices that say how to write to a cgroup at most one applies.
+// advices is the table. It is built on the call, since every start of the program would pay
+// for a variable. Shortcomings that keep jobs out of cgroups come first, then those of limits,
+// then the rest. Of the advices that say how to write to a cgroup at most one applies.
 func advices() []advice {
 	return []advice{
 		{"mount-cgroup2", facts.unmounted, facts.mountFix},
@@ -217,7 +217,7 @@ func (f facts) unifiedFix() protocol.Fix {
 		Lines:   []string{"systemd.unified_cgroup_hierarchy=1"},
 	}
 	if !f.Place.Systemd && f.container() == "" {
-		fix.Lines = []string{"cgroup_no_v1=all"} // what systemd's option does is systemd's
+		fix.Lines = []string{"cgroup_no_v1=all"} // without systemd its option has no effect
 	}
 	return fix
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/seed-c1490a04/supervise/protocol"
 )
 
-// Kinds of container that doctor knows a remedy for.
+// Kinds of container that have a fix of their own.
 const (
 	docker     = "docker"
 	kubernetes = "kubernetes"
@@ -19,7 +19,8 @@ const (
 	podman     = "podman"
 )
 
-// findHost finds out where we are: root is where the file system begins.
+// findHost describes the machine or container of this process. Root is the root of the file
+// system that it reads: "/" outside tests.
 func findHost(root string, uid int, getenv func(string) string) protocol.Place {
 	p := protocol.Place{UID: uid, UserNamespace: !firstNamespace(root, "user", "4026531837")}
 	if kind := containerKind(root, getenv); kind != "" {

@@ -11,7 +11,7 @@ import (
 	"github.com/seed-c1490a04/supervise/protocol"
 )
 
-// probeLimit bounds how long the managers are waited for.
+// probeLimit bounds the wait for the managers' answers.
 const probeLimit = 5 * time.Second
 
 // askBus has supervise-scope find out whether systemd can be reached. It is interrupted
@@ -39,8 +39,8 @@ func askBus(interrupt int) protocol.Bus {
 	return bus
 }
 
-// parseProbe reads what supervise-scope prints. Of another version it may lack
-// fields, or have more.
+// parseProbe reads the JSON of supervise-scope. Another version may leave fields out, or have
+// more.
 func parseProbe(answer []byte) (protocol.Bus, error) {
 	var bus protocol.Bus
 	err := json.Unmarshal(answer, &bus)

@@ -30,7 +30,7 @@ func TestParseProbe(t *testing.T) {
 	}
 }
 
-// FuzzParseProbe: whatever it says, it can be shown and written.
+// FuzzParseProbe: every accepted answer can be printed as text and as JSON.
 func FuzzParseProbe(f *testing.F) {
 	f.Add([]byte(`{"roads":[{"road":"bus","address":"a","ok":true,"error":null}],"unit":null,"delegate":false}`))
 	f.Add([]byte(`{"roads":null}`))

@@ -9,7 +9,7 @@ import (
 	"github.com/seed-c1490a04/supervise/protocol"
 )
 
-// facts are what the conditions of the table ask.
+// facts answers the questions that the conditions of the table ask about a diagnosis.
 type facts struct{ *protocol.Diagnosis }
 
 func (f facts) container() string {
@@ -19,8 +19,8 @@ func (f facts) container() string {
 	return *f.Place.Container
 }
 
-// own is the cgroup below which jobs go; it is our own if there is none; nil if the
-// mount does not show it.
+// own returns the cgroup that jobs would be made in, or the process's own if there is no such
+// cgroup; nil if the mount does not show it.
 func (f facts) own() *protocol.CgroupOnPath {
 	if len(f.Chain) == 0 {
 		return nil
@@ -28,7 +28,7 @@ func (f facts) own() *protocol.CgroupOnPath {
 	return &f.Chain[len(f.Chain)-1]
 }
 
-// closed says that we may not write to our own cgroup, though it is there.
+// closed says that the own cgroup is visible, but not writable.
 func (f facts) closed() bool { return f.own() != nil && (f.Mount.ReadOnly || !f.own().Writable) }
 
 func (f facts) shared() bool { return f.Road != nil && *f.Road == string(cgroup.Shared) && !f.Top }
@@ -36,8 +36,8 @@ func (f facts) shared() bool { return f.Road != nil && *f.Road == string(cgroup.
 func (f facts) unmounted() bool    { return f.Mount == nil }
 func (f facts) foreignMount() bool { return f.Mount != nil && !f.Mount.Shown }
 
-// closedContainer: root may not write; or nobody may, not even a systemd inside, which
-// would not run.
+// closedContainer: the container's root may not write, or the mount is read-only for every user:
+// then a systemd inside does not run either.
 func (f facts) closedContainer() bool {
 	return f.container() != "" && f.closed() && !f.readOnly() && (f.Mount.ReadOnly || f.Place.UID == 0)
 }
@@ -46,17 +46,17 @@ func (f facts) containerUser() bool {
 	return f.container() != "" && f.closed() && !f.closedContainer() && !f.Place.Systemd
 }
 
-// inUserNamespace: root there is nobody in particular to the cgroups outside.
+// inUserNamespace: the namespace's root is an ordinary user for the cgroups outside.
 func (f facts) inUserNamespace() bool {
 	return f.container() == "" && f.closed() && !f.Mount.ReadOnly && f.Place.UserNamespace
 }
 
-// readOnly: for us, and not for the whole container.
+// readOnly: the mount is read-only for this process, and not for the whole container.
 func (f facts) readOnly() bool {
 	return f.closed() && f.Mount.ReadOnly && (f.container() == "" || f.Place.Systemd)
 }
 
-// wantsScope says that only systemd can give us a cgroup that is ours alone.
+// wantsScope says that only systemd can provide a cgroup for this process alone.
 func (f facts) wantsScope() bool {
 	here := f.closed() && !f.closedContainer() && !f.readOnly() && !f.inUserNamespace()
 	return f.Place.Systemd && (here || f.shared() || f.keptByUserManager())
@@ -68,8 +68,8 @@ func (f facts) noUserManager() bool {
 
 func (f facts) needsScope() bool { return f.wantsScope() && !f.noUserManager() }
 
-// needsOwnCgroup: there is no systemd, and ours is somebody else's, or others are
-// in it.
+// needsOwnCgroup: there is no systemd, and the own cgroup is another user's, or holds other
+// processes.
 func (f facts) needsOwnCgroup() bool {
 	mayNot := f.closed() && f.container() == "" && !f.readOnly() && !f.inUserNamespace()
 	return !f.Place.Systemd && (mayNot || f.shared())
@@ -87,7 +87,7 @@ func (f facts) v1Held() (held []string) {
 
 func (f facts) heldByV1() bool { return len(f.v1Held()) > 0 }
 
-// find is the place in the chain of the first cgroup of such a name, -1 if none is.
+// find returns the index in the chain of the first cgroup of such a name, -1 if there is none.
 func (f facts) find(prefix, suffix string) int {
 	return slices.IndexFunc(f.Chain, func(c protocol.CgroupOnPath) bool {
 		base := path.Base(c.Name)
@@ -95,12 +95,12 @@ func (f facts) find(prefix, suffix string) int {
 	})
 }
 
-// userService is the place of the user's manager.
+// userService returns the index in the chain of the user's manager.
 func (f facts) userService() int { return f.find("user@", ".service") }
 
-// stopped lists the controllers that stop at a place in the chain for which at is
-// true; of those that the first one does not have the place is -1. Except are left
-// out.
+// stopped lists the controllers that stop at an index of the chain for which at is true. The
+// index is -1 for a controller that no cgroup of the chain has. The controllers in except are
+// left out.
 func (f facts) stopped(at func(i int) bool, except ...string) (names []string) {
 	except = slices.Concat(except, f.v1Held())
 	for _, c := range f.Controllers {
@@ -118,9 +118,9 @@ func (f facts) stopped(at func(i int) bool, except ...string) (names []string) {
 // keptFromUsers: the system's manager gives the users' managers too little.
 func (f facts) keptFromUsers() bool { return len(f.fromUsers()) > 0 }
 
-// fromUsers lists what does not get to the user's manager, which supervise-scope may
-// have seen. In a session that is our neighbour, below the same slice; from a rootless
-// podman it is out of sight.
+// fromUsers lists the controllers that do not reach the user's manager. supervise-scope may
+// have seen which reach it. Otherwise the chain tells: in a login session the user's manager is
+// a sibling, below the same slice. In a rootless podman the chain does not show it.
 func (f facts) fromUsers() []string {
 	if f.inRootless() {
 		return f.stopped(func(i int) bool { return i < 0 })
@@ -139,13 +139,13 @@ func (f facts) inRootless() bool {
 	return f.container() == podman && !f.closed() && f.find("user", ".slice") < 0
 }
 
-// keptByUserManager: they reach the user's manager, but not us.
+// keptByUserManager: controllers reach the user's manager, but not the own cgroup.
 func (f facts) keptByUserManager() bool {
 	user := f.userService()
 	return user >= 0 && len(f.stopped(func(i int) bool { return i >= user })) > 0
 }
 
-// service is the system's service that we are in, "" if none.
+// service returns the name of the system service that this process is in, "" if none.
 func (f facts) service() string {
 	if f.userService() >= 0 || !f.Place.Systemd {
 		return ""
@@ -158,7 +158,7 @@ func (f facts) service() string {
 	return ""
 }
 
-// keptFromService: where it is read-only as well, the fix for that has both.
+// keptFromService: a service with a read-only mount is left out, as readOnlyFix has both fixes.
 func (f facts) keptFromService() bool {
 	return f.service() != "" && !f.readOnly() && len(f.stopped(func(i int) bool { return i >= 0 })) > 0
 }

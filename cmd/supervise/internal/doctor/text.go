@@ -37,8 +37,8 @@ func (d *diagnosis) text() string {
 	}, b.String())
 }
 
-// wrapped breaks words into lines behind a label. What is longer than a line
-// stays whole, for it is a path or a command.
+// wrapped breaks words into lines behind a label. A word that is longer than a line is a path or
+// a command, and stays whole.
 func wrapped(label, words string) string {
 	var b strings.Builder
 	line := fmt.Sprintf("%-*s", labelSize, label)
@@ -52,7 +52,7 @@ func wrapped(label, words string) string {
 	return b.String() + strings.TrimRight(line, " ") + "\n"
 }
 
-// roadText says what a road means.
+// roadText describes a road.
 func roadText(road string) string {
 	switch cgroup.Origin(road) {
 	case cgroup.Explicit:
@@ -173,7 +173,7 @@ func (d *diagnosis) chainText() string {
 	return strings.Join(lines, "\n")
 }
 
-// indented is the last part of a name, as far as it fits.
+// indented returns the last part of a name, cut to fit.
 func indented(name string, depth int) string {
 	const width = screen - 1 - 13 - 1 - 5*7
 	base := name[strings.LastIndexByte(name, '/')+1:]
@@ -206,8 +206,8 @@ func yesNo(b bool) string {
 	return "no"
 }
 
-// cells says of each controller how far it goes. In the last row, that of the cgroup
-// below which jobs go, it has arrived: whether that hands it on is ours to say.
+// cells says for each controller whether it goes on below a row's cgroup. In the last row, the
+// cgroup that jobs are made in, it has arrived: supervise itself decides whether to hand it on.
 func (d *diagnosis) cells(i int) (list []string) {
 	c := d.Chain[i]
 	for _, name := range limitControllers {
@@ -226,7 +226,7 @@ func (d *diagnosis) cells(i int) (list []string) {
 }
 
 func (d *diagnosis) featuresText() string {
-	groups := map[string][]string{} // names by what is to be said of them
+	groups := map[string][]string{} // names by the text to print for them
 	var order []string
 	for _, f := range d.Features {
 		key := featureLabel(f) + "\n"

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/seed-c1490a04/supervise/cgroup"
+	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/guardian"
 	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/signals"
 	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/subreaper"
 	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/supervisor"
@@ -23,6 +24,10 @@ import (
 var caught *signals.Caught
 
 func TestMain(m *testing.M) {
+	if args, ok := guardian.Invoked(); ok { // of a test that was killed: else the guardian would run the tests anew
+		Clean(args)
+		os.Exit(0)
+	}
 	err := subreaper.Become()
 	if err == nil {
 		caught, err = signals.Catch(nil)

@@ -27,6 +27,18 @@ func TestExitStatus(t *testing.T) {
 	})
 }
 
+// TestExitByUnnamedSignal: 32 and 33 are the C library's, and have no name; those above are real-time signals.
+func TestExitByUnnamedSignal(t *testing.T) {
+	forEachContainment(t, func(t *testing.T, c containment) {
+		for sig, name := range map[int]string{32: "SIG32", 33: "SIG33", 34: "SIGRTMIN+0", 64: "SIGRTMIN+30"} {
+			b := newBox(t)
+			o := b.start(b.run(c, nil, sh(fmt.Sprintf("kill -%d $$; read never", sig))...)).wait()
+			o.wantCode(128 + sig)
+			o.wantRecord(c, "signaled").wantSignal(t, name)
+		}
+	})
+}
+
 func TestExitBySignal(t *testing.T) {
 	signals := []unix.Signal{unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGABRT, unix.SIGKILL, unix.SIGUSR1, unix.SIGSEGV, unix.SIGPIPE,
 		unix.SIGALRM, unix.SIGTERM}

@@ -54,8 +54,7 @@ func diedOfSignal(result *protocol.Record) bool {
 	if e == nil || e.Signal == nil {
 		return false
 	}
-	sig, _ := signals.Parse(*e.Signal)
-	return slices.Contains(signals.Fatal, sig)
+	return slices.Contains(signals.Fatal, signals.Number(*e.Signal))
 }
 
 // ownerSocket returns an end that the inner supervise inherits, and ours, which the

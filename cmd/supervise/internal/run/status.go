@@ -48,7 +48,7 @@ func (r *runner) status(result *protocol.Record) int {
 		return *e.Code
 	}
 	// The record has the name, as supervisor.NewExit wrote it.
-	sig, _ := signals.Parse(*e.Signal)
+	sig := signals.Number(*e.Signal)
 	if r.terminal.interrupted(sig) {
 		signals.DieOf(sig)
 	}

@@ -42,6 +42,18 @@ func Name(sig unix.Signal) string {
 	return fmt.Sprintf("SIGRTMIN+%d", int(sig)-minRealTime)
 }
 
+// Number is the signal of a name that Name gave; 0: it gave none such. Parse is for what a
+// user writes, and does not take SIG32 and SIG33, which the C library keeps for itself and
+// which can end a process all the same.
+func Number(name string) unix.Signal {
+	for sig := unix.Signal(1); sig <= maxSignal; sig++ {
+		if Name(sig) == name {
+			return sig
+		}
+	}
+	return 0
+}
+
 // Parse reads TERM, SIGTERM, 15 or SIGRTMIN+1, in upper or lower case.
 func Parse(word string) (unix.Signal, error) {
 	name := strings.ToUpper(word)

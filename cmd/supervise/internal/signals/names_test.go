@@ -68,3 +68,17 @@ func TestNamesParse(t *testing.T) {
 		}
 	}
 }
+
+// TestNumber: every signal that can end a process comes back from its name, also those of the C library.
+func TestNumber(t *testing.T) {
+	for want := unix.Signal(1); want <= maxSignal; want++ {
+		if got := Number(Name(want)); got != want {
+			t.Errorf("%s is %d", Name(want), got)
+		}
+	}
+	for _, bad := range []string{"", "TERM", "SIG0", "SIG65", "SIGRTMIN+31"} {
+		if got := Number(bad); got != 0 {
+			t.Errorf("%q is %d", bad, got)
+		}
+	}
+}

@@ -1,11 +1,11 @@
 package supervisor
 
 import (
-	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/seed-c1490a04/supervise/cmd/internal/cli"
 	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/signals"
 	"github.com/seed-c1490a04/supervise/protocol"
 )
@@ -49,7 +49,7 @@ func (j *Job) completeRecord() *protocol.Record {
 			r.CPU = reapedCPU()
 		}
 	}
-	if j.err != nil {
+	if j.err != nil && r.Error == nil { // else the containment knew better what went wrong
 		text := errorText(j.err)
 		r.Error = &text
 	}
@@ -100,10 +100,10 @@ func reapedCPU() (c protocol.CPU) {
 	return c
 }
 
-// errorText puts an error, or several joined, on one line; "" for nil.
+// errorText is cli.OneLine, and "" for nil.
 func errorText(err error) string {
 	if err == nil {
 		return ""
 	}
-	return strings.ReplaceAll(err.Error(), "\n", "; ")
+	return cli.OneLine(err)
 }

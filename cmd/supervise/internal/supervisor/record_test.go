@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -77,5 +78,19 @@ func TestErrorText(t *testing.T) {
 	}
 	if got := errorText(nil); got != "" {
 		t.Errorf("%q", got)
+	}
+}
+
+// TestRecordError: what cannot be printed, in a path say, does not reach a terminal by the record's summary.
+func TestRecordError(t *testing.T) {
+	j := &Job{s: &Supervisor{}, record: NewRecord(time.Now()), err: errors.Join(errors.New("open /a\x1b[2Jb"), errors.New("c"))}
+	if got := j.completeRecord().Error; got == nil || *got != "open /a?[2Jb; c" {
+		t.Errorf("got %v", got)
+	}
+	known := "the supervisor of the job was killed"
+	j.record = NewRecord(time.Now())
+	j.record.Error = &known
+	if got := j.completeRecord().Error; *got != known {
+		t.Errorf("the containment's error became %q", *got)
 	}
 }

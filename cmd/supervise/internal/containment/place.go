@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
 	"syscall"
@@ -144,9 +143,14 @@ func (p *Place) forget(pid int) {
 	p.foreign, p.Tree.Spare = slices.DeleteFunc(p.foreign, is), slices.DeleteFunc(p.Tree.Spare, is)
 }
 
-// noChildren says whether there is no child but the disowned ones and the guardian.
+// noChildren says whether there is no child but the disowned ones and the guardian. What
+// cannot be known is not taken for none: the sweep goes on then.
 func (p *Place) noChildren() bool {
-	for _, pid := range subreaper.Children(os.Getpid()) {
+	children, err := subreaper.OwnChildren()
+	if err != nil {
+		return false
+	}
+	for _, pid := range children {
 		if pid != p.helper && !slices.Contains(p.Tree.Spare, pid) {
 			return false
 		}

@@ -88,14 +88,13 @@ func (s *Samples) Take(at time.Time) *protocol.Sample {
 // One takes a single sample of a job that started at a moment, for stat. It opens the
 // files anew, and closes them.
 func One(j *cgroup.Job, started time.Time) (*protocol.Sample, error) {
-	s, err := New(j)
+	sampler, err := j.Sampler()
 	if err != nil {
 		return nil, err
 	}
 	// A sampler keeps its files open, which is for jobs with many samples.
-	defer s.Close()
-	s.started = started
-	return s.Take(time.Now()), nil
+	defer sampler.Close()
+	return (&Samples{sampler: sampler, started: started}).Take(time.Now()), nil
 }
 
 // sampleOf turns the kernel's numbers into those of the protocol: bytes and seconds.

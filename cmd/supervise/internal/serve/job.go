@@ -246,16 +246,12 @@ func limitError(err error) error {
 // state is what list and stat tell. A job that has ended is in neither, so there is no
 // word for that state.
 func (j *job) state() protocol.JobState {
-	states := map[supervisor.State]protocol.State{
-		supervisor.Running: protocol.StateRunning, supervisor.Waiting: protocol.StateWaiting,
-		supervisor.Stopping: protocol.StateStopping, supervisor.Killing: protocol.StateKilling,
-	}
 	tags := j.tags
 	if tags == nil {
 		tags = map[string]string{}
 	}
 	return protocol.JobState{
-		Job: j.number, PID: j.pid, Name: j.name, Tags: tags, State: states[j.loop.State()], Frozen: j.frozen,
+		Job: j.number, PID: j.pid, Name: j.name, Tags: tags, State: protocol.State(j.loop.State().String()), Frozen: j.frozen,
 		Cgroup: j.path(), Started: protocol.Time{Time: j.loop.Started()},
 	}
 }

@@ -15,6 +15,12 @@ func Inherited() ([]int, error) {
 	if unix.Waitid(unix.P_ALL, 0, nil, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, nil) == unix.ECHILD {
 		return nil, nil
 	}
+	return OwnChildren()
+}
+
+// OwnChildren returns the children of this process, zombies and the guardian too, also
+// where the kernel has no list of them (see childLists).
+func OwnChildren() ([]int, error) {
 	list, err := childLists()
 	if err != nil {
 		return nil, err

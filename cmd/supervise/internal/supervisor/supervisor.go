@@ -306,7 +306,7 @@ func (s *Supervisor) undelivered() bool {
 // signal handles a signal that was sent to us. If signals end all jobs, one that
 // comes when all have ended means not to wait for a silent owner either.
 func (s *Supervisor) signal(sig signals.Signal) {
-	s.trace(TraceEvent{What: "signal", Signal: signals.Name(sig.Signal), PID: sig.From})
+	s.traceSignal("signal", sig.From, sig.Signal)
 	if raisedByUs(sig) {
 		return
 	}
@@ -345,7 +345,7 @@ func raisedByUs(s signals.Signal) bool {
 // none of the owner's. The pid is the child's until the loop reaps it, and nothing else
 // does.
 func (s *Supervisor) request(r protocol.Request) {
-	s.trace(TraceEvent{What: "request", PID: int(r.PID), Signal: signals.Name(unix.Signal(r.Signal))})
+	s.traceSignal("request", int(r.PID), unix.Signal(r.Signal))
 	if s.Whole && r.PID == -1 {
 		for _, j := range s.jobs {
 			j.signal(unix.Signal(r.Signal))

@@ -29,6 +29,13 @@ func (s *Supervisor) trace(e TraceEvent) {
 	}
 }
 
+// traceSignal finds the name of a signal only if it is to be told.
+func (s *Supervisor) traceSignal(what string, pid int, sig unix.Signal) {
+	if s.Trace != nil {
+		s.Trace(TraceEvent{What: what, PID: pid, Signal: signals.Name(sig)})
+	}
+}
+
 func (s *Supervisor) traceStatus(of *Job, e *protocol.Event) {
 	if s.Trace == nil {
 		return
@@ -51,7 +58,8 @@ var codeNames = [...]string{
 	protocol.Trapped: "trapped", protocol.Stopped: "stopped", protocol.Continued: "continued",
 }
 
-// stateNames are those of SERVE.md's states, and of the last.
+// stateNames are the words that SERVE.md has for the states, and the last, which it never
+// tells.
 var stateNames = [...]string{Running: "running", Waiting: "waiting", Stopping: "stopping", Killing: "killing", Ended: "ended"}
 
 // String returns the state's name: running, waiting, stopping, killing or ended.

@@ -51,7 +51,7 @@ func TestSilenceAtMatch(t *testing.T) {
 	}
 }
 
-// listener makes a socket on which nobody calls accept.
+// listener makes a socket that is not accepted from.
 func listener(t *testing.T, socket string, backlog int) {
 	t.Helper()
 	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)

@@ -28,7 +28,7 @@ func TestChoose(t *testing.T) {
 	}
 }
 
-// TestChooseNumbers: counters that nobody wants are not read.
+// TestChooseNumbers: counters that are not asked for are not read.
 func TestChooseNumbers(t *testing.T) {
 	p := choose(t, Options{Cgroup: ground(t), JobName: "one"})
 	if r := run(t, p, "exit 0"); r.CPU.TotalS != nil || p.Job().Account() != nil {

@@ -132,7 +132,7 @@ func comm(pid int) string {
 	return string(b)
 }
 
-// TestDismiss: a twin that is dismissed exits and kills nobody. Until then it is in nobody's way.
+// TestDismiss: a twin that is dismissed exits and kills no process. Until then it disturbs none.
 func TestDismiss(t *testing.T) {
 	killed, kill := pipe(t)
 	_, keep := pipe(t)

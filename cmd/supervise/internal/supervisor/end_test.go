@@ -77,7 +77,7 @@ func TestEndings(t *testing.T) {
 	}
 }
 
-// negligent is a containment whose first Kill misses somebody.
+// negligent is a containment whose first Kill misses a process.
 type negligent struct{ *group }
 
 func (n negligent) Kill() error {

@@ -125,7 +125,7 @@ func TestDeaf(t *testing.T) {
 	}
 }
 
-// TestRequest signals a child, living or zombie, and nobody else.
+// TestRequest signals a child, living or zombie, and no other process.
 func TestRequest(t *testing.T) {
 	s, g := newTest(t)
 	requests, _ := connect(t, s)

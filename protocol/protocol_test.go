@@ -266,7 +266,7 @@ func TestKernelEvent(t *testing.T) {
 		{"status", "exit 255", unix.WEXITED, Exited, 255},
 		{"killed", "kill -KILL $$", unix.WEXITED, Killed, 9},
 		{"stopped", "kill -STOP $$", unix.WSTOPPED, Stopped, 19},
-		{"continued", "kill -STOP $$", unix.WCONTINUED, Continued, 18},
+		{"continued", "kill -STOP $$; exec sleep 1000", unix.WCONTINUED, Continued, 18},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

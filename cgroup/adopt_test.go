@@ -164,16 +164,16 @@ func TestInherit(t *testing.T) {
 }
 
 func TestExplicitRoot(t *testing.T) {
-	if _, err := Open(Search{Path: "/proc"}); err == nil {
+	if _, err := (Search{Path: "/proc"}).Open(); err == nil {
 		t.Error("opened /proc as a cgroup")
 	}
-	if _, err := Open(Search{Path: "/no/such/cgroup"}); err == nil {
+	if _, err := (Search{Path: "/no/such/cgroup"}).Open(); err == nil {
 		t.Error("opened what is not there")
 	}
 	root := testRoot(t)
 	here, _ := locate()
 	for _, name := range []string{root, root + "/", here.own + strings.TrimPrefix(root, here.path)} {
-		s, err := Open(Search{Path: name})
+		s, err := Search{Path: name}.Open()
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue

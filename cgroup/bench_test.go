@@ -39,7 +39,7 @@ func BenchmarkJob(b *testing.B) {
 		b.Fatal(err)
 	}
 	defer os.Remove(path)
-	s, err := Open(Search{Path: path})
+	s, err := Search{Path: path}.Open()
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -79,7 +79,7 @@ func openFDs(t *testing.T) int {
 
 func newSession(t *testing.T, root string) *Session {
 	t.Helper()
-	s, err := Open(Search{Path: root})
+	s, err := Search{Path: root}.Open()
 	if err != nil {
 		t.Fatal(err)
 	}

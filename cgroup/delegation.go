@@ -3,9 +3,11 @@ package cgroup
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -67,16 +69,108 @@ func isUnit(name string) bool {
 	return strings.HasSuffix(name, ".scope") || strings.HasSuffix(name, ".service") && !strings.HasPrefix(name, "user@")
 }
 
-// unitAbove returns the path of the unit that a cgroup is below: with DelegateSubgroup=, or
-// where another program made sub-cgroups. It is "" for a unit's own cgroup, and outside
-// units.
-func unitAbove(own string) string {
-	for p := path.Dir(own); strings.HasPrefix(p, "/") && len(p) > 1; p = path.Dir(p) {
-		if isUnit(path.Base(p)) {
-			return p
+// mayBeDelegated says whether only the manager knows if a unit is delegated: one of a
+// user's manager, which marks none, that is not transient.
+func mayBeDelegated(unit string) bool {
+	file := transientFile(unit)
+	return strings.HasPrefix(file, "/run/user/") && strings.HasSuffix(unit, ".service") && !exists(file)
+}
+
+// unitDirs is where the system's manager looks for units (systemd.unit(5)).
+var unitDirs = []string{
+	"/run/systemd/transient", "/etc/systemd/system", "/run/systemd/system",
+	"/usr/local/lib/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system",
+}
+
+// hasSubgroup says whether the system's manager makes a sub-cgroup of this name for the main
+// process of a service: DelegateSubgroup= (systemd 254) in one of its files.
+func hasSubgroup(unit, sub string) bool {
+	if strings.Contains(sub, "/") || strings.HasPrefix(transientFile(unit), "/run/user/") {
+		return false
+	}
+	names := []string{path.Base(unit), "service"}
+	if before, _, ok := strings.Cut(names[0], "@"); ok {
+		names = append(names, before+"@.service")
+	}
+	for _, dir := range unitDirs {
+		for _, name := range names {
+			for _, file := range append(dropIns(dir+"/"+name+".d"), dir+"/"+name) {
+				b, err := readFile(file)
+				if err == nil && parseSubgroup(b, sub) {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
+
+func dropIns(dir string) (files []string) {
+	entries, err := os.ReadDir(dir)
+	for _, e := range entries {
+		if err == nil && strings.HasSuffix(e.Name(), ".conf") {
+			files = append(files, dir+"/"+e.Name())
+		}
+	}
+	return files
+}
+
+// parseSubgroup says whether a unit file has DelegateSubgroup= with this value.
+func parseSubgroup(unit []byte, sub string) bool {
+	for line := range bytes.Lines(unit) {
+		v, ok := bytes.CutPrefix(bytes.TrimSpace(line), []byte("DelegateSubgroup="))
+		if ok && sub != "" && string(bytes.TrimSpace(v)) == sub {
+			return true
+		}
+	}
+	return false
+}
+
+// endsByPID returns the name of the manager that has made a cgroup, if it ends the
+// processes that are directly in the cgroup one by one, and not those below it: a job there
+// would outlive what the manager ends. It is "" for others. (Slurm 22.05: the signals of
+// scancel go to the processes of task_N.)
+func endsByPID(own string) string {
+	for part := range strings.SplitSeq(own, "/") {
+		if strings.HasSuffix(part, "slurmstepd.scope") {
+			return "Slurm"
 		}
 	}
 	return ""
+}
+
+// scopeParent returns the cgroup in which systemd will make a scope for a process that is in
+// own, and its slice: that of the own unit, if the manager of this user has made it; or else
+// the manager's choice, "".
+func scopeParent(own string) (parent, slice string) {
+	manager, uid := "/", managerUID(own)
+	if uid != 0 {
+		manager = fmt.Sprintf("/user.slice/user-%d.slice/user@%d.service", uid, uid)
+	}
+	for p := own; strings.HasPrefix(p, manager) && len(p) > len(manager); p = path.Dir(p) {
+		below := strings.TrimPrefix(p, manager)
+		if strings.HasSuffix(p, ".slice") && !strings.Contains(below, "/user@") {
+			return p, path.Base(p)
+		}
+	}
+	if uid != 0 {
+		return manager + "/app.slice", ""
+	}
+	return "/system.slice", ""
+}
+
+// managerUID returns the user whose manager makes scopes for this process, 0 for the
+// system's. Root of a user namespace is an ordinary user to the manager.
+func managerUID(own string) int {
+	uid := os.Geteuid()
+	if uid != 0 || !strings.Contains(own, "/user@") {
+		return uid
+	}
+	text, _ := readFile("/proc/self/uid_map")
+	if f := bytes.Fields(text); len(f) >= 3 {
+		uid, _ = strconv.Atoi(string(f[1]))
+	}
+	return uid
 }
 
 // parseDelegate finds the last Delegate= of a unit file (systemd.resource-control(5)):

@@ -27,7 +27,7 @@ func ExampleParseLimit() {
 // command left. It needs a cgroup in which it may create others.
 func Example() {
 	cgroup.Init()
-	s, err := cgroup.Open(cgroup.Search{})
+	s, err := cgroup.Open()
 	if err != nil {
 		log.Fatal(err)
 	}

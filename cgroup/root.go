@@ -23,30 +23,16 @@ const (
 	Shared    Origin = "shared"    // our own cgroup, with other processes in it: no controllers
 )
 
-// A Search says which roots to try. The zero value tries all.
+// A Search names the only root to try, which the user, or systemd, has chosen. Where none was
+// chosen, Judge finds one.
 type Search struct {
-	// Path names the only root to try: a directory, or a path as /proc/self/cgroup
-	// has it. Empty: the job node of an outer supervisor, then our own cgroup.
+	// Path is a directory, or a path as /proc/self/cgroup has it.
 	Path string
 	// Delegated says that Path is known to be.
 	Delegated bool
 	// Ends says that Path is removed when this process ends, and need not be restored.
 	Ends bool
-	// Exclusive leaves out a shared root: the error is ErrShared or
-	// ErrOccupied.
-	Exclusive bool
-	// Ours are processes that may be in the own cgroup beside this one, because the caller
-	// moves them into a job.
-	Ours []int
 }
-
-var (
-	// ErrShared says that the own cgroup is writable, but not known to be delegated.
-	ErrShared = errors.New("the own cgroup is not known to be delegated")
-	// ErrOccupied says that the own cgroup is delegated, but holds other processes, so that
-	// it cannot hand down controllers.
-	ErrOccupied = errors.New("the own cgroup is delegated, but holds other processes")
-)
 
 // A root is a cgroup in which sessions are made.
 type root struct {
@@ -60,56 +46,25 @@ type root struct {
 // supervisorLeaf is the leaf that holds the supervisor when root must hold no process.
 const supervisorLeaf = "supervisor"
 
-// find opens the roots to try, best first.
-func (s Search) find() ([]*root, error) {
+// Open makes a locked session in the root. Call Claim once the root holds no process that is
+// to be moved into a job.
+//
+// The error says why the root is not usable: ErrNoMount, or the refused operation with its
+// path (EROFS in a container, EACCES in a cgroup of another user).
+func (s Search) Open() (*Session, error) {
 	here, err := locate()
 	if err != nil {
 		return nil, err
 	}
-	if s.Path != "" {
-		r, err := s.openPath(here)
-		return []*root{r}, err
-	}
-	var roots []*root
-	if r := openNested(here); r != nil {
-		roots = append(roots, r)
-	}
-	if r := openUnit(here); r != nil {
-		roots = append(roots, r)
-	}
-	own, err := openDir(here.path)
+	r, err := s.openPath(here)
 	if err != nil {
-		return roots, err
+		return nil, err
 	}
-	if own.isReadOnly() { // a process inside cannot make the mount writable
-		own.close()
-		return roots, own.fail("open", "cgroup.procs", unix.EROFS)
-	}
-	origin, err := s.ownOrigin(own, here.own)
-	if err != nil && s.Exclusive {
-		own.close()
-		return roots, err
-	}
-	return append(roots, &root{dir: own, origin: origin}), nil
-}
-
-// openUnit returns the delegated unit that our cgroup is below, if the unit's own cgroup holds
-// no process: sessions are then made beside the sub-cgroup that we are in.
-func openUnit(here position) *root {
-	unit := unitAbove(here.own)
-	p, ok := here.mount.below(unit)
-	if unit == "" || !ok {
-		return nil
-	}
-	d, err := openDir(p)
+	session, err := r.newSession()
 	if err != nil {
-		return nil
+		r.close()
 	}
-	if pids, err := d.members(); err == nil && len(pids) == 0 && d.isDelegated(unit) {
-		return &root{dir: d, origin: Delegated}
-	}
-	d.close()
-	return nil
+	return session, err
 }
 
 func (s Search) openPath(here position) (*root, error) {
@@ -128,25 +83,10 @@ func (s Search) openPath(here position) (*root, error) {
 	r := &root{dir: d, origin: Explicit, ends: s.Ends}
 	if s.Delegated {
 		r.origin = Delegated
-	} else if p == here.path {
-		if origin, _ := s.ownOrigin(d, here.own); origin == Delegated {
-			r.origin = origin
-		}
+	} else if own := (&standing{position: here, managed: Managed()}); p == here.path && own.isOurs(d, "") {
+		r.origin = Delegated
 	}
 	return r, nil
-}
-
-// openNested returns the job node we are in, if our cgroup is its main leaf.
-func openNested(here position) *root {
-	parent := path.Dir(here.path)
-	if path.Base(here.path) != mainLeaf || !marked(parent, xattrJob) {
-		return nil
-	}
-	d, err := openDir(parent)
-	if err != nil {
-		return nil
-	}
-	return &root{dir: d, origin: Nested}
 }
 
 // marked says whether a cgroup carries one of our extended attributes.
@@ -154,25 +94,6 @@ func marked(path, attr string) bool {
 	var buf [256]byte
 	_, err := unix.Getxattr(path, attr, buf[:])
 	return err == nil || err == unix.ERANGE
-}
-
-// ownOrigin decides whether the own cgroup may be evacuated: it must be known to be delegated,
-// and hold no process but this one and Ours. The error says which of the two fails. The root
-// of the whole hierarchy (only it has no cgroup.events) needs no evacuation and is always
-// shared.
-func (s Search) ownOrigin(d *dir, own string) (Origin, error) {
-	if _, err := d.keyed("cgroup.events", "populated"); err != nil {
-		return Shared, ErrShared
-	}
-	switch {
-	case Managed() && !d.isDelegated(own):
-		return Shared, ErrShared
-	case d.holdsOnly(s.Ours):
-		return Delegated, nil
-	case strings.HasSuffix(own, ".service"):
-		return Shared, nil // stopping the service must end the jobs: they stay in it
-	}
-	return Shared, ErrOccupied
 }
 
 // holdsOnly says whether all processes in d are this one and some others.

@@ -34,36 +34,6 @@ func TestHoldsOnly(t *testing.T) {
 	}
 }
 
-// TestOwnOrigin is which of the own cgroups may be evacuated where systemd does not
-// manage them.
-func TestOwnOrigin(t *testing.T) {
-	if Managed() {
-		t.Log("only what is the same with systemd")
-	}
-	own, other := fmt.Sprintln(os.Getpid()), fmt.Sprintf("%d\n1\n", os.Getpid())
-	events := "populated 1\n"
-	for _, tt := range []struct {
-		name  string
-		files map[string]string
-		path  string
-		want  Origin
-		err   error
-	}{
-		{"the root of the hierarchy", map[string]string{"cgroup.procs": own}, "/", Shared, ErrShared},
-		{"ours", map[string]string{"cgroup.procs": own, "cgroup.events": events}, "/a", Delegated, nil},
-		{"with others", map[string]string{"cgroup.procs": other, "cgroup.events": events}, "/a", Shared, ErrOccupied},
-		{"a service", map[string]string{"cgroup.procs": other, "cgroup.events": events}, "/a.service", Shared, nil},
-	} {
-		d := plainDir(t, tt.files)
-		if Managed() && len(tt.files) > 1 {
-			tt.want, tt.err = Shared, ErrShared
-		}
-		if got, err := (Search{}).ownOrigin(d, tt.path); got != tt.want || err != tt.err {
-			t.Errorf("%s: %s, %v", tt.name, got, err)
-		}
-	}
-}
-
 // TestMarked: an attribute longer than the buffer is there as well.
 func TestMarked(t *testing.T) {
 	j := newJob(t)
@@ -78,23 +48,6 @@ func TestMarked(t *testing.T) {
 	}
 	if marked(j.Path(), "user.supervise.nosuch") || !marked(j.Path(), xattrJob) || !marked(j.s.path, xattrSession) {
 		t.Error("an attribute of ours")
-	}
-}
-
-// TestNested: the job node of an outer supervisor is found from its main leaf alone.
-func TestNested(t *testing.T) {
-	j := newJob(t)
-	for path, want := range map[string]bool{j.main.path: true, j.Path(): false, j.main.path + "/main": false} {
-		r := openNested(position{path: path})
-		if (r != nil) != want {
-			t.Errorf("%s: %v", path, r)
-		}
-		if r != nil {
-			if r.path != j.Path() || r.origin != Nested {
-				t.Errorf("found %s, %s", r.path, r.origin)
-			}
-			r.close()
-		}
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path"
 	"strconv"
 	"strings"
 	"time"
@@ -31,26 +32,14 @@ type Session struct {
 	born  bool // a process was born in a job and survived: see killedAtBirth
 }
 
-// Open finds a root and makes a locked session in it. Call Claim once the root holds no
-// process that is to be moved into a job.
-//
-// The error says why no root is usable: ErrNoMount, or the refused operation with its path
-// (EROFS in a container, EACCES in a cgroup of another user).
-func Open(search Search) (*Session, error) {
-	roots, err := search.find()
-	var session *Session
-	for _, r := range roots {
-		if r == nil {
-			continue
-		}
-		if session == nil {
-			if session, err = r.newSession(); session != nil {
-				continue // it owns r now
-			}
-		}
-		r.close()
+// Open makes a locked session in the best place for jobs that Judge finds, without a new
+// scope. Call Claim once the root holds no process that is to be moved into a job.
+func Open() (*Session, error) {
+	j, err := Judge(nil)
+	if err != nil {
+		return nil, err
 	}
-	return session, err
+	return j.Open()
 }
 
 // newSession makes a session below r, or leaves r as it was.
@@ -178,6 +167,23 @@ func (d *dir) untouchedFor(age time.Duration) bool {
 
 // Root returns the path of the root and how it was found.
 func (s *Session) Root() (path string, origin Origin) { return s.root.path, s.root.origin }
+
+// LeftBehind lists what holds for this process, and not for a job in the session, and
+// who may interfere with it: for a root that the user has named. See the function.
+func (s *Session) LeftBehind() []string {
+	here, err := locate()
+	if err != nil {
+		return nil
+	}
+	left, err := here.mount.leftBehind(here.own, path.Join(here.mount.root, strings.TrimPrefix(s.root.path, here.mount.point)))
+	if err == nil {
+		err = s.root.checkOwners(here.mount.point)
+	}
+	if err != nil {
+		left = append(left, err.Error())
+	}
+	return left
+}
 
 // Name returns the name of the session's directory.
 func (s *Session) Name() string { return s.name }

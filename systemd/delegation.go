@@ -19,6 +19,7 @@ type Request struct {
 	Description string   // of a new scope, for systemctl status
 	Slice       string   // of the scope; "": the manager's choice. If it is set the own unit is not used.
 	Controllers []string // to be delegated to a new scope; nil: all there are
+	OwnUnit     bool     // make no scope: the own unit is the only place
 }
 
 // A Delegation is a delegated cgroup with the processes in it.
@@ -29,6 +30,10 @@ type Delegation struct {
 	Manager  string `json:"manager"`            // the endpoint used; "none" if an attribute of the cgroup proved the delegation
 	Subgroup string `json:"subgroup,omitempty"` // the processes' cgroup, relative to Cgroup (DelegateSubgroup=)
 }
+
+// evacuated is the sub-cgroup to which supervise moves itself in a unit that is its own. Any
+// other that systemd has not made belongs to another program.
+const evacuated = "supervisor"
 
 // unasked is the Manager of a Delegation that needed no call to a manager.
 const unasked = "none"
@@ -44,7 +49,7 @@ func (h *Host) Place(ctx context.Context, r Request) (Delegation, error) {
 	if err != nil {
 		return Delegation{}, err
 	}
-	if alone && own.marked() {
+	if alone && own.marked() && (own.subgroup == "" || own.subgroup == evacuated) {
 		return own.delegation(unasked), nil
 	}
 	if alone && own.user == systemManager && h.Outer != 0 && h.systemDelegates(ctx, own) {
@@ -58,8 +63,14 @@ func (h *Host) Place(ctx context.Context, r Request) (Delegation, error) {
 	if alone && own.user == m.endpoint.user(h) && m.delegates(ctx, own) {
 		return own.delegation(m.endpoint.name), nil
 	}
+	if r.OwnUnit {
+		return Delegation{}, errNotDelegated
+	}
 	return m.newScope(ctx, h, r)
 }
+
+// errNotDelegated says why the own unit will not do.
+var errNotDelegated = errors.New("the unit is not delegated, or holds other processes, or they are in a cgroup of it that systemd has not made")
 
 // An ownUnit is the unit that the processes are in.
 type ownUnit struct {
@@ -113,5 +124,12 @@ func (m *manager) delegates(ctx context.Context, o ownUnit) bool {
 		return false
 	}
 	cgroup, err := unitProperty[string](ctx, m, o.name, "ControlGroup")
-	return err == nil && cgroup == o.cgroup
+	if err != nil || cgroup != o.cgroup {
+		return false
+	}
+	if o.subgroup == "" || o.subgroup == evacuated {
+		return true
+	}
+	subgroup, err := unitProperty[string](ctx, m, o.name, "DelegateSubgroup") // systemd 254
+	return err == nil && subgroup == o.subgroup
 }

@@ -92,9 +92,17 @@ var ownUnits = map[string]ownUnitCase{
 		cgroup: "/user@UID.service/a.service", user: map[string]any{"Delegate": true, "ControlGroup": "/user@UID.service/a.service"},
 		want: Delegation{Cgroup: "/user@UID.service/a.service", Unit: "a.service", Origin: OwnUnit, Manager: private},
 	},
-	"in a subgroup": {
-		cgroup: "/user@UID.service/a.service/x/y", user: map[string]any{"Delegate": true, "ControlGroup": "/user@UID.service/a.service"},
-		want: Delegation{Cgroup: "/user@UID.service/a.service", Unit: "a.service", Origin: OwnUnit, Manager: private, Subgroup: "x/y"},
+	"in its subgroup": {
+		cgroup: "/user@UID.service/a.service/x", user: map[string]any{"Delegate": true, "ControlGroup": "/user@UID.service/a.service", "DelegateSubgroup": "x"},
+		want: Delegation{Cgroup: "/user@UID.service/a.service", Unit: "a.service", Origin: OwnUnit, Manager: private, Subgroup: "x"},
+	},
+	"in another program's subgroup": {
+		cgroup: "/user@UID.service/a.service/y", user: map[string]any{"Delegate": true, "ControlGroup": "/user@UID.service/a.service", "DelegateSubgroup": "x"},
+		want: Delegation{Origin: NewScope, Manager: private},
+	},
+	"where supervise has moved": {
+		cgroup: "/user@UID.service/a.service/supervisor", user: map[string]any{"Delegate": true, "ControlGroup": "/user@UID.service/a.service"},
+		want: Delegation{Cgroup: "/user@UID.service/a.service", Unit: "a.service", Origin: OwnUnit, Manager: private, Subgroup: "supervisor"},
 	},
 	"not delegated": {
 		cgroup: "/user@UID.service/a.service", user: map[string]any{"Delegate": false},
@@ -163,6 +171,10 @@ func TestOwnUnit(t *testing.T) {
 			c.want.Cgroup = id.Replace(c.want.Cgroup)
 			if p != c.want {
 				t.Errorf("got %+v, want %+v", p, c.want)
+			}
+			_, err = h.Place(t.Context(), Request{PIDs: []int{g.pid}, Slice: c.slice, OwnUnit: true})
+			if (err == nil) != (c.want.Origin == OwnUnit) {
+				t.Errorf("without a scope: %v", err)
 			}
 		})
 	}

@@ -24,6 +24,7 @@ type options struct {
 	timeout     time.Duration
 	attach      string
 	subgroup    string
+	ownUnit     bool
 	probe       bool
 	help        bool
 }
@@ -35,6 +36,7 @@ var flags = []cli.Flag[options]{
 	{Name: "description", Set: func(o *options, v string) error { o.description = v; return nil }},
 	{Name: "controllers", Set: setControllers},
 	{Name: "timeout", Set: setTimeout},
+	{Name: "own-unit", Switch: true, Set: func(o *options, v string) error { o.ownUnit = true; return nil }},
 	{Name: "attach", Set: func(o *options, v string) error { o.attach = v; return cli.NotEmpty(v) }},
 	{Name: "subgroup", Set: func(o *options, v string) error { o.subgroup = v; return nil }},
 	{Name: "probe", Switch: true, Set: func(o *options, v string) error { o.probe = true; return nil }},
@@ -69,6 +71,8 @@ func (o *options) check() error {
 		return errors.New("--probe and --attach exclude each other")
 	case o.subgroup != "" && o.attach == "":
 		return errors.New("--subgroup goes with --attach")
+	case o.ownUnit && (o.probe || o.attach != "" || o.slice != "" || o.description != "" || o.controllers != nil):
+		return errors.New("--own-unit makes no scope, and excludes what is for one")
 	case o.attach != "" && (o.slice != "" || o.description != "" || o.controllers != nil):
 		return errors.New("--attach takes an existing scope as it is")
 	}

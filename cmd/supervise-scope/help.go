@@ -13,6 +13,9 @@ it is that one, and nothing is moved; else a new scope.
                        (default: all there are)
   --timeout D          give up after D (default 5s), whatever it waits for
 
+  --own-unit           make no scope: say which unit they are in, if it is
+                       delegated and holds nobody else, or else fail
+
   --attach UNIT        move more processes into a scope of an earlier call
   --subgroup PATH      and there into this cgroup below it
 

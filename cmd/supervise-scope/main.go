@@ -65,6 +65,7 @@ func run(o *options, begun time.Time) error {
 		Description: o.description,
 		Slice:       o.slice,
 		Controllers: o.controllers,
+		OwnUnit:     o.ownUnit,
 	})
 	if err != nil {
 		return err

@@ -30,7 +30,9 @@ status. When it ends, or supervise does, whatever it has started is killed.
                        for them, or fail (kill, name them, exit 125)
   --contain MODE       cgroup, subreaper, or auto (default): cgroup if it can be
   --cgroup PATH        make the job's cgroup below this one
-  --slice SLICE        put the scope that systemd makes for it into this slice
+  --slice SLICE        a new scope of systemd's, in this slice
+  --scope new          the same, in the slice of our own unit: leave what limits
+                       our own cgroup; what ends that still ends the job
   --systemd-timeout D  wait so long for systemd (default 5s), then do without
   --trace fd:N         write what the loop sees and does to descriptor N, a JSON
                        line each
@@ -76,7 +78,9 @@ Go, contrib/python has one in Python.
 
   --contain MODE       cgroup, subreaper, or auto (default): cgroup if it can be
   --cgroup PATH        make the jobs' cgroups below this one
-  --slice SLICE        put the scope that systemd makes for them into this slice
+  --slice SLICE        a new scope of systemd's, in this slice
+  --scope new          the same, in the slice of our own unit: leave what limits
+                       our own cgroup; what ends that still ends the jobs
   --systemd-timeout D  wait so long for systemd (default 5s), then do without
   --trace fd:N         write what the loop sees and does to descriptor N, a JSON
                        line each

@@ -11,7 +11,8 @@ import (
 	"testing"
 )
 
-// TestPlaces: from wherever an ordinary user may be, the job gets a scope, or the delegated unit that there is.
+// TestPlaces: from wherever an ordinary user may be, the job gets a scope, or the unit that it is in: one that is delegated, or
+// a service, which is not left.
 func TestPlaces(t *testing.T) {
 	me := supervise(whereAmI...)
 	scope := []string{"systemd-run", "--user", "--scope", "-q"}
@@ -30,7 +31,8 @@ func TestPlaces(t *testing.T) {
 		{"sudo", append([]string{"env", "-u", "XDG_RUNTIME_DIR", "-u", "DBUS_SESSION_BUS_ADDRESS"}, me...), newScope},
 		{"runtime directory of nobody", append([]string{"env", "-u", "DBUS_SESSION_BUS_ADDRESS", "XDG_RUNTIME_DIR=/nonexistent"}, me...), newScope},
 		{"app scope, not delegated", append(scope, me...), newScope},
-		{"user service, not delegated", append(service, me...), newScope},
+		{"user service, not delegated", append(service, me...), in("service")},
+		{"the same, left by name", append(service, supervise(append([]string{"--scope=new"}, whereAmI...)...)...), newScope},
 		{"delegated scope of our own", append(append(scope, "-p", "Delegate=yes"), me...), in("scope")},
 		{"delegated scope, shared", append(append(scope, "-p", "Delegate=yes"), "sh", "-c", strings.Join(me, " ")+"; true"), newScope},
 		{"delegated service of our own", append(append(service, "-p", "Delegate=yes"), me...), in("service")},

@@ -20,10 +20,10 @@ import (
 // the job is in the fallback meanwhile, and stays there if it cannot be helped:
 // the owner has no flag to be told by.
 //
-//	own cgroup ──> in it: done
-//	    │ not ours
+//	own cgroup, or beside it ──> in it: done
+//	    │ a scope is right          (see cgroup.Judge)
 //	    v
-//	ask for a scope ──> in it: done
+//	ask for it ─────────────> in it: done
 //	    │ refused          ^ │ some were forked outside meanwhile
 //	    v                  │ v
 //	 fallback <──────── attach them
@@ -40,26 +40,40 @@ const jobName = "job"
 
 // begin moves what can be moved at once, or begins to ask.
 func (m *move) begin() {
-	managed := cgroup.Managed()
 	pids, err := m.place.Tree.Procs()
-	if err == nil {
-		err = m.place.Enter(cgroup.Search{Exclusive: managed, Ours: pids}, jobName)
-	}
-	switch {
-	case err == nil:
-	case managed && !errors.Is(err, cgroup.ErrNoMount) && !errors.Is(err, unix.EROFS):
-		m.guard() // a manager that is slow is not waited for without
-		m.until = time.Now().Add(containment.DefaultPatience)
-		m.await(containment.AskScope(containment.DefaultPatience, "", jobName, os.Getpid())) // a child that may end meanwhile would spoil it
-	default:
+	if err != nil {
 		m.giveUp(err)
+		return
 	}
+	j, err := cgroup.Judge(pids)
+	if err != nil {
+		m.giveUp(err)
+		return
+	}
+	defer j.Close()
+	if j.Verdict == cgroup.Inside {
+		if err := m.place.Enter(j.Open, jobName); err != nil {
+			m.giveUp(err)
+		}
+		return
+	}
+	m.guard() // a manager that is slow is not waited for without
+	m.until = time.Now().Add(containment.DefaultPatience)
+	if j.Verdict == cgroup.AskManager {
+		m.await(containment.AskUnit(containment.DefaultPatience, append(pids, os.Getpid())...))
+		return
+	}
+	if err := m.place.Post(m.s); err != nil {
+		m.giveUp(err)
+		return
+	}
+	m.await(containment.AskScope(containment.DefaultPatience, j.Slice, jobName, os.Getpid())) // a child that may end meanwhile would spoil it
 }
 
 // await has answered called when supervise-scope, which was just started, has ended.
 func (m *move) await(a *program.Sibling, err error) {
 	if err != nil {
-		m.giveUp(err)
+		m.giveUp(fmt.Errorf("no cgroup from systemd: %w", err))
 		return
 	}
 	m.s.Chore(a.PID(), func(over bool) { m.answered(a, over) })
@@ -75,13 +89,13 @@ func (m *move) answered(a *program.Sibling, over bool) {
 		m.scope = sc
 	}
 	if m.scope.Cgroup == "" {
-		m.giveUp(err)
+		m.giveUp(fmt.Errorf("no cgroup from systemd: %w", err))
 		return
 	}
 	if m.attach() {
 		return
 	}
-	err = m.place.Enter(m.scope.Search(), jobName)
+	err = m.place.Enter(m.scope.Search().Open, jobName)
 	if err != nil && !(errors.Is(err, unix.EACCES) && m.attach()) { // one was forked by one that was outside
 		m.giveUp(err)
 	}
@@ -106,7 +120,10 @@ func (m *move) attach() bool {
 // giveUp leaves the job in the fallback.
 func (m *move) giveUp(reason error) {
 	if cgroup.Managed() {
-		m.program.Complain(fmt.Errorf("no scope from systemd: %w; the job is held without a cgroup", reason))
+		m.program.Complain(fmt.Errorf("%w; the job is held without a cgroup", reason))
+	}
+	if m.scope.Cgroup == "" {
+		m.place.Relieve(m.s) // we are still in the cgroup that it stands in
 	}
 	m.guard()
 }

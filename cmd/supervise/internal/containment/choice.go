@@ -3,8 +3,8 @@ package containment
 import (
 	"errors"
 	"fmt"
-
-	"golang.org/x/sys/unix"
+	"os"
+	"strings"
 
 	"github.com/seed-c1490a04/supervise/cgroup"
 	"github.com/seed-c1490a04/supervise/cmd/internal/cli"
@@ -17,16 +17,14 @@ const askedFor = "--contain=" + string(Subreaper)
 // Choose takes the place that the options ask for:
 //
 //	Cgroup named ──> it, or an error
-//	own cgroup ──> it, if it is known to be ours alone, or no systemd runs here
-//	    │ else
-//	    v
-//	new scope from systemd ──> it
-//	    │ refused
-//	    v
-//	own cgroup, shared, without controllers ──> it, with a warning
-//	    │ refused
-//	    v
-//	the fallback, with a warning where systemd runs
+//	Slice named, or Leave ──> new scope from systemd, or an error
+//	what cgroup.Judge finds ──> the own cgroup, or a place beside
+//	    │                            │ refused
+//	    v                            v
+//	new scope from systemd       the fallback, with a warning where systemd runs
+//	    │ refused                    ^
+//	    v                            │ refused
+//	own cgroup, with a warning ──────┘
 //
 // A limit that cannot be had is an error, and so is every refusal with Mode Cgroup.
 func Choose(o *Options) (*Place, error) {
@@ -42,7 +40,7 @@ func Choose(o *Options) (*Place, error) {
 		return nil, fmt.Errorf("cgroup containment is not to be had here: %w; --contain=auto would fall back", err)
 	case o.Cgroup != "":
 		return nil, fmt.Errorf("--cgroup %s: %w", o.Cgroup, err)
-	case isLimit(err) || o.Slice != "" && !managed:
+	case isLimit(err) || o.leaves():
 		return nil, err
 	case o.Meter:
 		return nil, fmt.Errorf("--cpu-timeout needs a cgroup: %w", err)
@@ -60,27 +58,99 @@ func isLimit(err error) bool {
 
 // chooseCgroup takes the first cgroup that is to be had; managed says that systemd
 // manages cgroups here.
-func chooseCgroup(o *Options, managed bool) (*Place, error) {
-	if o.Slice != "" && !managed {
-		return nil, errors.New("--slice: systemd does not run here")
-	}
-	p, err := (*Place)(nil), error(nil)
-	if o.Slice == "" {
-		p, err = open(cgroup.Search{Path: o.Cgroup, Exclusive: managed}, o.JobName)
-	}
-	if p == nil && managed && !errors.Is(err, cgroup.ErrNoMount) && !errors.Is(err, unix.EROFS) {
-		occupied := errors.Is(err, cgroup.ErrOccupied)
-		p, err = takeScope(o)
-		if err == nil && p.reason != "" && !occupied { // a delegated one lacks nothing but controllers
-			o.warn(fmt.Errorf("%s; the job is held in a cgroup that is shared", p.reason))
-		}
+func chooseCgroup(o *Options, managed bool) (p *Place, err error) {
+	switch {
+	case o.Cgroup != "":
+		p, err = takeNamed(o)
+	case o.leaves() && !managed:
+		return nil, fmt.Errorf("%s: systemd does not run here", o.wayOut())
+	case o.leaves():
+		p, err = leave(o)
+	default:
+		p, err = takeJudged(o)
 	}
 	if err != nil {
 		return nil, err
 	}
-	if err := errors.Join(p.claim(), p.prepare(o)); err != nil {
+	err = errors.Join(p.claim(), p.prepare(o))
+	if isLimit(err) && p.reason != "" && managed {
+		err = fmt.Errorf("%w; %s", err, p.reason)
+	}
+	if err != nil {
 		return nil, errors.Join(err, p.Close())
 	}
+	return p, nil
+}
+
+// takeNamed opens the place that the user has named. What that leaves behind is said.
+func takeNamed(o *Options) (*Place, error) {
+	p, err := open(cgroup.Search{Path: o.Cgroup}.Open, o.JobName)
+	if err == nil {
+		if left := p.session.LeftBehind(); len(left) > 0 {
+			p.tellLeft("--cgroup", left)
+		}
+	}
+	return p, err
+}
+
+// leave opens a place in a new scope, because the user said so.
+func leave(o *Options) (*Place, error) {
+	own, slice := cgroup.Own(), o.Slice
+	if slice == "" {
+		slice = cgroup.OwnSlice()
+	}
+	p, err := takeScope(o, slice)
+	if err != nil {
+		return nil, fmt.Errorf("%s: no scope from systemd: %w", o.wayOut(), err)
+	}
+	left, _ := cgroup.LeftBehind(own, cgroup.Own())
+	p.tellLeft(o.wayOut(), left)
+	return p, nil
+}
+
+// tellLeft notes for the record what a flag has the job leave behind.
+func (p *Place) tellLeft(flag string, left []string) {
+	reason := flag + " was given"
+	if len(left) > 0 {
+		reason += "; what does not hold for the job: " + strings.Join(left, ", ")
+	}
+	p.setReason(reason)
+}
+
+// takeJudged opens the place that cgroup.Judge finds.
+func takeJudged(o *Options) (*Place, error) {
+	j, err := cgroup.Judge(nil)
+	if err != nil {
+		return nil, err
+	}
+	defer j.Close()
+	reason, refused := j.Reason, error(nil)
+	switch j.Verdict {
+	case cgroup.NewScope:
+		p, err := takeScope(o, j.Slice)
+		if err == nil {
+			p.setReason(reason)
+			return p, nil
+		}
+		refused = fmt.Errorf("no scope from systemd: %w", err)
+		reason = cli.OneLine(refused)
+	case cgroup.AskManager:
+		p, err := takeUnit(o)
+		if err == nil {
+			p.setReason("systemd says that the unit is delegated, and it holds nothing else")
+			return p, nil
+		}
+	}
+	p, err := open(j.Open, o.JobName)
+	switch {
+	case err != nil && refused != nil:
+		return nil, refused // the own cgroup is the manager's: that it is closed to us is no news
+	case err != nil:
+		return nil, err
+	case refused != nil:
+		o.warn(fmt.Errorf("%w; the job is held in a cgroup that is shared", refused))
+	}
+	p.setReason(reason)
 	return p, nil
 }
 
@@ -107,24 +177,44 @@ func (p *Place) unlimited(o *Options, why error) (*Place, error) {
 	return p, nil
 }
 
-// takeScope opens a place in a scope of systemd's or, if there is none to be had, in the
-// own cgroup though it is shared.
-func takeScope(o *Options) (*Place, error) {
-	sc, helper, refused := joinScope(o)
-	if refused == nil {
-		p, err := open(sc.Search(), o.JobName)
-		if err == nil {
-			p.helper = helper
-			return p, nil
-		}
-		refused = err
-	}
-	program.Reap(helper)
-	refused = fmt.Errorf("no scope from systemd: %w", refused)
-	p, err := open(cgroup.Search{}, o.JobName)
+// takeScope opens a place in a new scope of systemd's. A sentinel stays behind, by which
+// what ends the cgroup that is left ends the job as well.
+func takeScope(o *Options, slice string) (*Place, error) {
+	sentinel, err := postSentinel()
 	if err != nil {
-		return nil, errors.Join(refused, err)
+		return nil, err
 	}
-	p.setReason(cli.OneLine(refused))
+	sc, helper, err := joinScope(o, slice)
+	p := (*Place)(nil)
+	if err == nil {
+		p, err = open(sc.Search().Open, o.JobName)
+	}
+	if err != nil {
+		sentinel.Dismiss()
+		program.Reap(helper)
+		return nil, err
+	}
+	p.helper = helper
+	p.station(sentinel)
+	return p, nil
+}
+
+// takeUnit opens a place in the own unit, if systemd says that it is delegated.
+func takeUnit(o *Options) (*Place, error) {
+	a, err := AskUnit(o.Patience, os.Getpid())
+	if err != nil {
+		return nil, err
+	}
+	a.Wait(o.Patience + Overtime)
+	sc, err := ReadScope(a)
+	p := (*Place)(nil)
+	if err == nil {
+		p, err = open(sc.Search().Open, o.JobName)
+	}
+	if err != nil {
+		program.Reap(a.PID())
+		return nil, err
+	}
+	p.helper = a.PID()
 	return p, nil
 }

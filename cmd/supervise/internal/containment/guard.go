@@ -102,7 +102,8 @@ func (p *Place) dismiss() {
 	if p.guardian != nil {
 		p.guardian.Dismiss()
 		p.guardian.Wait()
-		p.guardian, p.Tree.Spare = nil, nil
+		p.spareNoMore(p.guardian.PID())
+		p.guardian = nil
 	}
 }
 

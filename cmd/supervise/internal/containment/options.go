@@ -22,7 +22,8 @@ const (
 type Options struct {
 	Mode     Mode          // "": Auto
 	Cgroup   string        // the only cgroup to use; "": any
-	Slice    string        // of a scope that systemd makes; "": the manager's choice
+	Slice    string        // a new scope in this slice of systemd's is the only place; "": none is named
+	Leave    bool          // a new scope is the only place, whatever limit is left behind
 	Patience time.Duration // how long the service manager is waited for
 	Reason   string        // why Mode is Subreaper; "": it was asked for
 
@@ -33,6 +34,17 @@ type Options struct {
 	Numbers    bool          // the record is to say what the job used
 
 	Warn func(error) // gets what the caller's user should know; nil: warnings are dropped
+}
+
+// leaves says whether the own cgroup is to be left whatever limits it.
+func (o *Options) leaves() bool { return o.Leave || o.Slice != "" }
+
+// wayOut is the flag that says so.
+func (o *Options) wayOut() string {
+	if o.Slice != "" {
+		return "--slice"
+	}
+	return "--scope=new"
 }
 
 func (o *Options) warn(err error) {

@@ -29,11 +29,12 @@ type Place struct {
 	session    *cgroup.Session // nil: the fallback, or closed
 	job        *Job            // the one job; nil: there is none
 	guardian   *guardian.Guardian
-	mark       subreaper.Mark  // of the processes that the guardian knows; 0: none
-	watcher    *cgroup.Watcher // nil until needed
-	helper     int             // supervise-scope, on its way out; 0: none
-	foreign    []int           // children that are no job's: see Disown
-	reason     string          // why it is the fallback, or a cgroup without controllers
+	sentinel   *guardian.Sentinel // in the cgroup that we have left; nil: none was left
+	mark       subreaper.Mark     // of the processes that the guardian knows; 0: none
+	watcher    *cgroup.Watcher    // nil until needed
+	helper     int                // supervise-scope, on its way out; 0: none
+	foreign    []int              // children that are no job's: see Disown
+	reason     string             // why it is this place; "": it is the one that was named, or the only one
 	unenforced []protocol.Unenforced
 }
 
@@ -55,9 +56,9 @@ var (
 
 // open makes a session where it may and, if named, a job in it. On an error nothing is
 // left.
-func open(where cgroup.Search, jobName string) (p *Place, err error) {
+func open(where func() (*cgroup.Session, error), jobName string) (p *Place, err error) {
 	p = &Place{}
-	if p.session, err = cgroup.Open(where); err != nil {
+	if p.session, err = where(); err != nil {
 		return nil, err
 	}
 	if jobName == "" {
@@ -99,7 +100,7 @@ func (p *Place) Job() *Job { return p.job }
 // Session returns the session of cgroups; nil: the fallback.
 func (p *Place) Session() *cgroup.Session { return p.session }
 
-// Reason says why it is the fallback, or a cgroup without controllers; "": neither.
+// Reason says why it is this place, in one sentence; "": there is nothing to be said.
 func (p *Place) Reason() string { return p.reason }
 
 // WhyNot says why there is no cgroup.
@@ -118,6 +119,9 @@ func (p *Place) Connect(s *supervisor.Supervisor) {
 	s.Watch, s.Sweep, p.Tree.Reap = p.watch, p.Tree.Kill, s.CollectDead
 	if p.session != nil && p.job == nil {
 		s.KillAll = p.session.Kill
+	}
+	if p.sentinel != nil {
+		s.Inputs = append(s.Inputs, p.sentinelInput(s))
 	}
 	if p.helper > 0 {
 		s.Chore(p.helper, func(bool) { p.helper = 0 })
@@ -200,7 +204,7 @@ func (p *Place) claim() error {
 
 // Enter turns a fallback into a place in a cgroup, and moves all descendants into its one
 // job. On an error everything is where it was.
-func (p *Place) Enter(where cgroup.Search, jobName string) error {
+func (p *Place) Enter(where func() (*cgroup.Session, error), jobName string) error {
 	in, err := open(where, jobName)
 	if err != nil {
 		return err
@@ -210,7 +214,10 @@ func (p *Place) Enter(where cgroup.Search, jobName string) error {
 		return errors.Join(err, in.Close())
 	}
 	p.dismiss()
-	in.Tree.Spare = []int{in.guardian.PID()}
+	in.Tree.Spare, in.sentinel = []int{in.guardian.PID()}, p.sentinel
+	if in.sentinel != nil {
+		in.Tree.Spare = append(in.Tree.Spare, in.sentinel.PID())
+	}
 	*p = *in
 	return nil
 }
@@ -272,8 +279,16 @@ func (p *Place) Record(r *protocol.Record, unkilled bool) {
 	}
 }
 
-// Close gives everything back when all jobs have ended. A second time it does nothing.
+// Close gives everything back when all jobs have ended. A second time it does nothing. The
+// sentinel comes last: what it stands in is not to be empty before.
 func (p *Place) Close() error {
+	err := p.release()
+	p.relieve()
+	return err
+}
+
+// release gives everything back but the sentinel.
+func (p *Place) release() error {
 	if p.guardian != nil {
 		p.guardian.Dismiss() // it exits while we remove the directories
 	}
@@ -299,8 +314,11 @@ func (p *Place) Close() error {
 
 // GiveUp turns to the fallback.
 func (p *Place) GiveUp(reason error) error {
-	err := p.Close()
+	err := p.release()
 	p.job, p.reason = nil, reason.Error()
 	p.Containment, p.Tree.Spare = &p.Tree, slices.Clone(p.foreign)
+	if p.sentinel != nil { // we are still where we have moved to
+		p.Tree.Spare = append(p.Tree.Spare, p.sentinel.PID())
+	}
 	return err
 }

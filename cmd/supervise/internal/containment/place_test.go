@@ -118,10 +118,10 @@ func TestEnter(t *testing.T) {
 	p.GuardMarked(s)
 	marked := p.guardian.PID()
 	p.Tree.Group = pid
-	if err := p.Enter(cgroup.Search{Path: dir + "/none"}, "one"); err == nil || p.InCgroup() || p.guardian.PID() != marked {
+	if err := p.Enter(cgroup.Search{Path: dir + "/none"}.Open, "one"); err == nil || p.InCgroup() || p.guardian.PID() != marked {
 		t.Fatalf("entered what does not exist: %v", err)
 	}
-	if err := p.Enter(cgroup.Search{Path: dir}, "one"); err != nil {
+	if err := p.Enter(cgroup.Search{Path: dir}.Open, "one"); err != nil {
 		t.Fatal(err)
 	}
 	if pids, err := p.Procs(); err != nil || !slices.Equal(pids, []int{pid}) {

@@ -63,14 +63,20 @@ func ReadScope(a *program.Sibling) (s Scope, err error) {
 	return s, err
 }
 
+// AskUnit starts supervise-scope, to have the manager say whether the unit that some
+// processes are in is delegated, and holds only them. ReadScope reads the answer.
+func AskUnit(patience time.Duration, pids ...int) (*program.Sibling, error) {
+	return program.Ask(ScopeProgram, append([]string{"--own-unit", "--timeout", patience.String()}, pidArgs(pids)...)...)
+}
+
 // joinScope has the manager delegate a cgroup to us, and move us into it: by our own
 // message in the usual case, else by supervise-scope. That is still to be reaped if pid
 // is not 0, and need not be waited for.
-func joinScope(o *Options) (s Scope, pid int, err error) {
-	if s, err = startScope(o); !errors.Is(err, transient.ErrTryHelper) {
+func joinScope(o *Options, slice string) (s Scope, pid int, err error) {
+	if s, err = startScope(o, slice); !errors.Is(err, transient.ErrTryHelper) {
 		return s, 0, err
 	}
-	a, err := AskScope(o.Patience, o.Slice, o.JobName, os.Getpid())
+	a, err := AskScope(o.Patience, slice, o.JobName, os.Getpid())
 	if err != nil {
 		return Scope{}, 0, err
 	}
@@ -79,14 +85,9 @@ func joinScope(o *Options) (s Scope, pid int, err error) {
 	return s, a.PID(), err
 }
 
-// startScope serves a process in a scope; a service may be delegated, which
-// supervise-scope finds out.
-func startScope(o *Options) (Scope, error) {
-	if !strings.HasSuffix(cgroup.Own(), ".scope") {
-		return Scope{}, transient.ErrTryHelper
-	}
+func startScope(o *Options, slice string) (Scope, error) {
 	unit, err := transient.Start(transient.Request{
-		Description: description(o.JobName), Slice: o.Slice, Timeout: o.Patience,
+		Description: description(o.JobName), Slice: slice, Timeout: o.Patience,
 	})
 	if err != nil {
 		return Scope{}, err

@@ -27,6 +27,12 @@ type twin struct {
 	args       [3][maxArg]byte // what argv points to
 	all, old   uint64          // signal masks: every signal, and what it was
 	heap       [2]uintptr      // first and last byte of the part of the heap that is in use
+	name       *[16]byte       // TASK_COMM_LEN
+
+	// A sentinel's: the pipe is its socket then.
+	signals uintptr // a signalfd; 0: a guardian
+	polled  [2]unix.PollFd
+	info    [infoSize]byte
 }
 
 // plan is the twin's. It is no part of the heap, which the twin gives back.
@@ -46,10 +52,12 @@ func inUse() [2]uintptr {
 }
 
 var (
-	twinName = [16]byte{'g', 'u', 'a', 'r', 'd', 'i', 'a', 'n'} // TASK_COMM_LEN
-	selfExe  = [...]byte{'/', 'p', 'r', 'o', 'c', '/', 's', 'e', 'l', 'f', '/', 'e', 'x', 'e', 0}
-	slash    = [2]byte{'/', 0}
-	one      = [1]byte{'1'}
+	guardianName = [16]byte{'g', 'u', 'a', 'r', 'd', 'i', 'a', 'n'}
+	sentinelName = [16]byte{'s', 'e', 'n', 't', 'i', 'n', 'e', 'l'}
+
+	selfExe = [...]byte{'/', 'p', 'r', 'o', 'c', '/', 's', 'e', 'l', 'f', '/', 'e', 'x', 'e', 0}
+	slash   = [2]byte{'/', 0}
+	one     = [1]byte{'1'}
 )
 
 // fork returns in the parent only. Flags 0: copied memory and descriptors, no
@@ -79,7 +87,7 @@ func fork(t *twin) (pid uintptr, errno syscall.Errno) {
 //go:noinline
 func watch(t *twin) {
 	syscall.RawSyscall(unix.SYS_SETSID, 0, 0, 0) // what is sent to our process group or terminal is not for it
-	syscall.RawSyscall(unix.SYS_PRCTL, unix.PR_SET_NAME, uintptr(unsafe.Pointer(&twinName)), 0)
+	syscall.RawSyscall(unix.SYS_PRCTL, unix.PR_SET_NAME, uintptr(unsafe.Pointer(t.name)), 0)
 	syscall.RawSyscall(unix.SYS_CHDIR, uintptr(unsafe.Pointer(&slash)), 0, 0)
 	for i := range t.closing {
 		closeRange(t.closing[i][0], t.closing[i][1])
@@ -89,6 +97,9 @@ func watch(t *twin) {
 	if t.heap[0]+stackRoom < keep && keep+stackRoom < t.heap[1] { // else the stack is elsewhere: leave it all
 		syscall.RawSyscall(unix.SYS_MADVISE, t.heap[0], keep-stackRoom-t.heap[0], unix.MADV_DONTNEED)
 		syscall.RawSyscall(unix.SYS_MADVISE, keep+1<<16+stackRoom, t.heap[1]+1-(keep+1<<16+stackRoom), unix.MADV_DONTNEED)
+	}
+	if t.signals != 0 {
+		stand(t)
 	}
 	n, errno := uintptr(0), syscall.EINTR
 	for errno == syscall.EINTR {
@@ -101,6 +112,35 @@ func watch(t *twin) {
 		syscall.RawSyscall(unix.SYS_EXECVE, uintptr(unsafe.Pointer(&selfExe)),
 			uintptr(unsafe.Pointer(&t.argv)), uintptr(unsafe.Pointer(&t.envv)))
 	}
+	exit()
+}
+
+// stand is the rest of a sentinel's life: it hands on the signals that it is sent, until
+// the supervisor has closed its end of the socket. The supervisor that does not read gets
+// the first few.
+//
+//go:norace
+//go:nosplit
+//go:noinline
+func stand(t *twin) {
+	for {
+		syscall.RawSyscall6(unix.SYS_PPOLL, uintptr(unsafe.Pointer(&t.polled)), uintptr(len(t.polled)), 0, 0, 0, 0)
+		if t.polled[0].Revents != 0 {
+			exit()
+		}
+		if t.polled[1].Revents != 0 {
+			syscall.RawSyscall(unix.SYS_READ, t.signals, uintptr(unsafe.Pointer(&t.info)), infoSize)
+			syscall.RawSyscall(unix.SYS_WRITE, t.pipe, uintptr(unsafe.Pointer(&t.info)), infoSize)
+		}
+	}
+}
+
+// exit does not return.
+//
+//go:norace
+//go:nosplit
+//go:noinline
+func exit() {
 	for {
 		syscall.RawSyscall(unix.SYS_EXIT_GROUP, 0, 0, 0)
 	}

@@ -56,7 +56,7 @@ func Start(p Plan) (*Guardian, error) {
 // layOut puts into memory all that the twin will need, for it cannot allocate.
 func (p *Plan) layOut(pipe int) (*twin, error) {
 	t := &plan
-	*t = twin{all: ^uint64(0), pipe: uintptr(pipe), kill: uintptr(p.Kill), heap: inUse()}
+	*t = twin{all: ^uint64(0), pipe: uintptr(pipe), kill: uintptr(p.Kill), heap: inUse(), name: &guardianName}
 	keep := []int{pipe}
 	for i, fd := range [...]int{p.Kill, p.Keep[0], p.Keep[1]} {
 		if fd >= 0 {

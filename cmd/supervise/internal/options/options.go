@@ -23,7 +23,8 @@ import (
 type Place struct {
 	Contain  containment.Mode
 	Cgroup   string        // directory to use as root; "": found out
-	Slice    string        // for a new scope; "": the service manager's choice
+	Slice    string        // for a new scope; "": none is named
+	NewScope bool          // leave the own cgroup for a new scope, whatever limits it
 	Patience time.Duration // for all that the service manager is asked
 	NoGuard  bool          // no guardian: a SIGKILL to supervise leaves the job alive
 	TraceFD  int           // descriptor of the trace; -1: none
@@ -47,6 +48,7 @@ func Flags[O any](of func(*O) *Place) []cli.Flag[O] {
 		flag("contain", setContain),
 		flag("cgroup", func(p *Place, v string) error { p.Cgroup = v; return cli.NotEmpty(v) }),
 		flag("slice", func(p *Place, v string) error { p.Slice = v; return cli.NotEmpty(v) }),
+		flag("scope", setScope),
 		flag("systemd-timeout", setPatience),
 		flag("trace", func(p *Place, v string) (err error) { p.TraceFD, err = cli.Descriptor(v); return err }),
 		noGuard,
@@ -61,6 +63,15 @@ func setContain(p *Place, v string) error {
 		return nil
 	}
 	return errors.New("want auto, cgroup or subreaper")
+}
+
+// setScope takes the one word that there is, so that others may follow.
+func setScope(p *Place, v string) error {
+	if v != "new" {
+		return errors.New("want new")
+	}
+	p.NewScope = true
+	return nil
 }
 
 // setPatience bounds the wait for the service manager: with none supervise would never
@@ -82,13 +93,16 @@ func (p *Place) Check() error {
 	if p.Slice != "" && (p.Cgroup != "" || p.Contain == containment.Subreaper) {
 		return errors.New("--slice is for a scope made by systemd; it excludes --cgroup and --contain=subreaper")
 	}
+	if p.NewScope && (p.Cgroup != "" || p.Contain == containment.Subreaper) {
+		return errors.New("--scope=new is for a scope made by systemd; it excludes --cgroup and --contain=subreaper")
+	}
 	return nil
 }
 
 // Containment is the request that the flags make of a place; warn gets warnings, each a
 // line for people.
 func (p *Place) Containment(warn func(error)) containment.Options {
-	return containment.Options{Mode: p.Contain, Cgroup: p.Cgroup, Slice: p.Slice, Patience: p.Patience, Warn: warn}
+	return containment.Options{Mode: p.Contain, Cgroup: p.Cgroup, Slice: p.Slice, Leave: p.NewScope, Patience: p.Patience, Warn: warn}
 }
 
 // Trace returns a function that writes each thing that the loop sees and does, a JSON

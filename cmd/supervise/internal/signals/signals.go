@@ -80,6 +80,12 @@ func Catch(signals []unix.Signal) (*Caught, error) {
 	return &Caught{pipe[0], child[0]}, nil
 }
 
+// IsIgnored says whether this process ignores a signal.
+func IsIgnored(sig unix.Signal) bool {
+	ignored, err := isIgnored(sig)
+	return ignored && err == nil
+}
+
 // parseInfo reads a siginfo_t of a 64-bit architecture (sigaction(2)):
 //
 //	offset 0 int32 si_signo, 4 int32 si_errno, 8 int32 si_code, 16 int32 si_pid, 20 uint32 si_uid

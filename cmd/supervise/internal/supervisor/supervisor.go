@@ -303,6 +303,17 @@ func (s *Supervisor) undelivered() bool {
 	return s.Owner != nil && s.Owner.undelivered() || s.Blocked != nil && s.Blocked()
 }
 
+// Relay treats a signal that was sent to another process of ours, which stands for this
+// one, as sent to this process. SIGKILL, by which that process has ended, ends all jobs.
+func (s *Supervisor) Relay(sig signals.Signal) {
+	if sig.Signal == unix.SIGKILL && s.Tell == nil {
+		s.traceSignal("signal", sig.From, sig.Signal)
+		s.End(protocol.CauseKilled, nil)
+		return
+	}
+	s.signal(sig)
+}
+
 // signal handles a signal that was sent to us. If signals end all jobs, one that
 // comes when all have ended means not to wait for a silent owner either.
 func (s *Supervisor) signal(sig signals.Signal) {

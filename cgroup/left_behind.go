@@ -1,0 +1,113 @@
+package cgroup
+
+import (
+	"path"
+	"strconv"
+	"strings"
+)
+
+// LeftBehind lists the limits that hold for a process in one cgroup, and would not in
+// another: those of every cgroup from the first up to, and without, the common ancestor, as
+// "memory.max of /a/b". The paths are as in /proc/self/cgroup. A controller of cgroup v1 is
+// not looked at.
+//
+// TasksMax= of systemd is no limit of the unit's own where it is what the manager gives to
+// every unit, the new one included (DefaultTasksMax=).
+func LeftBehind(from, to string) (limits []string, err error) {
+	here, err := locate()
+	if err != nil {
+		return nil, err
+	}
+	return here.mount.leftBehind(from, to)
+}
+
+func (m mount) leftBehind(from, to string) (limits []string, err error) {
+	common := commonAncestor(from, to)
+	for at := from; at != common; at = path.Dir(at) {
+		p, ok := m.below(at)
+		if !ok {
+			return []string{"what is set above " + m.root}, nil
+		}
+		d, err := openDir(p)
+		if err != nil {
+			return nil, err
+		}
+		names, err := d.limits()
+		d.close()
+		if err != nil {
+			return nil, err
+		}
+		for _, name := range names {
+			limits = append(limits, name+" of "+at)
+		}
+	}
+	return limits, nil
+}
+
+// commonAncestor returns the deepest cgroup that both are in or below, one of them
+// included.
+func commonAncestor(a, b string) string {
+	for !isBelow(strings.TrimSuffix(a, "/"), b) {
+		a = path.Dir(a)
+	}
+	return a
+}
+
+// limitFiles are the files that limit, by controller, and what they say where there is no
+// limit ("Cgroup v2", Documentation/admin-guide/cgroup-v2.rst). Weights are no limits.
+var limitFiles = map[string][]string{
+	"memory": {"memory.max", "memory.high", "memory.swap.max", "memory.swap.high", "memory.zswap.max"},
+	"pids":   {"pids.max"},
+	"cpu":    {"cpu.max"},
+	"cpuset": {"cpuset.cpus", "cpuset.mems"},
+	"io":     {"io.max"},
+	// For the sizes of pages of amd64 and arm64.
+	"hugetlb": {"hugetlb.64KB.max", "hugetlb.2MB.max", "hugetlb.32MB.max", "hugetlb.1GB.max"},
+}
+
+// limits returns the names of d's files that limit something.
+func (d *dir) limits() (names []string, err error) {
+	controllers, err := d.list("cgroup.controllers")
+	if err != nil {
+		return nil, err
+	}
+	r := reader{d: d, buf: takeBuffer()}
+	defer func() { giveBuffer(r.buf) }()
+	for _, c := range controllers {
+		for _, name := range limitFiles[c] {
+			if value := strings.TrimSpace(string(r.read(name))); isLimit(name, value) {
+				names = append(names, name)
+			}
+		}
+	}
+	return names, r.err
+}
+
+// isLimit says whether the value of a file limits anything: "max", "max 100000" and an
+// empty value do not, nor does a file that is not there.
+func isLimit(name, value string) bool {
+	first, _, _ := strings.Cut(value, " ")
+	switch {
+	case value == "" || first == "max":
+		return false
+	case name == "pids.max":
+		n, err := strconv.ParseUint(value, 10, 64)
+		return err != nil || n < defaultTasks()
+	}
+	return true
+}
+
+// defaultTasks is the least pids.max that is taken for the manager's DefaultTasksMax=15%,
+// of the lower of two limits of the kernel (system_tasks_max in systemd's
+// src/basic/limits-util.c). Versions round differently, hence a tenth less.
+func defaultTasks() uint64 {
+	most := uint64(0)
+	for _, name := range []string{"/proc/sys/kernel/pid_max", "/proc/sys/kernel/threads-max"} {
+		text, _ := readFile(name)
+		n, err := strconv.ParseUint(strings.TrimSpace(string(text)), 10, 64)
+		if err == nil && (most == 0 || n < most) {
+			most = n
+		}
+	}
+	return most * 15 / 100 * 9 / 10
+}

@@ -114,6 +114,12 @@ var (
 	undelegated = append(slices.Clone(desktop[:5:5]),
 		level("/user.slice/user-1000.slice/user@1000.service/app.slice/a.scope", 1000, true, "", ""))
 	session = append(slices.Clone(desktop[:3:3]), level("/user.slice/user-1000.slice/session-3.scope", 0, false, "memory pids", ""))
+	usersService = append(slices.Clone(desktop[:5:5]),
+		level("/user.slice/user-1000.slice/user@1000.service/app.slice/a.service", 1000, true, "memory pids", ""))
+	closedService = []protocol.CgroupOnPath{
+		level("/", 0, false, all, all), level("/system.slice", 0, false, all, "memory pids"),
+		level("/system.slice/cron.service", 0, false, "memory pids", ""),
+	}
 	service = []protocol.CgroupOnPath{
 		level("/", 0, true, all, all), level("/system.slice", 0, true, all, "memory pids"),
 		level("/system.slice/ci.service", 0, true, "memory pids", ""),
@@ -153,11 +159,14 @@ func TestFixes(t *testing.T) {
 		{"read-only", lone, changes{readOnly}, "read-only"},
 		{"ProtectControlGroups", service, changes{readOnly, systemd(true)}, "read-only"},
 		{"desktop", desktop, changes{onRoad("delegated"), systemd(true)}, "delegate-to-users"},
-		{"desktop, shared", desktop, changes{onRoad("shared"), systemd(true)}, "delegated-scope delegate-to-users"},
+		{"desktop, shared", desktop, changes{onRoad("shared"), systemd(true)}, "leave-by-name delegate-to-users"},
 		{"undelegated scope", undelegated, changes{onRoad("delegated"), systemd(true)}, "delegated-scope delegate-to-users"},
 		{"ssh", session, changes{refused, systemd(true)}, "delegated-scope delegate-to-users"},
 		{"cron", session, changes{refused, systemd(false)}, "enable-linger delegate-to-users"},
-		{"root in a service", service, changes{onRoad("shared"), systemd(true), as(0)}, "delegated-scope delegate-to-service"},
+		{"root in a service", service, changes{onRoad("shared"), systemd(true), as(0)}, "delegate-to-service"},
+		{"root in a delegated service with others", service, changes{onRoad("shared"), systemd(true), as(0), func(d *diagnosis) { d.Chain[2].Delegated = true }}, "delegate-subgroup"},
+		{"a user in a system service", closedService, changes{refused, systemd(true)}, "delegate-to-service"},
+		{"a user's service", usersService, changes{onRoad("shared"), systemd(true)}, "delegate-to-users delegate-to-service"},
 		{"no systemd", lone, changes{refused}, "own-cgroup"},
 		{"no systemd, shared", rootless, changes{onRoad("shared")}, "own-cgroup"},
 		{"hybrid", hybridChain, changes{hybrid}, "unified-hierarchy"},

@@ -46,6 +46,8 @@ func advices() []advice {
 		{"enable-linger", facts.noUserManager, facts.lingerFix},
 		{"install-scope", facts.noScopeProgram, facts.installScopeFix},
 		{"delegated-scope", facts.needsScope, facts.scopeFix},
+		{"delegate-subgroup", facts.crowded, facts.crowdedFix},
+		{"leave-by-name", facts.staysInside, facts.leaveFix},
 		{"own-cgroup", facts.needsOwnCgroup, facts.ownCgroupFix},
 		{"unified-hierarchy", facts.heldByV1, facts.unifiedFix},
 		{"delegate-to-users", facts.keptFromUsers, facts.delegateUsersFix},
@@ -175,16 +177,45 @@ func (f facts) scopeFix() protocol.Fix {
 		Advice:  "Have systemd make one, which supervise-scope does by itself:",
 		Lines:   []string{"systemd-run --user --scope -p Delegate=yes supervise run -- COMMAND"},
 	}
-	switch {
-	case f.shared():
-		fix.Problem = "our own cgroup is not known to be ours alone: no limits in it"
-	case !f.closed():
+	if !f.closed() {
 		fix.Problem = "our unit is not delegated: no limits in it"
 	}
 	if f.Place.UID == 0 {
 		fix.Lines[0] = strings.Replace(fix.Lines[0], "--user ", "", 1)
 	}
 	return fix
+}
+
+// delegateServiceFix opens a service to its jobs. Without Delegate= they have no limits of
+// their own there, and a user's, in a service of root's, no cgroup.
+func (f facts) delegateServiceFix() protocol.Fix {
+	fix := protocol.Fix{
+		Problem: "the controllers are not delegated to " + f.service() + ", which jobs do not leave: no limits but the service's",
+		Advice:  "As root, systemctl edit " + f.service() + ", and restart it:",
+		Lines:   []string{"[Service]", "Delegate=yes"},
+	}
+	if f.usersService() {
+		fix.Advice = "systemctl --user edit " + f.service() + ", and restart it:"
+	}
+	return fix
+}
+
+// crowdedFix has systemd put the processes of a service into a leaf, as the kernel wants it.
+func (f facts) crowdedFix() protocol.Fix {
+	fix := f.delegateServiceFix()
+	fix.Problem = "other processes are directly in " + f.service() + ", so that it cannot hand controllers down: no limits but the service's"
+	fix.Lines = append(fix.Lines, "DelegateSubgroup=main")
+	fix.Advice = strings.TrimSuffix(fix.Advice, ":") + " (systemd 254):"
+	return fix
+}
+
+// leaveFix is for what is kept inside by the rule that a job leaves no limit behind.
+func (f facts) leaveFix() protocol.Fix {
+	return protocol.Fix{
+		Problem: "a job stays in our own cgroup: no limits but those of that",
+		Advice:  "To have it leave for a scope of its own, and what limits it here:",
+		Lines:   []string{"supervise run --scope=new -- COMMAND"},
+	}
 }
 
 func (f facts) ownCgroupFix() protocol.Fix {
@@ -233,14 +264,6 @@ func (f facts) delegateUsersFix() protocol.Fix {
 		fix.Advice = "Start it with --cgroup-manager=systemd; and on the host, as root, systemctl edit user@.service, and log in anew:"
 	}
 	return fix
-}
-
-func (f facts) delegateServiceFix() protocol.Fix {
-	return protocol.Fix{
-		Problem: "the controllers are not delegated to this service: no limits",
-		Advice:  fmt.Sprintf("As root, systemctl edit %s, and restart it:", f.service()),
-		Lines:   []string{"[Service]", "Delegate=yes"},
-	}
 }
 
 func (f facts) installScopeFix() protocol.Fix {

@@ -56,11 +56,23 @@ func (f facts) readOnly() bool {
 	return f.closed() && f.Mount.ReadOnly && (f.container() == "" || f.Place.Systemd)
 }
 
-// wantsScope says that only systemd can provide a cgroup for this process alone.
+// wantsScope says that only systemd can provide a cgroup for this process alone. A service is
+// not left for a scope; nor is what cgroup.Judge has found to be another program's.
 func (f facts) wantsScope() bool {
-	here := f.closed() && !f.closedContainer() && !f.readOnly() && !f.inUserNamespace()
-	return f.Place.Systemd && (here || f.shared() || f.keptByUserManager())
+	return f.Place.Systemd && f.service() == "" && !f.shared() && (f.closedHere() || f.keptByUserManager())
 }
+
+// closedHere: the own cgroup is closed to this process, and not by a container, a mount or a
+// namespace.
+func (f facts) closedHere() bool {
+	return f.closed() && !f.closedContainer() && !f.readOnly() && !f.inUserNamespace()
+}
+
+// crowded: jobs stay in a service that is delegated, and holds other processes.
+func (f facts) crowded() bool { return f.service() != "" && f.shared() && f.serviceDelegated() }
+
+// staysInside: jobs stay in a cgroup that a limit, or another program, keeps them in.
+func (f facts) staysInside() bool { return f.Place.Systemd && f.service() == "" && f.shared() }
 
 func (f facts) noUserManager() bool {
 	return f.wantsScope() && f.Place.UserManager != nil && !*f.Place.UserManager
@@ -145,22 +157,44 @@ func (f facts) keptByUserManager() bool {
 	return user >= 0 && len(f.stopped(func(i int) bool { return i >= user })) > 0
 }
 
-// service returns the name of the system service that this process is in, "" if none.
+// service returns the name of the service that this process is in, "" if none. The user's
+// manager is none.
 func (f facts) service() string {
-	if f.userService() >= 0 || !f.Place.Systemd {
-		return ""
-	}
-	for _, c := range slices.Backward(f.Chain) {
-		if strings.HasSuffix(c.Name, ".service") {
-			return path.Base(c.Name)
-		}
+	if i := f.inService(); i >= 0 {
+		return path.Base(f.Chain[i].Name)
 	}
 	return ""
 }
 
-// keptFromService: a service with a read-only mount is left out, as readOnlyFix has both fixes.
+// inService returns the index of the service in the chain, -1: there is none.
+func (f facts) inService() int {
+	if !f.Place.Systemd {
+		return -1
+	}
+	for i, c := range slices.Backward(f.Chain) {
+		if strings.HasSuffix(c.Name, ".service") {
+			if i == f.userService() {
+				return -1
+			}
+			return i
+		}
+	}
+	return -1
+}
+
+func (f facts) serviceDelegated() bool { return f.Chain[f.inService()].Delegated }
+
+// usersService: the service is one of the user's manager.
+func (f facts) usersService() bool { return f.userService() >= 0 }
+
+// keptFromService: jobs stay in a service that is not delegated, or not with all controllers.
+// A service with a read-only mount is left out, as readOnlyFix has both fixes.
 func (f facts) keptFromService() bool {
-	return f.service() != "" && !f.readOnly() && len(f.stopped(func(i int) bool { return i >= 0 })) > 0
+	if f.service() == "" || f.readOnly() || f.crowded() {
+		return false
+	}
+	stops := len(f.stopped(func(i int) bool { return i >= 0 })) > 0 && !f.usersService()
+	return stops || (f.shared() || f.closedHere()) && !f.serviceDelegated()
 }
 
 func (f facts) noScopeProgram() bool { return f.Place.Systemd && f.Bus.Program == nil }

@@ -12,6 +12,9 @@ import (
 type ancestorOOM struct {
 	dirs []*dir // nil: not opened yet
 	top  bool   // the last is the root of the whole hierarchy
+	// metered says that one has the memory controller, of those that may limit: the root of
+	// the hierarchy has no counters.
+	metered bool
 
 	counts []oomCounts
 	memory bool // with those of the memory controller
@@ -30,6 +33,7 @@ func (a *ancestorOOM) open(session string) {
 			break
 		}
 		a.dirs = append(a.dirs, d)
+		a.metered = a.metered || d.has("memory.events")
 		a.top = !d.has("cgroup.events") // only the root of the hierarchy lacks the file
 	}
 }

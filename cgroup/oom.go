@@ -10,7 +10,7 @@ import (
 type OOMCause string
 
 const (
-	OOMNone     OOMCause = ""             // no process was killed, or the job has no memory controller, so that the cause is unknown
+	OOMNone     OOMCause = ""             // no process was killed, or no cgroup has the memory controller, so that the cause is unknown
 	OOMOwnLimit OOMCause = "own limit"    // the job's, or one that the job set below itself
 	OOMAncestor OOMCause = "ancestor"     // that of a cgroup above
 	OOMMachine  OOMCause = "machine"      // the machine's
@@ -23,6 +23,9 @@ type OOM struct {
 	Cause OOMCause
 	Path  string // the cgroup whose limit was hit, or that the daemon killed; "" if there is none, or it is unknown
 	Kills uint64 // how often the kernel killed one of the job (memory.events, oom_kill, and see there)
+	// Unsure says that the job has no counter of its own: in a cgroup above it a process was
+	// killed, which may be another, and Kills is not known.
+	Unsure bool
 }
 
 // String is the cause in words: "own limit", "ancestor /sys/fs/cgroup/user.slice".
@@ -36,8 +39,9 @@ func (o OOM) String() string {
 // An OOMWatch holds the counters of the cgroups above a job from before its start. The job's
 // own cgroup is new, so its counters start at zero.
 type OOMWatch struct {
-	job   *Job
-	above []oomCounts
+	job    *Job
+	above  []oomCounts
+	unsure bool // the job has no counters, but a cgroup above it does
 }
 
 // oomCounts are counters of one cgroup.
@@ -49,14 +53,15 @@ type oomCounts struct {
 	oomd  uint64 // kills by the daemon
 }
 
-// WatchOOM reads the counters. Call it before the job's start. Without the memory controller
-// it reads little, and Cause can find no other cause than systemd-oomd.
+// WatchOOM reads the counters. Call it before the job's start. Where no cgroup has the memory
+// controller it reads little, and Cause can find no other cause than systemd-oomd.
 func (j *Job) WatchOOM() (*OOMWatch, error) {
 	if j.s.above.dirs == nil {
 		j.s.above.open(j.s.path)
 	}
-	above, err := j.s.above.recent(!j.s.lacks.has("memory.events") && j.node.has("memory.events"))
-	return &OOMWatch{job: j, above: above}, err
+	own := !j.s.lacks.has("memory.events") && j.node.has("memory.events")
+	above, err := j.s.above.recent(own || j.s.above.metered)
+	return &OOMWatch{job: j, above: above, unsure: !own && j.s.above.metered}, err
 }
 
 // Cause compares the counters with their present values. The job's directory must still
@@ -69,31 +74,34 @@ func (w *OOMWatch) Cause(spared bool) (OOM, error) {
 	case err != nil:
 		return OOM{}, err
 	case own.oomd > 0:
-		return OOM{OOMDaemon, own.path, kills}, nil
+		return OOM{Cause: OOMDaemon, Path: own.path, Kills: kills, Unsure: w.unsure}, nil
 	case kills > 0 && own.local > 0:
-		return OOM{OOMOwnLimit, own.path, kills}, nil
+		return OOM{Cause: OOMOwnLimit, Path: own.path, Kills: kills}, nil
 	case kills > 0 && own.tree > 0:
-		return OOM{OOMOwnLimit, "", kills}, nil
-	case spared && kills == 0:
+		return OOM{Cause: OOMOwnLimit, Kills: kills}, nil
+	case spared && kills == 0 && !w.unsure:
 		return OOM{}, nil
 	}
-	above, err := w.job.s.above.read(kills > 0)
+	above, err := w.job.s.above.read(kills > 0 || w.unsure)
+	killed := kills > 0
 	for i := range min(len(above), len(w.above)) {
 		now, before := above[i], w.above[i]
+		unsure := w.unsure && now.kills > before.kills
+		killed = killed || unsure
 		switch {
 		case now.oomd > before.oomd:
-			return OOM{OOMDaemon, now.path, kills}, err
-		case kills > 0 && now.local > before.local:
-			return OOM{OOMAncestor, now.path, kills}, err
+			return OOM{Cause: OOMDaemon, Path: now.path, Kills: kills, Unsure: w.unsure}, err
+		case killed && now.local > before.local:
+			return OOM{Cause: OOMAncestor, Path: now.path, Kills: kills, Unsure: w.unsure}, err
 		}
 	}
-	return OOM{w.unseen(kills), "", kills}, err
+	return OOM{Cause: w.unseen(killed), Kills: kills, Unsure: killed && w.unsure}, err
 }
 
 // unseen is the cause when no cgroup's limit was hit.
-func (w *OOMWatch) unseen(kills uint64) OOMCause {
+func (w *OOMWatch) unseen(killed bool) OOMCause {
 	switch {
-	case kills == 0:
+	case !killed:
 		return OOMNone
 	case w.job.s.above.top:
 		return OOMMachine

@@ -67,7 +67,7 @@ func TestAncestorOOM(t *testing.T) {
 	pid, _ := work(t, j, "alloc", 256)
 	wait(t, pid)
 	o, err := w.Cause(false)
-	if want := (OOM{OOMAncestor, j.s.path, 1}); err != nil || o != want {
+	if want := (OOM{Cause: OOMAncestor, Path: j.s.path, Kills: 1}); err != nil || o != want {
 		t.Errorf("%+v, %v, want %+v", o, err, want)
 	}
 }

@@ -28,6 +28,18 @@ const askedFor = "--contain=" + string(Subreaper)
 //
 // A limit that cannot be had is an error, and so is every refusal with Mode Cgroup.
 func Choose(o *Options) (*Place, error) {
+	p, err := choosePlace(o)
+	switch {
+	case o.sentinel == nil:
+	case err != nil:
+		o.sentinel.Dismiss()
+	default:
+		p.station(o.sentinel)
+	}
+	return p, err
+}
+
+func choosePlace(o *Options) (*Place, error) {
 	if o.Mode == Subreaper {
 		return Fallback(o.Reason).unlimited(o, errors.New(askedFor))
 	}
@@ -184,13 +196,20 @@ func takeScope(o *Options, slice string) (*Place, error) {
 	if err != nil {
 		return nil, err
 	}
+	before := cgroup.Own()
 	sc, helper, err := joinScope(o, slice)
 	p := (*Place)(nil)
 	if err == nil {
 		p, err = open(sc.Search().Open, o.JobName)
 	}
-	if err != nil {
+	switch {
+	case err == nil:
+	case cgroup.Own() != before: // the manager has moved us, and only the word of it was lost
+		o.sentinel = sentinel
+	default:
 		sentinel.Dismiss()
+	}
+	if err != nil {
 		program.Reap(helper)
 		return nil, err
 	}

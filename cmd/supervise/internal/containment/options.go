@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/seed-c1490a04/supervise/cgroup"
+	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/guardian"
 )
 
 // A Mode is what --contain asks for.
@@ -34,6 +35,8 @@ type Options struct {
 	Numbers    bool          // the record is to say what the job used
 
 	Warn func(error) // gets what the caller's user should know; nil: warnings are dropped
+
+	sentinel *guardian.Sentinel // in the cgroup that was left for a scope which is no use; nil: none was
 }
 
 // leaves says whether the own cgroup is to be left whatever limits it.

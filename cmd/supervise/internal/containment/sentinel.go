@@ -33,12 +33,15 @@ func (p *Place) Post(s *supervisor.Supervisor) error {
 	return err
 }
 
-// Relieve ends the sentinel, if there is one.
+// Relieve ends the sentinel, if there is one. What it has been sent is heard before.
 func (p *Place) Relieve(s *supervisor.Supervisor) {
-	if p.sentinel != nil {
-		s.Drop(p.sentinel.FD())
-		p.relieve()
+	if p.sentinel == nil {
+		return
 	}
+	hear := p.sentinelInput(s).Read
+	hear()
+	s.Drop(p.sentinel.FD())
+	p.relieve()
 }
 
 func (p *Place) relieve() {

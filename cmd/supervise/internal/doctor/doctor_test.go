@@ -113,7 +113,7 @@ var (
 	}
 	undelegated = append(slices.Clone(desktop[:5:5]),
 		level("/user.slice/user-1000.slice/user@1000.service/app.slice/a.scope", 1000, true, "", ""))
-	session = append(slices.Clone(desktop[:3:3]), level("/user.slice/user-1000.slice/session-3.scope", 0, false, "memory pids", ""))
+	session      = append(slices.Clone(desktop[:3:3]), level("/user.slice/user-1000.slice/session-3.scope", 0, false, "memory pids", ""))
 	usersService = append(slices.Clone(desktop[:5:5]),
 		level("/user.slice/user-1000.slice/user@1000.service/app.slice/a.service", 1000, true, "memory pids", ""))
 	closedService = []protocol.CgroupOnPath{

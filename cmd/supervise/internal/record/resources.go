@@ -9,6 +9,8 @@ package record
 import (
 	"fmt"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/seed-c1490a04/supervise/cgroup"
 	"github.com/seed-c1490a04/supervise/protocol"
 )
@@ -91,15 +93,21 @@ var oomBy = map[cgroup.OOMCause]string{
 
 // SetOOM says whose memory ran out. The cause becomes oom where SIGKILL ended the main
 // process and supervise did not send it: the kernel's OOM killer and systemd-oomd both
-// use SIGKILL, and no status tells theirs from others.
+// use SIGKILL, and no status tells theirs from others. Where only a cgroup around the job has
+// a counter, it is believed if the main process tells of a SIGKILL.
 func SetOOM(r *protocol.Record, o cgroup.OOM) {
-	if o.Cause == cgroup.OOMNone {
+	killed := r.Exit != nil && r.Exit.Signal != nil && *r.Exit.Signal == "SIGKILL"
+	told := r.Exit != nil && r.Exit.Code != nil && *r.Exit.Code == 128+int(unix.SIGKILL) // a shell, of its command
+	if o.Cause == cgroup.OOMNone || o.Unsure && !killed && !told {
 		return
 	}
 	// Kills is a count of processes, of which the main process may not be one.
 	r.OOM = &protocol.OOM{By: oomBy[o.Cause], Cgroup: Optional(o.Path), Kills: &o.Kills}
+	if o.Unsure {
+		r.OOM.Kills = nil
+	}
 	// Any other cause says that supervise, or its owner, wanted the end.
-	if r.Cause == protocol.CauseSignaled && r.Exit != nil && r.Exit.Signal != nil && *r.Exit.Signal == "SIGKILL" {
+	if r.Cause == protocol.CauseSignaled && killed {
 		r.Cause = protocol.CauseOOM
 	}
 }

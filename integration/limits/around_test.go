@@ -1,0 +1,184 @@
+package limits
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// A manager is the system's, or that of the user tester, who lingers.
+type manager struct {
+	name string
+	as   []string // the words before systemd-run
+}
+
+func managers(t *testing.T) []manager {
+	t.Helper()
+	u, err := user.Lookup("tester")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return []manager{
+		{"system", []string{"systemd-run"}},
+		{"user", []string{"setpriv", "--reuid=" + u.Uid, "--regid=" + u.Gid, "--init-groups", "--inh-caps=-all",
+			"env", "HOME=" + u.HomeDir, "XDG_RUNTIME_DIR=/run/user/" + u.Uid, "systemd-run", "--user"}},
+	}
+}
+
+// unit runs a shell script in a unit of the manager's, and returns its output.
+func (m manager) unit(t *testing.T, kind, script string, properties ...string) (out string, code int) {
+	t.Helper()
+	name := "around-" + strings.ToLower(strings.NewReplacer("/", "-", "=", "-", " ", "-", ".", "-").Replace(t.Name()))
+	argv := append(m.as[:len(m.as):len(m.as)], "--quiet", "--collect", "--unit="+name)
+	if kind == "scope" {
+		argv = append(argv, "--scope")
+	} else {
+		argv = append(argv, "--wait", "--pipe")
+	}
+	for _, p := range properties {
+		argv = append(argv, "-p", p)
+	}
+	file := filepath.Join(t.TempDir(), "script")
+	for d := filepath.Dir(file); d != "/"; d = filepath.Dir(d) {
+		os.Chmod(d, 0o777)
+	}
+	if err := os.WriteFile(file, []byte(script+"\nexit $?\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	c := exec.Command(argv[0], append(argv[1:], "sh", file)...)
+	c.Stderr = os.Stderr
+	b, err := c.Output()
+	if c.ProcessState == nil {
+		t.Fatal(err)
+	}
+	return string(b), c.ProcessState.ExitCode()
+}
+
+// TestAroundStays: a unit that limits anything is not left, whoever's manager made it.
+func TestAroundStays(t *testing.T) {
+	need(t)
+	script := filepath.Join(os.Getenv("SUPERVISE_TEST_BIN"), "supervise") + ` run -- sed -n s/^0:://p /proc/self/cgroup`
+	for _, m := range managers(t) {
+		for _, p := range []string{"MemoryMax=60M", "MemoryHigh=60M", "MemorySwapMax=1M", "TasksMax=20", "CPUQuota=20%", "AllowedCPUs=0",
+			"IOReadBandwidthMax=/dev/vda 1M", ""} {
+			if m.name == "user" && (strings.HasPrefix(p, "IO") || strings.HasPrefix(p, "Allowed")) {
+				continue // a user's manager does not have the controllers
+			}
+			for _, kind := range []string{"scope", "service", "delegated scope"} {
+				t.Run(m.name+"/"+kind+"/"+p, func(t *testing.T) {
+					properties := []string{}
+					if p != "" {
+						properties = append(properties, p)
+					}
+					kind, delegated := strings.CutPrefix(kind, "delegated ")
+					if delegated {
+						properties = append(properties, "Delegate=yes")
+					}
+					out, code := m.unit(t, kind, script, properties...)
+					stayed := strings.Contains(out, "/around-")
+					if want := p != "" || kind == "service"; code != 0 || stayed != want {
+						t.Errorf("status %d, in %s", code, out)
+					}
+				})
+			}
+		}
+	}
+}
+
+// TestAroundHolds: the limits of the unit hold for the job, which has none; the record tells whose memory ran out.
+func TestAroundHolds(t *testing.T) {
+	need(t)
+	bin := filepath.Join(os.Getenv("SUPERVISE_TEST_BIN"), "supervise")
+	for _, m := range managers(t) {
+		for _, kind := range []string{"scope", "service"} {
+			t.Run(m.name+"/"+kind, func(t *testing.T) {
+				record := filepath.Join(t.TempDir(), "record")
+				for d := filepath.Dir(record); d != "/"; d = filepath.Dir(d) {
+					os.Chmod(d, 0o777)
+				}
+				script := fmt.Sprintf(`%s run --record %s -- dd if=/dev/zero of=/dev/null bs=200M count=1; echo $?`, bin, record)
+				out, _ := m.unit(t, kind, script, "MemoryMax=60M", "MemorySwapMax=0", "OOMPolicy=continue")
+				b, err := os.ReadFile(record)
+				if err != nil || strings.TrimSpace(out) != "137" {
+					t.Fatalf("status %q, %v", out, err)
+				}
+				for _, want := range []string{`"cause":"oom"`, `"by":"ancestor"`, "/around-"} {
+					if !strings.Contains(string(b), want) {
+						t.Errorf("no %s in the record: %s", want, b)
+					}
+				}
+				script = bin + ` run -- sh -c 'for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do sleep 1000 & done; echo all'`
+				if out, _ := m.unit(t, kind, script, "TasksMax=15"); strings.Contains(out, "all") {
+					t.Error("20 processes where 15 may be")
+				}
+			})
+		}
+	}
+}
+
+// TestAroundLimits: a limit of the job's own, which only leaving would give, is refused; the message has the fix, and the flag by
+// which it is left.
+func TestAroundLimits(t *testing.T) {
+	need(t)
+	bin := filepath.Join(os.Getenv("SUPERVISE_TEST_BIN"), "supervise")
+	m := managers(t)[0]
+	for kind, fix := range map[string]string{"service": "Delegate=yes", "scope": "--scope=new"} {
+		out, code := m.unit(t, kind, bin+` run --memory-max 100M -- echo started 2>&1`, "MemoryMax=60M")
+		if code != 125 || strings.Count(out, "\n") != 1 || !strings.Contains(out, fix) {
+			t.Errorf("%s: status %d, %s", kind, code, out)
+		}
+		out, code = m.unit(t, kind, bin+` run --scope=new --memory-max 100M -- cat /proc/self/cgroup`, "MemoryMax=60M")
+		if code != 0 || !strings.Contains(out, "/supervise-") {
+			t.Errorf("%s, left by name: status %d, %s", kind, code, out)
+		}
+	}
+}
+
+// TestAroundSudo: the job of root is not put below a directory of the user's, in whose job it starts.
+func TestAroundSudo(t *testing.T) {
+	need(t)
+	bin := filepath.Join(os.Getenv("SUPERVISE_TEST_BIN"), "supervise")
+	m := managers(t)[1]
+	// What sudo does is done from outside: root's process is moved into the user's job.
+	script := bin + ` run --memory-max 100M -- sh -c 'cut -d: -f3 /proc/self/cgroup; read x < ` + "FIFO" + `'`
+	fifo := filepath.Join(t.TempDir(), "fifo")
+	for d := filepath.Dir(fifo); d != "/"; d = filepath.Dir(d) {
+		os.Chmod(d, 0o777)
+	}
+	if out, err := exec.Command("sh", "-c", "umask 0; mkfifo "+fifo+" "+fifo+".at").CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	script = strings.Replace(strings.Replace(script, "FIFO", fifo, 1), "; read", " >"+fifo+".at; read", 1)
+	done := make(chan string, 1)
+	go func() { out, code := m.unit(t, "service", script); done <- fmt.Sprint(out, code) }()
+	at, err := os.ReadFile(fifo + ".at")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := "/sys/fs/cgroup" + strings.TrimSpace(string(at))
+	for _, tt := range []struct {
+		flags string
+		code  int
+		want  string
+	}{
+		{"", 0, "belongs to user"},
+		{"--memory-max 50M", 125, "belongs to user"},
+		{"--contain=cgroup", 125, "belongs to user"},
+	} {
+		c := exec.Command("sh", "-c", fmt.Sprintf(`echo 0 >%s/cgroup.procs && exec %s run %s --record - -- true`, dir, bin, tt.flags))
+		b, _ := c.CombinedOutput()
+		if c.ProcessState.ExitCode() != tt.code || !strings.Contains(string(b), tt.want) || strings.Contains(string(b), `"containment":"cgroup"`) {
+			t.Errorf("%q: status %d, %s", tt.flags, c.ProcessState.ExitCode(), b)
+		}
+	}
+	f, err := os.OpenFile(fifo, os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.Close()
+	<-done
+}

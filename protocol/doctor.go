@@ -12,7 +12,7 @@ type Diagnosis struct {
 	Version string `json:"version"` // of the supervise that wrote it
 
 	Containment Containment `json:"containment"` // what "supervise run" would take here
-	Reason      *string     `json:"reason"`      // why it is not cgroup, or not a better one
+	Reason      *string     `json:"reason"`      // why it is this place, in one sentence; null: it is the only one
 	Road        *string     `json:"road"`        // how the root was found: explicit, nested, delegated, shared
 	Root        *string     `json:"root"`        // directory of the cgroup below which jobs go
 

@@ -50,7 +50,7 @@ type Record struct {
 
 	Cgroup            *string     `json:"cgroup"`             // directory of the job node
 	Containment       Containment `json:"containment"`        // null if it did not come to one
-	ContainmentReason *string     `json:"containment_reason"` // why it is not cgroup, or one that is shared, where better would have been taken
+	ContainmentReason *string     `json:"containment_reason"` // why it is held in this place, in one sentence; null: it is the only one, or the one that was named
 
 	Started Time    `json:"started"`
 	Ended   Time    `json:"ended"`  // nothing of the job was alive any more

@@ -7,6 +7,7 @@ import (
 	"os/user"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 )
 
@@ -29,10 +30,13 @@ func managers(t *testing.T) []manager {
 	}
 }
 
+// unit numbers the units of this test binary.
+var unit atomic.Int32
+
 // unit runs a shell script in a unit of the manager's, and returns its output.
 func (m manager) unit(t *testing.T, kind, script string, properties ...string) (out string, code int) {
 	t.Helper()
-	name := "around-" + strings.ToLower(strings.NewReplacer("/", "-", "=", "-", " ", "-", ".", "-").Replace(t.Name()))
+	name := fmt.Sprintf("around-%d", unit.Add(1))
 	argv := append(m.as[:len(m.as):len(m.as)], "--quiet", "--collect", "--unit="+name)
 	if kind == "scope" {
 		argv = append(argv, "--scope")
@@ -58,34 +62,40 @@ func (m manager) unit(t *testing.T, kind, script string, properties ...string) (
 	return string(b), c.ProcessState.ExitCode()
 }
 
-// TestAroundStays: a unit that limits anything is not left, whoever's manager made it.
+// TestAroundStays: a unit that limits anything is not left, whoever's manager made it; nor is a service.
 func TestAroundStays(t *testing.T) {
 	need(t)
 	script := filepath.Join(os.Getenv("SUPERVISE_TEST_BIN"), "supervise") + ` run -- sed -n s/^0:://p /proc/self/cgroup`
-	for _, m := range managers(t) {
-		for _, p := range []string{"MemoryMax=60M", "MemoryHigh=60M", "MemorySwapMax=1M", "TasksMax=20", "CPUQuota=20%", "AllowedCPUs=0",
-			"IOReadBandwidthMax=/dev/vda 1M", ""} {
-			if m.name == "user" && (strings.HasPrefix(p, "IO") || strings.HasPrefix(p, "Allowed")) {
-				continue // a user's manager does not have the controllers
+	m := managers(t)
+	system, user := m[0], m[1]
+	for _, tt := range []struct {
+		m          manager
+		kind       string
+		properties string
+		stays      bool
+	}{
+		{system, "scope", "", false},
+		{system, "scope", "Delegate=yes", false}, // the shell is there too
+		{system, "scope", "MemoryMax=60M", true},
+		{system, "scope", "Delegate=yes,MemoryMax=60M", true},
+		{system, "scope", "MemoryHigh=60M", true},
+		{system, "scope", "TasksMax=20", true},
+		{system, "scope", "CPUQuota=20%", true},
+		{system, "scope", "AllowedCPUs=0", true},
+		{system, "scope", "IOReadBandwidthMax=/dev/vda 1M", true},
+		{system, "service", "", true},
+		{user, "scope", "", false},
+		{user, "scope", "MemoryMax=60M", true},
+		{user, "scope", "TasksMax=20", true},
+		{user, "scope", "CPUQuota=20%", true},
+		{user, "service", "", true},
+	} {
+		t.Run(tt.m.name+"/"+tt.kind+"/"+tt.properties, func(t *testing.T) {
+			out, code := tt.m.unit(t, tt.kind, script, strings.FieldsFunc(tt.properties, func(r rune) bool { return r == ',' })...)
+			if stays := strings.Contains(out, "/around-"); code != 0 || stays != tt.stays {
+				t.Errorf("status %d, in %s", code, out)
 			}
-			for _, kind := range []string{"scope", "service", "delegated scope"} {
-				t.Run(m.name+"/"+kind+"/"+p, func(t *testing.T) {
-					properties := []string{}
-					if p != "" {
-						properties = append(properties, p)
-					}
-					kind, delegated := strings.CutPrefix(kind, "delegated ")
-					if delegated {
-						properties = append(properties, "Delegate=yes")
-					}
-					out, code := m.unit(t, kind, script, properties...)
-					stayed := strings.Contains(out, "/around-")
-					if want := p != "" || kind == "service"; code != 0 || stayed != want {
-						t.Errorf("status %d, in %s", code, out)
-					}
-				})
-			}
-		}
+		})
 	}
 }
 

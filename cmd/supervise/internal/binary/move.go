@@ -31,7 +31,6 @@ type move struct {
 	program *cli.Program
 	s       *supervisor.Supervisor
 	place   *containment.Place
-	own     string // the cgroup that we began in
 	scope   containment.Scope
 	until   time.Time // for all of it
 }
@@ -52,7 +51,6 @@ func (m *move) begin() {
 		return
 	}
 	defer j.Close()
-	m.own = j.Own
 	if j.Verdict == cgroup.Inside {
 		if err := m.place.Enter(j.Open, jobName); err != nil {
 			m.giveUp(err)
@@ -123,9 +121,6 @@ func (m *move) attach() bool {
 func (m *move) giveUp(reason error) {
 	if cgroup.Managed() {
 		m.program.Complain(fmt.Errorf("%w; the job is held without a cgroup", reason))
-	}
-	if cgroup.Own() == m.own {
-		m.place.Relieve(m.s) // we are still in the cgroup that it stands in
 	}
 	m.guard()
 }

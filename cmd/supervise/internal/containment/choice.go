@@ -27,8 +27,11 @@ const askedFor = "--contain=" + string(Subreaper)
 //	own cgroup, with a warning ──────┘
 //
 // A limit that cannot be had is an error, and so is every refusal with Mode Cgroup.
-func Choose(o *Options) (*Place, error) {
-	p, err := choosePlace(o)
+func Choose(o *Options) (*Place, error) { return o.station(choosePlace(o)) }
+
+// station makes a sentinel that was posted on the way part of the place; there is no use for
+// it without one.
+func (o *Options) station(p *Place, err error) (*Place, error) {
 	switch {
 	case o.sentinel == nil:
 	case err != nil:
@@ -196,25 +199,17 @@ func takeScope(o *Options, slice string) (*Place, error) {
 	if err != nil {
 		return nil, err
 	}
-	before := cgroup.Own()
+	o.sentinel = sentinel // also if no word comes: the manager may move us yet
 	sc, helper, err := joinScope(o, slice)
 	p := (*Place)(nil)
 	if err == nil {
 		p, err = open(sc.Search().Open, o.JobName)
-	}
-	switch {
-	case err == nil:
-	case cgroup.Own() != before: // the manager has moved us, and only the word of it was lost
-		o.sentinel = sentinel
-	default:
-		sentinel.Dismiss()
 	}
 	if err != nil {
 		program.Reap(helper)
 		return nil, err
 	}
 	p.helper = helper
-	p.station(sentinel)
 	return p, nil
 }
 

@@ -36,7 +36,7 @@ type Options struct {
 
 	Warn func(error) // gets what the caller's user should know; nil: warnings are dropped
 
-	sentinel *guardian.Sentinel // in the cgroup that was left for a scope which is no use; nil: none was
+	sentinel *guardian.Sentinel // posted when the manager was asked for a scope, for the place; nil: it was not
 }
 
 // leaves says whether the own cgroup is to be left whatever limits it.

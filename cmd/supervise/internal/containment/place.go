@@ -81,7 +81,7 @@ func Fallback(reason string) *Place {
 // Try takes a cgroup as Choose does, up to the birth of a first process: it starts a
 // program that does not exist, and the error that says so comes from inside the job.
 func Try(o *Options) (*Place, error) {
-	p, err := chooseCgroup(o, o.Cgroup == "" && cgroup.Managed())
+	p, err := o.station(chooseCgroup(o, o.Cgroup == "" && cgroup.Managed()))
 	if err != nil {
 		return nil, err
 	}

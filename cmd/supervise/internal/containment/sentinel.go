@@ -23,7 +23,7 @@ func (p *Place) station(s *guardian.Sentinel) {
 }
 
 // Post starts a sentinel in the own cgroup, for a caller that has supervise-scope move this
-// process; see joinScope. Relieve it if the process was not moved.
+// process; see joinScope.
 func (p *Place) Post(s *supervisor.Supervisor) error {
 	sentinel, err := postSentinel()
 	if err == nil {
@@ -33,17 +33,7 @@ func (p *Place) Post(s *supervisor.Supervisor) error {
 	return err
 }
 
-// Relieve ends the sentinel, if there is one. What it has been sent is heard before.
-func (p *Place) Relieve(s *supervisor.Supervisor) {
-	if p.sentinel == nil {
-		return
-	}
-	hear := p.sentinelInput(s).Read
-	hear()
-	s.Drop(p.sentinel.FD())
-	p.relieve()
-}
-
+// relieve ends the sentinel, if there is one.
 func (p *Place) relieve() {
 	if p.sentinel != nil {
 		p.sentinel.Dismiss()

@@ -76,6 +76,10 @@ func Judge(ours []int) (*Judgment, error) {
 	return &s.Judgment, nil
 }
 
+// ErrByPID says that a job in a cgroup of its own would not be ended by the manager that has
+// made the cgroup around.
+var ErrByPID = errors.New("and ends the processes that are directly in it, not those below")
+
 // A standing is a Judgment in the making.
 type standing struct {
 	Judgment
@@ -90,7 +94,7 @@ func (s *standing) judge() {
 	unit := path.Base(s.own)
 	switch manager := endsByPID(s.own); {
 	case manager != "":
-		s.refuse(fmt.Errorf("%s made the cgroup %s, and ends the processes that are directly in it, not those below", manager, s.own))
+		s.refuse(fmt.Errorf("%s made the cgroup %s, %w", manager, s.own, ErrByPID))
 	case isJob && s.own == path.Join(holder, mainLeaf):
 		s.judgeLeaf(holder)
 	case isJob:

@@ -4,30 +4,21 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"os/user"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
 )
 
-// A manager is the system's, or that of the user tester, who lingers.
+// A manager is the system's, or that of the user tester, who lingers and is logged in.
 type manager struct {
 	name string
-	as   []string // the words before systemd-run
+	as   []string // the words before systemd-run's flags
 }
 
-func managers(t *testing.T) []manager {
-	t.Helper()
-	u, err := user.Lookup("tester")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return []manager{
-		{"system", []string{"systemd-run"}},
-		{"user", []string{"setpriv", "--reuid=" + u.Uid, "--regid=" + u.Gid, "--init-groups", "--inh-caps=-all",
-			"env", "HOME=" + u.HomeDir, "XDG_RUNTIME_DIR=/run/user/" + u.Uid, "systemd-run", "--user"}},
-	}
+func managers() []manager {
+	login := []string{"systemd-run", "--quiet", "--wait", "--pipe", "--collect", "-p", "User=tester", "-p", "PAMName=login"}
+	return []manager{{"system", []string{"systemd-run"}}, {"user", append(login, "systemd-run", "--user")}}
 }
 
 // unit numbers the units of this test binary.
@@ -66,7 +57,7 @@ func (m manager) unit(t *testing.T, kind, script string, properties ...string) (
 func TestAroundStays(t *testing.T) {
 	need(t)
 	script := filepath.Join(os.Getenv("SUPERVISE_TEST_BIN"), "supervise") + ` run -- sed -n s/^0:://p /proc/self/cgroup`
-	m := managers(t)
+	m := managers()
 	system, user := m[0], m[1]
 	for _, tt := range []struct {
 		m          manager
@@ -80,14 +71,14 @@ func TestAroundStays(t *testing.T) {
 		{system, "scope", "Delegate=yes,MemoryMax=60M", true},
 		{system, "scope", "MemoryHigh=60M", true},
 		{system, "scope", "TasksMax=20", true},
-		{system, "scope", "CPUQuota=20%", true},
+		{system, "scope", "CPUQuota=90%", true},
 		{system, "scope", "AllowedCPUs=0", true},
 		{system, "scope", "IOReadBandwidthMax=/dev/vda 1M", true},
 		{system, "service", "", true},
 		{user, "scope", "", false},
 		{user, "scope", "MemoryMax=60M", true},
 		{user, "scope", "TasksMax=20", true},
-		{user, "scope", "CPUQuota=20%", true},
+		{user, "scope", "CPUQuota=90%", true},
 		{user, "service", "", true},
 	} {
 		t.Run(tt.m.name+"/"+tt.kind+"/"+tt.properties, func(t *testing.T) {
@@ -103,7 +94,7 @@ func TestAroundStays(t *testing.T) {
 func TestAroundHolds(t *testing.T) {
 	need(t)
 	bin := filepath.Join(os.Getenv("SUPERVISE_TEST_BIN"), "supervise")
-	for _, m := range managers(t) {
+	for _, m := range managers() {
 		for _, kind := range []string{"scope", "service"} {
 			t.Run(m.name+"/"+kind, func(t *testing.T) {
 				record := filepath.Join(t.TempDir(), "record")
@@ -135,7 +126,7 @@ func TestAroundHolds(t *testing.T) {
 func TestAroundLimits(t *testing.T) {
 	need(t)
 	bin := filepath.Join(os.Getenv("SUPERVISE_TEST_BIN"), "supervise")
-	m := managers(t)[0]
+	m := managers()[0]
 	for kind, fix := range map[string]string{"service": "Delegate=yes", "scope": "--scope=new"} {
 		out, code := m.unit(t, kind, bin+` run --memory-max 100M -- echo started 2>&1`, "MemoryMax=60M")
 		if code != 125 || strings.Count(out, "\n") != 1 || !strings.Contains(out, fix) {
@@ -152,7 +143,7 @@ func TestAroundLimits(t *testing.T) {
 func TestAroundSudo(t *testing.T) {
 	need(t)
 	bin := filepath.Join(os.Getenv("SUPERVISE_TEST_BIN"), "supervise")
-	m := managers(t)[1]
+	m := managers()[1]
 	// What sudo does is done from outside: root's process is moved into the user's job.
 	script := bin + ` run --memory-max 100M -- sh -c 'cut -d: -f3 /proc/self/cgroup; read x < ` + "FIFO" + `'`
 	fifo := filepath.Join(t.TempDir(), "fifo")

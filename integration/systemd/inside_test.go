@@ -98,3 +98,52 @@ func TestUnitTerm(t *testing.T) {
 		t.Errorf("record %+v, reason %v", r, r.Reason)
 	}
 }
+
+// TestLogout: a job that was started by nohup lives on after the last logout of a user who does not linger, though its scope is one
+// of the user's manager; and it ends with the session that it was started from.
+func TestLogout(t *testing.T) {
+	asRoot(t)
+	// Another user, who leaves nothing behind, is the clock: when the manager of that one is gone, the first one's would be.
+	for _, name := range []string{"stays", "leaves"} {
+		if out, err := exec.Command("useradd", "-m", "-s", "/bin/bash", name).CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+	}
+	quick := "/run/systemd/logind.conf.d"
+	if err := os.MkdirAll(quick, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(quick+"/test.conf", []byte("[Login]\nUserStopDelaySec=1s\nKillUserProcesses=no\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	run(t, "systemctl", "restart", "systemd-logind").ok(t)
+	dir := t.TempDir()
+	for d := dir; d != "/"; d = filepath.Dir(d) {
+		os.Chmod(d, 0o777)
+	}
+	login := func(name, script string) {
+		run(t, "systemd-run", "-q", "--wait", "--collect", "-p", "User="+name, "-p", "PAMName=login", "bash", "-c", script).ok(t)
+	}
+	record := filepath.Join(dir, "record")
+	job := fmt.Sprintf(`sh -c "echo >%[1]s/ready; exec sleep %[2]s"`, dir, sleeper)
+	login("stays", fmt.Sprintf(`mkfifo %[1]s/ready; nohup %[2]s/supervise run --record %[3]s -- %[4]s >/dev/null 2>&1 & read x <%[1]s/ready`, dir, bin, record, job))
+	login("leaves", "true")
+	manager := func(name string) string {
+		id, _ := exec.Command("id", "-u", name).Output()
+		return "user@" + strings.TrimSpace(string(id)) + ".service"
+	}
+	testbed.Eventually(t, patience, "the other user's manager", func() error {
+		if out, _ := exec.Command("systemctl", "is-active", manager("leaves")).Output(); strings.TrimSpace(string(out)) != "inactive" {
+			return fmt.Errorf("it is %s", out)
+		}
+		return nil
+	})
+	if out, _ := exec.Command("systemctl", "is-active", manager("stays")).Output(); strings.TrimSpace(string(out)) != "active" || len(sleepers()) == 0 {
+		t.Errorf("the manager is %s, and of the job are left %q", out, sleepers())
+	}
+	run(t, "loginctl", "terminate-user", "stays").ok(t)
+	testbed.Eventually(t, patience, "record", func() error { _, err := os.Stat(record); return err })
+	if r := readRecord(t, record); r.Cause != "killed" || !inScope("app.slice").MatchString(strings.TrimPrefix(*r.Cgroup, "/sys/fs/cgroup")+"/main") {
+		t.Errorf("record %+v, cgroup %v", r, *r.Cgroup)
+	}
+}

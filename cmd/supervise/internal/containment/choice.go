@@ -59,7 +59,7 @@ func choosePlace(o *Options) (*Place, error) {
 		return nil, err
 	case o.Meter:
 		return nil, fmt.Errorf("--cpu-timeout needs a cgroup: %w", err)
-	case managed:
+	case managed && !errors.Is(err, cgroup.ErrByPID): // there it is as it should be
 		o.warn(fmt.Errorf("%w; the job is held without a cgroup", err))
 	}
 	return Fallback(cli.OneLine(err)).unlimited(o, err)

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/seed-c1490a04/supervise/integration/testbed"
 )
 
 // family is a child with a child of its own and a daemon, all of which ignore what asks politely. It prints a line when
@@ -132,49 +134,60 @@ func sigName(sig syscall.Signal) string {
 	return fmt.Sprint(int(sig))
 }
 
-// A signal that it was told to ignore, that was blocked, or whose default does not kill, does nothing. (Go's runtime
-// unblocks TERM, HUP, INT and others, and takes all but HUP and INT out of being ignored, before anybody can see how they
-// were.) SIGPIPE is what it gets when fd 1 is hung up.
+// A signal whose default does not kill does nothing. SIGPIPE is what it gets when fd 1 is hung up.
 func TestSeedOtherSignals(t *testing.T) {
-	for name, tt := range map[string]struct {
-		sig  syscall.Signal
-		spec seedSpec
-	}{
-		"ignored HUP":     {syscall.SIGHUP, seedSpec{Ignore: []int{int(syscall.SIGHUP)}}},
-		"ignored INT":     {syscall.SIGINT, seedSpec{Ignore: []int{int(syscall.SIGINT)}}},
-		"ignored PIPE":    {syscall.SIGPIPE, seedSpec{Ignore: []int{int(syscall.SIGPIPE)}}},
-		"blocked USR1":    {syscall.SIGUSR1, seedSpec{Block: []int{int(syscall.SIGUSR1)}}},
-		"harmless PIPE":   {syscall.SIGPIPE, seedSpec{}},
-		"harmless WINCH":  {syscall.SIGWINCH, seedSpec{}},
-		"harmless URG":    {syscall.SIGURG, seedSpec{}},
-		"harmless CONT":   {syscall.SIGCONT, seedSpec{}},
-		"harmless CHLD":   {syscall.SIGCHLD, seedSpec{}},
-		"ignored CHLD":    {syscall.SIGCHLD, seedSpec{Ignore: []int{int(syscall.SIGCHLD)}}},
-		"all are blocked": {syscall.SIGUSR2, seedSpec{Block: blockable()}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			tt.spec.Children = [][]string{sleeper, sleeper, sleeper}
-			s := newBox(t).startSeed(inSubreaper, seqpacket, tt.spec)
-			for i, pid := range s.pids {
-				s.send(pid, syscall.SIGALRM) // and not SIGKILL, which is how the job would end
-				s.want(event{cldKilled, pid, int(syscall.SIGALRM)})
-				if i < 2 {
-					s.signal(tt.sig)
-				}
-			}
-			s.wantExit(0)
+	for _, sig := range []syscall.Signal{unix.SIGPIPE, unix.SIGWINCH, unix.SIGURG, unix.SIGCONT, unix.SIGCHLD} {
+		t.Run(sigName(sig), func(t *testing.T) {
+			newBox(t).startSeed(inSubreaper, seqpacket, seedSpec{}.withSleepers()).survives(testbed.Signals(sig))
 		})
 	}
 }
 
-// blockable lists what a careless client may have blocked at the time of exec.
-func blockable() (all []int) {
-	for sig := 1; sig <= 64; sig++ {
-		if sig != int(syscall.SIGKILL) && sig != int(syscall.SIGSTOP) {
-			all = append(all, sig)
+// Nor does one that it was told to ignore, or that was blocked; the children from before do not know of it.
+func TestSeedHeldSignals(t *testing.T) {
+	forEachContainment(t, func(t *testing.T, c containment) {
+		for _, h := range heldSets() {
+			t.Run(fmt.Sprintf("%x/%x", h.Ignore, h.Block), func(t *testing.T) {
+				newBox(t).startSeed(c, seqpacket, seedSpec{Held: h}.withSleepers()).survives(h.Ignore | h.Block)
+			})
+		}
+	})
+}
+
+func (spec seedSpec) withSleepers() seedSpec {
+	spec.Children = [][]string{sleeper, sleeper, sleeper}
+	return spec
+}
+
+// survives sends signals to supervise, at two moments, and sees that each child ends by the signal that the owner sends.
+func (s *seed) survives(signals uint64) {
+	s.t.Helper()
+	for i, pid := range s.pids {
+		s.send(pid, syscall.SIGALRM) // and not SIGKILL, which is how the job would end
+		s.want(event{cldKilled, pid, int(syscall.SIGALRM)})
+		if i < 2 {
+			testbed.Each(signals, s.signal)
 		}
 	}
-	return all
+	s.wantExit(0)
+}
+
+// SIGTTIN and SIGTTOU stop supervise, as any program, and do not concern the job.
+func TestSeedTerminalStops(t *testing.T) {
+	s := newBox(t).startSeed(inSubreaper, seqpacket, seedSpec{}.withSleepers())
+	s.send(s.pids[0], syscall.SIGALRM)
+	s.want(event{cldKilled, s.pids[0], int(syscall.SIGALRM)}) // it has started
+	for i, sig := range []syscall.Signal{unix.SIGTTIN, unix.SIGTTOU} {
+		s.signal(sig)
+		eventually(t, "stopping supervise", func() error { return wantState(s.pid(), "T") })
+		if err := wantState(s.pids[i+1], "S"); err != nil {
+			t.Errorf("a child: %v", err)
+		}
+		s.signal(unix.SIGCONT)
+		s.send(s.pids[i+1], syscall.SIGALRM)
+		s.want(event{cldKilled, s.pids[i+1], int(syscall.SIGALRM)})
+	}
+	s.wantExit(0)
 }
 
 // An owner that sends rubbish gets one line on stderr; its job is killed.

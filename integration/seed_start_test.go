@@ -4,11 +4,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
-	"os/signal"
 	"runtime"
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/seed-c1490a04/supervise/integration/testbed"
 )
 
 // seedStarter in the environment turns the test binary into a client's child of the old days: a process that becomes a
@@ -30,8 +31,7 @@ type seedSpec struct {
 	Dead      bool       // wait until the children have ended, without reaping them
 	Spin      int        // go round an empty loop so often
 	Nonblock  bool       // make the descriptions behind fd 0 and 1 non-blocking
-	Ignore    []int      // signals to ignore
-	Block     []int      // signals to block
+	testbed.Held
 }
 
 func init() {
@@ -107,15 +107,7 @@ func (s *seedSpec) setUp() error {
 			return err
 		}
 	}
-	// An ignored signal and the mask survive exec, a handler does not.
-	for _, sig := range s.Ignore {
-		signal.Ignore(syscall.Signal(sig))
-	}
-	var set unix.Sigset_t
-	for _, sig := range s.Block {
-		set.Val[(sig-1)/64] |= 1 << ((sig - 1) % 64)
-	}
-	return unix.PthreadSigmask(unix.SIG_SETMASK, &set, nil)
+	return s.Held.Set() // which survives exec
 }
 
 // remountReadOnly makes a mount read-only for this mount namespace alone.

@@ -84,10 +84,9 @@ var inherited = map[string]string{
 }
 
 // TestInheritance: what a job sees of itself is the same with and without supervise, also where a caller has set something
-// unusual: a low limit of descriptors, which the Go runtime raises for itself, and ignored signals. (Of most
-// other signals the Go runtime forgets, before main, that they were ignored.)
+// unusual: a low limit of descriptors, which the Go runtime raises for itself, and ignored signals, most of which it forgets.
 func TestInheritance(t *testing.T) {
-	const unusual = `ulimit -Sn 300; trap '' HUP INT TTOU; umask 027; exec "$@"`
+	const unusual = `ulimit -Sn 300; trap '' HUP INT TTOU PIPE TERM CHLD; umask 027; exec "$@"`
 	for _, c := range []containment{inCgroup, inSubreaper} {
 		t.Run(string(c), func(t *testing.T) {
 			if c == inCgroup {

@@ -26,6 +26,29 @@ func TestTerminalStoppedFromOutside(t *testing.T) {
 	})
 }
 
+// A job that is stopped by a signal that its caller ignored or blocked, and that it does not.
+func TestTerminalHeldStop(t *testing.T) {
+	forEachPrefix(t, func(t *testing.T, prefix []string) {
+		for _, sig := range []string{"TTIN", "TSTP"} {
+			for _, held := range []string{"--ignore-signal=", "--block-signal="} {
+				s := newBox(t).shell()
+				line := append(append([]string{"env", held + sig}, prefix...), "env", "--default-signal="+sig)
+				if sig == "TTIN" {
+					s.keys(strings.Join(append(line, "cat", "&"), " ") + "\n")
+				} else {
+					s.keys(strings.Join(append(line, "sh", "-c", "'kill -TSTP $$; exec cat'"), " ") + "\n")
+				}
+				s.see("Stopped")
+				s.keys("fg\nhello\n")
+				s.see("hello")
+				s.keys(ctrlD)
+				s.see(prompt)
+				s.leave()
+			}
+		}
+	})
+}
+
 // A job that reads in a pipeline whose end is not the terminal.
 func TestTerminalPipelineReads(t *testing.T) {
 	forEachPrefix(t, func(t *testing.T, prefix []string) {

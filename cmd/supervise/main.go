@@ -23,6 +23,7 @@ import (
 	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/guardian"
 	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/run"
 	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/serve"
+	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/signals"
 )
 
 // One thread does everything: signals to the process wake the one that sleeps in
@@ -30,6 +31,7 @@ import (
 func init() { runtime.LockOSThread() }
 
 func main() {
+	signals.Init()
 	cgroup.Init()
 	if args, ok := guardian.Invoked(); ok {
 		if containment.Clean(args) != nil {

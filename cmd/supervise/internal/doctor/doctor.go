@@ -79,7 +79,9 @@ func diagnose(version string) (*diagnosis, error) {
 // obey ends us by a signal that has come. There is nothing to leave behind now.
 func obey(caught *signals.Caught) {
 	for _, sig := range caught.Read() {
-		signals.DieOf(sig.Signal)
+		if !sig.Held {
+			signals.DieOf(sig.Signal)
+		}
 	}
 }
 

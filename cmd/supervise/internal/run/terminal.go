@@ -133,10 +133,7 @@ func (t *terminal) stop(sig unix.Signal) {
 		unix.Tgkill(os.Getpid(), unix.Gettid(), sig) // to this very thread: it stops before it returns
 		return
 	}
-	if sig == unix.SIGTSTP {
-		signals.Default(sig)
-		defer signals.Again(sig)
-	}
+	defer signals.Release(sig)()
 	// One signal for all of the group, us included: a SIGCONT that comes at once
 	// then undoes it for all alike, where a second stop of our own would stay.
 	// Another thread may take it, and this one goes on until it has.

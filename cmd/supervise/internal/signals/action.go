@@ -2,12 +2,7 @@
 
 package signals
 
-import (
-	"os"
-	"unsafe"
-
-	"golang.org/x/sys/unix"
-)
+import "golang.org/x/sys/unix"
 
 // This is the self-pipe: a handler of a few instructions (handler_*.s) writes the
 // siginfo_t into a pipe. Go's os/signal (portable.go) does less, at a price that a
@@ -16,24 +11,11 @@ import (
 // 7.2 ms and 10.0 ms; with --no-guard 58%). And it keeps the sender to itself, which
 // tells a stop by systemd from a mere SIGTERM.
 //
-// The only unsafe file of the package: rt_sigaction(2), which no library offers,
-// since Go's runtime takes handlers for its own. It has no use for the signals
-// caught here: those that faults of the program raise, and SIGURG, are not to be
-// caught. Before it executes a program it resets what it had set, and
-// execve(2) resets the rest.
-
-// An action is the kernel's struct sigaction for amd64, arm64 and others of the
-// generic layout.
-type action struct {
-	handler  uintptr
-	flags    uint64
-	restorer uintptr
-	mask     uint64
-}
+// Go's runtime has no use for the signals caught here: those that faults of the program
+// raise, and SIGURG, are not to be caught. Before it executes a program it resets what
+// it had set, and execve(2) resets the rest.
 
 const (
-	sigDefault, sigIgnore = 0, 1
-
 	saSiginfo  = 0x4
 	saRestorer = 0x04000000
 	saOnStack  = 0x08000000 // Go's threads have a signal stack; their others are small
@@ -51,15 +33,6 @@ var (
 
 func setPipes(fd, child int) { pipeFD, childFD = int64(fd), int64(child) }
 
-func sigaction(sig unix.Signal, set, old *action) error {
-	_, _, errno := unix.RawSyscall6(unix.SYS_RT_SIGACTION, uintptr(sig),
-		uintptr(unsafe.Pointer(set)), uintptr(unsafe.Pointer(old)), unsafe.Sizeof(set.mask), 0, 0)
-	if errno != 0 {
-		return os.NewSyscallError("rt_sigaction", errno)
-	}
-	return nil
-}
-
 // Again catches a signal as Catch did.
 func Again(sig unix.Signal) error {
 	a := action{handler: handlerPC, flags: saSiginfo | saOnStack | saRestart, restorer: restorerPC, mask: ^uint64(0)}
@@ -69,14 +42,11 @@ func Again(sig unix.Signal) error {
 	return sigaction(sig, &a, nil)
 }
 
-func isIgnored(sig unix.Signal) (bool, error) {
-	var old action
-	err := sigaction(sig, nil, &old)
-	return old.handler == sigIgnore, err
-}
-
 // Default gives a signal its default action.
 func Default(sig unix.Signal) error { return sigaction(sig, &action{handler: sigDefault}, nil) }
 
 // Ignore has a signal ignored.
 func Ignore(sig unix.Signal) error { return sigaction(sig, &action{handler: sigIgnore}, nil) }
+
+// canCatch says that Again can catch a signal.
+func canCatch(unix.Signal) bool { return true }

@@ -16,21 +16,45 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestIgnored: what was ignored at exec stays so, for the children too. Go's
-// runtime lets no other signals than these two tell.
-func TestIgnored(t *testing.T) {
-	p := start(t, "ignored", `trap "" HUP INT; exec "$0"`)
-	for _, sig := range []unix.Signal{unix.SIGHUP, unix.SIGINT, unix.SIGUSR1} {
-		p.kill(sig)
+// TestEntry: the program has begun in entry_*.s.
+func TestEntry(t *testing.T) {
+	if entryRan != 1 {
+		t.Error("the linker has taken the runtime's entry, and not ours")
 	}
-	p.want("10")
+}
+
+// TestIgnored: what was ignored at exec is told as held, and the children ignore it too.
+func TestIgnored(t *testing.T) {
+	p := start(t, "held", `trap "" HUP INT QUIT USR1 TERM; exec "$0"`)
+	for _, sig := range []unix.Signal{unix.SIGHUP, unix.SIGTERM, unix.SIGUSR1} {
+		p.kill(sig)
+		p.want(fmt.Sprint(int(sig), " true"))
+	}
+	p.kill(unix.SIGUSR2)
+	p.want("12 false")
 	p.want("child: alive")
 	p.end()
 }
 
-func helpIgnored(c *Caught) error {
-	fmt.Println(int(other(c)))
-	_, out, err := shell("kill -HUP $$; kill -INT $$; echo alive")
+// TestBlocked: so is what was blocked, and children block it too.
+func TestBlocked(t *testing.T) {
+	p := start(t, "held", `exec env --block-signal=HUP,INT,QUIT,USR1,TERM "$0"`)
+	for _, sig := range []unix.Signal{unix.SIGHUP, unix.SIGTERM, unix.SIGUSR1} {
+		p.kill(sig)
+		p.want(fmt.Sprint(int(sig), " true"))
+	}
+	p.kill(unix.SIGUSR2)
+	p.want("12 false")
+	p.want("child: alive")
+	p.end()
+}
+
+func helpHeld(c *Caught) error {
+	for range 4 {
+		sig := next(c)
+		fmt.Println(int(sig.Signal), sig.Held)
+	}
+	_, out, err := shell("kill -HUP $$; kill -QUIT $$; kill -USR1 $$; kill -TERM $$; echo alive")
 	fmt.Println("child:", out)
 	return err
 }

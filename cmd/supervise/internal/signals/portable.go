@@ -11,8 +11,8 @@ import (
 )
 
 // Where there is no handler in assembly, Go's runtime serves, and a goroutine
-// writes what the handler would. Go keeps some signals to itself (SIGPROF,
-// and those of the C library): these end us, or never arrive.
+// writes what the handler would. Go keeps some signals to itself (see canCatch): these
+// end us, or never arrive.
 //
 // The sender stays unknown (Signal.From is 0), so that a stop by systemd is a SIGTERM
 // like any other. The runtime drops the siginfo_t, and signalfd(2), which tells it, wants
@@ -23,11 +23,11 @@ import (
 //
 // The tag portablesignals builds this where there is a handler, for the tests.
 
-var caught = make(chan os.Signal, 64)
+var arriving = make(chan os.Signal, 64)
 
 func setPipes(fd, child int) {
 	go func() { // ends with the process
-		for sig := range caught {
+		for sig := range arriving {
 			var info [infoSize]byte
 			binary.NativeEndian.PutUint32(info[:], uint32(sig.(unix.Signal)))
 			if sig == unix.SIGCHLD {
@@ -39,13 +39,19 @@ func setPipes(fd, child int) {
 	}()
 }
 
-func isIgnored(sig unix.Signal) (bool, error) { return signal.Ignored(sig), nil }
-
 // Again catches a signal as Catch did.
-func Again(sig unix.Signal) error { signal.Notify(caught, sig); return nil }
+func Again(sig unix.Signal) error { signal.Notify(arriving, sig); return nil }
 
-// Default gives a signal its default action.
-func Default(sig unix.Signal) error { signal.Reset(sig); return nil }
+// Default gives a signal its default action. signal.Reset would leave the runtime's
+// handler, for which SIGTSTP means nothing; and unless the runtime takes a signal for
+// ignored, Again would leave the default action.
+func Default(sig unix.Signal) error {
+	signal.Ignore(sig)
+	return sigaction(sig, &action{handler: sigDefault}, nil)
+}
 
 // Ignore has a signal ignored.
 func Ignore(sig unix.Signal) error { signal.Ignore(sig); return nil }
+
+// canCatch says that Again can catch a signal.
+func canCatch(sig unix.Signal) bool { return !kept.has(sig) }

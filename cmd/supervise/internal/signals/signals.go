@@ -39,10 +39,13 @@ func (c *Caught) ReadChild() (pids []int) {
 }
 
 // A Signal is what a siginfo_t says: its si_signo, and the si_pid of the sender, 0
-// if that is the kernel or is not known.
+// if that is the kernel or is not known. Held says that it was ignored or blocked when
+// this process was executed: it is for the job to take or to leave, as without
+// supervise, and means nothing to supervise.
 type Signal struct {
 	Signal unix.Signal
 	From   int
+	Held   bool
 }
 
 // Read takes signals, in order, at most 32; none if there are none.
@@ -57,8 +60,8 @@ func (c *Caught) Read() []Signal {
 }
 
 // Catch catches SIGCHLD and the given signals for the rest of the process's
-// life; call it once. A signal that is ignored stays ignored, for the job to
-// inherit (Go's runtime leaves only SIGHUP and SIGINT as they were).
+// life; call it once. Those that were ignored or blocked when this process was executed
+// are caught as well, and told as held.
 func Catch(signals []unix.Signal) (*Caught, error) {
 	var pipe, child [2]int
 	if err := unix.Pipe2(pipe[:], unix.O_CLOEXEC|unix.O_NONBLOCK); err != nil { // a handler must not block
@@ -69,14 +72,15 @@ func Catch(signals []unix.Signal) (*Caught, error) {
 	}
 	setPipes(pipe[1], child[1])
 	for _, sig := range append([]unix.Signal{unix.SIGCHLD}, signals...) {
-		ignored, err := isIgnored(sig)
-		if !ignored && err == nil {
-			err = Again(sig)
+		if !canCatch(sig) {
+			continue
 		}
-		if err != nil {
+		if err := Again(sig); err != nil {
 			return nil, fmt.Errorf("catching signal %d: %w", sig, err)
 		}
+		caught |= setOf(sig)
 	}
+	hold()
 	return &Caught{pipe[0], child[0]}, nil
 }
 
@@ -94,6 +98,7 @@ func parseInfo(info []byte) Signal {
 	if code := infoField(info, 8); code == siUser || code == siTKill || code == siQueue {
 		s.From = infoField(info, 16)
 	}
+	s.Held = (ignored | blocked).has(s.Signal)
 	return s
 }
 

@@ -30,8 +30,8 @@ var helpers = map[string]func(*Caught) error{
 	"arrive":   helpArrive,
 	"children": helpChildren,
 	"default":  helpDefault,
+	"held":     helpHeld,
 	"ignore":   helpIgnore,
-	"ignored":  helpIgnored,
 	"stop":     helpStop,
 	"storm":    helpStorm,
 }
@@ -190,7 +190,7 @@ func shell(script string) (unix.WaitStatus, string, error) {
 		return 0, "", err
 	}
 	defer r.Close()
-	pid, err := syscall.ForkExec("/bin/sh", []string{"sh", "-c", script},
+	pid, err := Start(syscall.ForkExec, "/bin/sh", []string{"sh", "-c", script},
 		&syscall.ProcAttr{Env: os.Environ(), Files: []uintptr{0, w.Fd(), 2}})
 	w.Close()
 	if err != nil {
@@ -218,13 +218,15 @@ func await(c *Caught) {
 }
 
 // other takes the next signal.
-func other(c *Caught) unix.Signal {
+func other(c *Caught) unix.Signal { return next(c).Signal }
+
+func next(c *Caught) Signal {
 	if len(arrived) == 0 {
 		await(c)
 	}
 	sig := arrived[0]
 	arrived = arrived[1:]
-	return sig.Signal
+	return sig
 }
 
 // children takes SIGCHLD.

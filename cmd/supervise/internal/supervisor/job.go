@@ -188,7 +188,7 @@ func (j *Job) procs() []int {
 // anything is reaped: the sender may have signaled the job as well (systemd does), and
 // the job ends because of that.
 func (j *Job) stoppedBy(s signals.Signal) bool {
-	if s.Signal != unix.SIGTERM || j.state > Waiting || j.termGrace(s.From) <= 0 {
+	if s.Signal != unix.SIGTERM || s.Held || j.state > Waiting || j.termGrace(s.From) <= 0 {
 		return false
 	}
 	j.Stop(protocol.CauseKilled, s.Signal, j.termGrace(s.From))
@@ -204,7 +204,7 @@ func (j *Job) forward(s signals.Signal) {
 	switch {
 	case j.exit == nil && j.main != 0:
 		unix.Kill(j.main, sig)
-	case j.state == Waiting && isFatal(sig): // no main process is left to take it
+	case j.state == Waiting && isFatal(sig) && !s.Held: // no main process is left to take it
 		j.End(protocol.CauseKilled, nil)
 	}
 }

@@ -148,7 +148,7 @@ type Serving struct {
 func (s *Supervisor) Start(spec Spec) (*Job, error) {
 	j := &Job{Spec: spec, s: s, started: time.Now(), place: -1}
 	if spec.Path != "" {
-		pid, err := spec.Containment.Start(spec.Path, spec.Argv, spec.Attr)
+		pid, err := signals.Start(spec.Containment.Start, spec.Path, spec.Argv, spec.Attr)
 		if err != nil {
 			return nil, err
 		}
@@ -318,7 +318,7 @@ func (s *Supervisor) Relay(sig signals.Signal) {
 // comes when all have ended means not to wait for a silent owner either.
 func (s *Supervisor) signal(sig signals.Signal) {
 	s.traceSignal("signal", sig.From, sig.Signal)
-	if raisedByUs(sig) {
+	if raisedByUs(sig) || sig.Held && !s.Forward {
 		return
 	}
 	if s.Tell != nil {

@@ -39,10 +39,11 @@ func (c *Caught) ReadChild() (pids []int) {
 }
 
 // A Signal is what a siginfo_t says: its si_signo, and the si_pid of the sender, 0
-// if that is the kernel or is not known.
+// if that is the kernel or is not known. Kernel says that it is: the terminal, say.
 type Signal struct {
 	Signal unix.Signal
 	From   int
+	Kernel bool
 }
 
 // Read takes signals, in order, at most 32; none if there are none.
@@ -84,7 +85,7 @@ func Catch(signals []unix.Signal) (*Caught, error) {
 //
 //	offset 0 int32 si_signo, 4 int32 si_errno, 8 int32 si_code, 16 int32 si_pid, 20 uint32 si_uid
 func parseInfo(info []byte) Signal {
-	s := Signal{Signal: unix.Signal(infoField(info, 0))}
+	s := Signal{Signal: unix.Signal(infoField(info, 0)), Kernel: infoField(info, 8) == siKernel}
 	if code := infoField(info, 8); code == siUser || code == siTKill || code == siQueue {
 		s.From = infoField(info, 16)
 	}
@@ -97,3 +98,6 @@ func infoField(info []byte, offset int) int {
 
 // Values of si_code for signals from processes: kill(2), tgkill(2), sigqueue(3).
 const siUser, siTKill, siQueue = 0, -6, -1
+
+// siKernel is the si_code of signals that the kernel sends of its own accord.
+const siKernel = 0x80

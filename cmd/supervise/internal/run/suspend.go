@@ -22,7 +22,8 @@ func (t *terminal) Suspend(pid int, sig unix.Signal) {
 		t.follow(pid, sig)
 		return
 	}
-	ours := t.foreground() == t.group
+	front := t.foreground()
+	ours := front == t.group
 	switch {
 	case ours && (sig == unix.SIGTTIN || sig == unix.SIGTTOU):
 		t.give(pid) // now the job needs the terminal
@@ -31,7 +32,7 @@ func (t *terminal) Suspend(pid int, sig unix.Signal) {
 	case sig == unix.SIGSTOP && !ours && !t.handed:
 		return // stopped by kill -STOP from elsewhere, to be continued from there
 	}
-	if t.handed {
+	if t.handed && front == pid { // else a shell above has taken it already
 		t.give(t.group)
 	}
 	t.stop(sig)

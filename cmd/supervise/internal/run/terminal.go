@@ -49,7 +49,8 @@ type terminal struct {
 	watched  bool          // the parent has made the group, and waits for supervise to stop
 	front    bool          // the group was in the foreground at the start
 	eager    bool          // hand it over at the start and after every stop
-	handed   bool          // the job's group is the foreground
+	handed   bool          // the job's group was made the foreground
+	alone    bool          // and was it at the end
 	modes    *unix.Termios // at the start, before the job could change them; nil: they are not ours to put back
 }
 
@@ -196,7 +197,8 @@ func (t *terminal) takeBack(j *supervisor.Job) {
 	}
 	group := t.foreground()
 	gone := group > 0 && unix.Kill(-group, 0) == unix.ESRCH
-	if group != t.group && (t.handed && group == j.PID() || (t.front || t.handed) && gone) {
+	t.alone = t.handed && group == j.PID()
+	if group != t.group && (t.alone || (t.front || t.handed) && gone) {
 		t.give(t.group)
 	}
 	if t.modes == nil || !j.EndedByForce() || t.foreground() != t.group {
@@ -216,7 +218,7 @@ func (t *terminal) interrupted(sig unix.Signal) bool {
 	if t.fd < 0 || sig != unix.SIGINT && sig != unix.SIGQUIT || t.foreground() != t.group {
 		return false
 	}
-	if t.eager {
+	if t.alone {
 		signals.Ignore(sig)
 		unix.Kill(0, sig)
 	}

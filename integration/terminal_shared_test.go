@@ -85,14 +85,15 @@ func TestTerminalScriptStopsWithBackground(t *testing.T) {
 	})
 }
 
-// Two jobs of make, which have its process group.
+// Two jobs of make, which have its process group. The shell of each waits for the program that it runs: both must be told.
 func TestTerminalMake(t *testing.T) {
 	needProgram(t, "make")
 	forEachPrefix(t, func(t *testing.T, prefix []string) {
 		b := newBox(t)
 		s := b.shell()
 		file := b.dir + "/Makefile"
-		s.must(os.WriteFile(file, []byte("all: a b\na b:\n\t@"+job(t, prefix)+"\n"), 0o644))
+		line := strings.Join(prefix, " ") + " bash -c '" + job(t, nil) + "; true'"
+		s.must(os.WriteFile(file, []byte("all: a b\na b:\n\t@"+line+"\n"), 0o644))
 		s.keys("make -sj2 -f " + file + "\n")
 		one, two := s.seeStarted(), s.seeStarted()
 		s.keys(ctrlC)

@@ -92,7 +92,7 @@ func TestTerminalMake(t *testing.T) {
 		b := newBox(t)
 		s := b.shell()
 		file := b.dir + "/Makefile"
-		line := strings.Join(prefix, " ") + " bash -c '" + job(t, nil) + "; true'"
+		line := strings.Join(prefix, " ") + " sh -c '" + job(t, nil) + "; true'"
 		s.must(os.WriteFile(file, []byte("all: a b\na b:\n\t@"+line+"\n"), 0o644))
 		s.keys("make -sj2 -f " + file + "\n")
 		one, two := s.seeStarted(), s.seeStarted()

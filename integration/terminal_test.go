@@ -34,8 +34,14 @@ func (s *session) stop(pid int) {
 	s.keys(ctrlZ)
 	s.see("Stopped")
 	s.see(prompt)
-	s.eventually("the job is stopped", func() bool { return state(pid) == "T" }) // the shell looks at the first process
+	s.stopped(pid)
 	s.wantForeground(s.pid())
+}
+
+// stopped waits for a process to be stopped, which the shell knows only of those that it has started.
+func (s *session) stopped(pid int) {
+	s.t.Helper()
+	s.eventually("the job is stopped", func() bool { return state(pid) == "T" })
 }
 
 // interrupt presses Ctrl-C and waits for the shell to be back.

@@ -56,6 +56,9 @@ status. When it ends, or supervise does, whatever it has started is killed.
   --while-linked FILE  end the job when FILE has no link left: rm FILE ends it
   --no-guard           do without the guardian: then kill -9 on supervise leaks
 
+At the prompt of a shell the command has the terminal, as without supervise. In a
+script, in a pipeline and below a program it shares it, and takes it from nobody.
+
 exit status: the command's; 128+n if signal n ended it, 124 if a time was up,
 127 if it was not found, 126 if it cannot be executed, 125 if supervise failed,
 2 if it was misused.
@@ -85,6 +88,11 @@ Go, contrib/python has one in Python.
   --trace fd:N         write what the loop sees and does to descriptor N, a JSON
                        line each
   --no-guard           do without the guardian: then kill -9 on supervise leaks
+
+A job has no terminal, and cannot open /dev/tty. For passwords tell ssh
+-o BatchMode=yes, or SSH_ASKPASS=PROGRAM and SSH_ASKPASS_REQUIRE=force; sudo -n,
+-S, or -A and SUDO_ASKPASS=PROGRAM; gpg --batch --pinentry-mode loopback
+--passphrase-fd N, or GPG_TTY. Or use "supervise run".
 
 exit status: 0 when all was told; 1 if the owner hung up before that; 125 if
 supervise failed, 2 if it was misused.

@@ -39,7 +39,8 @@ struct supervise_options {
 	pid_t *supervisor;              /* where supervise's id goes, and the caller has to wait for it; NULL: it is not his child */
 };
 
-/* Starts argv[0] and returns the descriptor whose closing ends it and all it has started. On an error, -1 and errno. */
+/* Starts argv[0] and returns the descriptor whose closing ends it and all it has started. On an error, -1 and errno.
+ * It has no terminal: the manual page says what to do for ssh, sudo and gpg. */
 int supervise_spawnfd(char *const argv[], const struct supervise_options *options);
 
 /* Reads an event: 1, or 0 at the end, when all are dead. On an error, -1 and errno. */

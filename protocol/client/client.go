@@ -17,6 +17,16 @@
 // holds the other end: when the process ends, for whatever reason, all jobs end.
 // ../SERVE.md has what is said on it.
 //
+// # The terminal
+//
+// A job leads a session of its own and has no terminal: it cannot open /dev/tty, and
+// Ctrl-C does not reach it. What would ask for a password there has to be told another
+// way: ssh with -o BatchMode=yes, or SSH_ASKPASS=PROGRAM and SSH_ASKPASS_REQUIRE=force
+// in its environment; sudo with -n, -S (from standard input), or -A and
+// SUDO_ASKPASS=PROGRAM; gpg with --batch --pinentry-mode loopback --passphrase-fd N, or
+// GPG_TTY naming a terminal for its pinentry. What needs the terminal itself is run by
+// "supervise run".
+//
 // # Goroutines
 //
 // A connection has three: the loop, which owns all that is known of calls and jobs, a

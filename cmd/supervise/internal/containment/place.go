@@ -237,7 +237,7 @@ func (p *Place) adopt() error {
 // Start implements supervisor.Containment.
 func (p *Place) Start(path string, argv []string, attr *syscall.ProcAttr) (pid int, err error) {
 	pid, err = p.Containment.Start(path, argv, attr)
-	if err == nil && (attr.Sys.Setpgid || attr.Sys.Setsid) {
+	if err == nil && (attr.Sys.Setpgid && attr.Sys.Pgid == 0 || attr.Sys.Setsid) {
 		p.Tree.Group = pid
 	}
 	return pid, err

@@ -13,7 +13,7 @@ import (
 // postSentinel starts a sentinel in the own cgroup, which is about to be left. It hands on
 // what would end this process; what this process ignores is ignored there too.
 func postSentinel() (*guardian.Sentinel, error) {
-	return guardian.Post(slices.DeleteFunc(slices.Clone(signals.Fatal), signals.IsIgnored))
+	return guardian.Post(slices.DeleteFunc(slices.Clone(signals.Fatal), signals.Ignored))
 }
 
 // station makes a sentinel part of the place.

@@ -35,9 +35,13 @@ const WholeJob = -1
 
 // Guarded returns the arguments of the inner supervise of the guarded fallback: flags are
 // those of the outer one (of a flag that is there twice the last one counts), owner the
-// descriptor that ends it, reason why there is no cgroup.
-func Guarded(flags []string, owner int, reason string, argv []string) []string {
+// descriptor that ends it, group the process group that the job is to be in (0: one of its
+// own), reason why there is no cgroup.
+func Guarded(flags []string, owner, group int, reason string, argv []string) []string {
 	args := append([]string{"supervise", "run"}, flags...)
+	if group > 0 {
+		args = append(args, "--group="+strconv.Itoa(group))
+	}
 	args = append(args, "--no-guard", "--contain=subreaper", "--owner=fd:"+strconv.Itoa(owner), "--fallback-reason="+reason, "--")
 	return append(args, argv...)
 }

@@ -19,7 +19,7 @@ import (
 // process becomes that ancestor; and the second one, whose owner it is, ends the job if
 // this one is killed. Both killed at once is the case that is left.
 func (r *runner) guardedBySupervise() int {
-	r.guarding = true
+	r.guarding, r.terminal.guarding = true, true
 	owner, ours, err := ownerSocket()
 	if err != nil {
 		return r.startFailed(err)
@@ -31,7 +31,7 @@ func (r *runner) guardedBySupervise() int {
 		}
 	}
 	// The flags go on as they were written: the inner supervise reads them anew.
-	argv := nested.Guarded(r.c.given, owner, r.place.Reason(), r.c.argv)
+	argv := nested.Guarded(r.c.given, owner, r.terminal.sharedGroup(), r.place.Reason(), r.c.argv)
 	result, err := r.supervise(nested.Exe, argv, supervisor.Spec{})
 	unix.Close(owner)
 	if err != nil {

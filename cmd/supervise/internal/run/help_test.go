@@ -16,7 +16,7 @@ func TestHelpNamesFlags(t *testing.T) {
 	}
 	text := string(b)
 	for _, f := range flags() {
-		if slices.Contains([]string{"help", "fallback-reason", "events", "program", "no-guard"}, f.Name) {
+		if slices.Contains([]string{"help", "fallback-reason", "group", "events", "program", "no-guard"}, f.Name) {
 			continue // known; between one supervise and another; or the last of all, looked for below
 		}
 		_, rest, found := strings.Cut(text, "\n  --"+f.Name+" ")

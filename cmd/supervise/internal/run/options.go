@@ -3,6 +3,7 @@ package run
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -46,6 +47,7 @@ type commandLine struct {
 	// What one supervise says to another: see package nested.
 	events  int    // descriptor of the binary protocol, -1: none
 	program string // to execute instead of argv[0], "": that
+	group   int    // the process group that the job is to be in, which the supervise above shares; 0: see terminal
 	guarded bool   // by the supervise above, which is the owner; reason is its word
 	reason  string // why the job is in the fallback
 
@@ -97,6 +99,7 @@ func flags() []flag {
 		{Name: "while-linked", Set: func(c *commandLine, v string) error { c.linked = v; return cli.NotEmpty(v) }},
 		{Name: "events", Set: func(c *commandLine, v string) (err error) { c.events, err = cli.Descriptor(v); return err }},
 		{Name: "program", Set: func(c *commandLine, v string) error { c.program = v; return nil }},
+		{Name: "group", Set: func(c *commandLine, v string) (err error) { c.group, err = strconv.Atoi(v); return err }},
 		{Name: "fallback-reason", Set: func(c *commandLine, v string) error { c.guarded, c.reason = true, v; return nil }},
 		{Name: "help", Short: "-h", Switch: true, Set: func(c *commandLine, v string) error { c.help = true; return nil }},
 	}...)

@@ -64,9 +64,10 @@ type runner struct {
 	caught   *signals.Caught
 	place    *containment.Place // nil: it did not come to that
 	terminal *terminal
-	link     *link // nil: none
-	parent   int   // pidfd of the process that started us; -1: it is not the owner
-	guarding bool  // the job is another supervise, which does what the options say
+	job      *supervisor.Job // nil: not started
+	link     *link           // nil: none
+	parent   int             // pidfd of the process that started us; -1: it is not the owner
+	guarding bool            // the job is another supervise, which does what the options say
 
 	ownerGone func() // called when the owner has gone; nil: all jobs end
 }
@@ -109,8 +110,9 @@ func (r *runner) run() int {
 	if err == nil {
 		inherited, err = subreaper.Inherited()
 	}
+	r.terminal = findTerminal(r.c, len(inherited) > 0)
 	if err == nil { // before there is anything to leave behind
-		r.caught, err = signals.Catch(signals.Forwarded)
+		r.caught, err = signals.Catch(r.terminal.caught())
 	}
 	if err == nil {
 		err = r.take()
@@ -209,7 +211,6 @@ func (r *runner) supervise(file string, argv []string, spec supervisor.Spec) (*p
 		r.addInputs(s)
 		s.Trace = r.c.Trace()
 	}
-	r.terminal = findTerminal()
 	spec.Path, spec.Argv, spec.Attr, s.Terminal = file, argv, r.attr(), r.terminal
 	if r.c.owner >= 0 {
 		s.Owner = &supervisor.Owner{In: r.c.owner, Out: -1, Mute: true, Gone: r.ownerGone}
@@ -227,7 +228,7 @@ func (r *runner) supervise(file string, argv []string, spec supervisor.Spec) (*p
 		r.out.warmUp()
 	}
 	result := s.Run()[0]
-	r.terminal.takeBack(result.Exit)
+	r.terminal.takeBack(r.job)
 	return result, nil
 }
 
@@ -266,10 +267,14 @@ func (r *runner) start(s *supervisor.Supervisor, spec supervisor.Spec) error {
 		}
 		j, err = s.StartProgram(spec)
 	}
-	if err == nil && r.c.events >= 0 {
+	if err != nil {
+		return err
+	}
+	r.job, s.Early = j, r.terminal.early(r.caught)
+	if r.c.events >= 0 {
 		nested.TellStarted(r.c.events, j.PID(), nil)
 	}
-	return err
+	return nil
 }
 
 // mayFallBack says whether the job may be held without a cgroup: not if the user named
@@ -278,17 +283,21 @@ func (r *runner) mayFallBack() bool {
 	return r.c.Contain == containment.Auto && r.c.Cgroup == "" && len(r.c.limits) == 0 && r.c.cpuTime == 0
 }
 
-// attr has the job inherit everything, in a process group of its own: a signal from the
-// keyboard, or to supervise's group, reaches it once. Foreground has the child itself
-// take the terminal before execve, so that a job that reads at once is not stopped by
-// SIGTTIN.
+// attr has the job inherit everything, in a process group of its own, so that a signal to
+// supervise's group reaches it once; or in that which terminal says. Foreground has the
+// child itself take the terminal before execve, so that a job that reads at once is not
+// stopped by SIGTTIN.
 func (r *runner) attr() *syscall.ProcAttr {
-	sys := &syscall.SysProcAttr{Setpgid: true}
-	if r.c.events >= 0 {
+	sys, t := &syscall.SysProcAttr{Setpgid: true}, r.terminal
+	switch {
+	case r.c.events >= 0:
 		sys = &syscall.SysProcAttr{Setsid: true} // as all jobs of serve
-	}
-	if r.terminal.eager {
-		sys.Foreground, sys.Ctty = true, r.terminal.fd
+	case t.eager:
+		sys.Foreground, sys.Ctty = true, t.fd
+	case t.shared && r.guarding:
+		sys.Setpgid = t.group > 0 // the inner supervise, outside of the job's group
+	case t.shared:
+		sys.Setpgid, sys.Pgid = r.c.group > 0, r.c.group
 	}
 	return &syscall.ProcAttr{Env: os.Environ(), Files: []uintptr{0, 1, 2}, Sys: sys}
 }

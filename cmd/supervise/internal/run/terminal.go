@@ -1,51 +1,107 @@
 package run
 
 import (
-	"os"
 	"runtime"
-	"strconv"
-	"strings"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/signals"
-	"github.com/seed-c1490a04/supervise/protocol"
+	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/supervisor"
 )
 
-// A terminal is the controlling terminal that supervise shares with the job, whose
-// process group is another. Where supervise's is the foreground process group the job's
-// becomes it; when the job stops supervise takes the terminal back and stops as well, so
-// that the shell above sees the same as without supervise; when supervise is continued
-// the job is.
+// A terminal is the controlling terminal of supervise and the job. It is taken only from
+// a shell that gave it to supervise alone. Where others have it as well, the job joins
+// them, and sits where the command would sit without supervise:
 //
-// With standard output a pipe, the others in the pipeline (a pager, say) may want the
-// terminal as much: then the job gets it only when it is stopped for using it (SIGTTIN,
-// SIGTTOU), and signals from the keyboard reach it through supervise.
+//	supervise was started          its process group    the job's      the terminal
+//	at the prompt of a shell       of its own           of its own     the job's, whenever the shell
+//	by ssh -t, podman -t: it                                           has put supervise in front
+//	leads the session
+//	in a pipeline at the prompt    the pipeline's       supervise's    is left alone: all of the
+//	by a script, by make, Python,  the starter's        supervise's    group have it, and get its
+//	Node, sudo, in $(...)                                              signals from the kernel
+//	where there is no terminal     any                  of its own
+//
+// A shell with job control makes a group for what it starts, so that supervise leads it;
+// all others leave supervise in theirs. The leader may be the first of a pipeline, whose
+// others join the group when they like: then standard output or error is a pipe.
+//
+// In a group of its own the job cannot hit supervise by kill(0), and a signal to
+// supervise's group reaches it once. When it stops supervise takes the terminal back and
+// stops as well, so that the shell sees the same as without supervise; when supervise is
+// continued the job is.
+//
+// In a shared group the kernel has reached the job with whatever it sends to supervise,
+// and supervise hands on only what processes send. SIGTSTP has its default action here:
+// the kernel stops all of the group at once, and SIGCONT continues them at once, so that
+// none can be left behind. In the guarded fallback one supervise must survive kill(0,
+// SIGKILL) by the job. It is the inner one: the outer is the one that the shell knows, and
+// so must stay in the group, while the inner one starts the job in it from outside:
+//
+//	shell's group: script ──> outer supervise ─ ─ ─ ─ ─> main process
+//	another:                        └──> inner supervise ──┘
 type terminal struct {
-	fd     int           // -1: not opened, or there is none
-	eager  bool          // hand it over at the start and after every stop
-	handed bool          // the job's group is the foreground
-	modes  *unix.Termios // at the start, before the job could change them; nil: not known
+	fd       int           // -1: there is none
+	group    int           // supervise's process group, or that of the supervise above
+	shared   bool          // it is the job's too
+	guarding bool          // the job is the inner supervise
+	watched  bool          // the parent has made the group, and waits for supervise to stop
+	front    bool          // the group was in the foreground at the start
+	eager    bool          // hand it over at the start and after every stop
+	handed   bool          // the job's group was made the foreground
+	alone    bool          // and was it at the end
+	modes    *unix.Termios // at the start, before the job could change them; nil: they are not ours to put back
 }
 
-// findTerminal looks at the standard descriptors. There may be a terminal behind none of
-// them; it is opened when the job stops for it. TIOCGPGRP fails for any terminal but the
-// controlling one, and that alone has a foreground group that concerns the job.
-func findTerminal() *terminal {
-	t := &terminal{fd: -1}
-	for fd := range 3 {
-		group, err := unix.IoctlGetInt(fd, unix.TIOCGPGRP)
-		if err != nil {
-			continue
-		}
-		t.fd = fd
-		// In the background the terminal is not supervise's to give.
-		t.eager = group == unix.Getpgrp() && !isPipe(1)
-		t.handed = t.eager
-		t.modes, _ = unix.IoctlGetTermios(fd, unix.TCGETS)
-		break
+// findTerminal looks at the standard descriptors, and for a terminal that is behind none
+// of them. TIOCGPGRP fails for any terminal but the controlling one, and that alone has a
+// foreground group that concerns the job. Siblings says that this process has had children
+// before it executed supervise, which may be in its group.
+func findTerminal(c *commandLine, siblings bool) *terminal {
+	t := &terminal{fd: -1, group: unix.Getpgrp()}
+	if c.events >= 0 {
+		return t // the job leads a session without a terminal
+	}
+	if c.group > 0 {
+		t.group = c.group
+	}
+	front := t.open()
+	if t.fd < 0 {
+		return t
+	}
+	t.front = front == t.group
+	pipes := isPipe(1) || isPipe(2)
+	t.shared = t.group != unix.Getpid() || pipes || siblings
+	t.eager = !t.shared && t.front // in the background it is not supervise's to give
+	t.handed = t.eager
+	parent, err := unix.Getpgid(unix.Getppid())
+	t.watched = c.group == 0 && (err != nil || parent != t.group)
+	// In a shared group others may change the modes, while the job runs and for good: those
+	// of a pipeline, or a script with the job in the background, where a shell has taken
+	// standard input or SIGINT away from it.
+	_, err = unix.IoctlGetInt(0, unix.TIOCGPGRP)
+	if !t.shared || err == nil && !pipes && !signals.Ignored(unix.SIGINT) {
+		t.modes, _ = unix.IoctlGetTermios(t.fd, unix.TCGETS)
 	}
 	return t
+}
+
+// open finds the terminal and returns its foreground process group. /dev/tty is the
+// controlling terminal of the process that opens it (tty(4)); there is none in a service.
+func (t *terminal) open() (front int) {
+	for fd := range 3 {
+		if group, err := unix.IoctlGetInt(fd, unix.TIOCGPGRP); err == nil {
+			t.fd = fd
+			return group
+		}
+	}
+	fd, err := unix.Open("/dev/tty", unix.O_RDWR|unix.O_CLOEXEC|unix.O_NOCTTY, 0)
+	if err != nil {
+		return 0
+	}
+	t.fd = fd
+	return t.foreground()
 }
 
 // isPipe tells whether a descriptor leads to another process. Some shells make pipelines
@@ -58,18 +114,46 @@ func isPipe(fd int) bool {
 	return st.Mode&unix.S_IFMT == unix.S_IFIFO || st.Mode&unix.S_IFMT == unix.S_IFSOCK
 }
 
-// open finds the terminal that is behind no standard descriptor. /dev/tty is the
-// controlling terminal of the process that opens it (tty(4)); there is none in a service.
-func (t *terminal) open() bool {
-	if t.fd < 0 {
-		fd, err := unix.Open("/dev/tty", unix.O_RDWR|unix.O_CLOEXEC|unix.O_NOCTTY, 0)
-		if err != nil {
-			return false
-		}
-		t.fd = fd
-		t.modes, _ = unix.IoctlGetTermios(fd, unix.TCGETS)
+// caught are the signals that supervise is to catch.
+func (t *terminal) caught() []unix.Signal {
+	if !t.shared {
+		return signals.Forwarded
 	}
-	return true
+	return slices.DeleteFunc(slices.Clone(signals.Forwarded), func(sig unix.Signal) bool { return sig == unix.SIGTSTP })
+}
+
+// sharedGroup is the group that an inner supervise is to put the job in; 0: one of its
+// own, or the group is one that this PID namespace has no number for.
+func (t *terminal) sharedGroup() int {
+	if t.shared {
+		return t.group
+	}
+	return 0
+}
+
+// early takes the signals that came before the main process was there. What the kernel
+// has sent to the whole group by then has not reached it.
+func (t *terminal) early(c *signals.Caught) (list []signals.Signal) {
+	if t.shared {
+		list = c.Read()
+	}
+	for i := range list {
+		list[i].Kernel = false
+	}
+	return list
+}
+
+// Reached implements supervisor.Terminal. A main process that has moved to a group of its
+// own is reached by nothing; what continues this process continues all of the group.
+func (t *terminal) Reached(pid int, s signals.Signal) bool {
+	switch {
+	case !t.shared:
+		return false
+	case s.Kernel && !t.guarding:
+		group, err := unix.Getpgid(pid)
+		return err == nil && group == t.group
+	}
+	return s.Kernel || s.Signal == unix.SIGCONT
 }
 
 // foreground returns the foreground process group, 0 if there is no telling.
@@ -81,11 +165,17 @@ func (t *terminal) foreground() int {
 	return group
 }
 
-// give makes a group the foreground. SIGTTOU is blocked meanwhile: this process may be in
-// the background, where tcsetpgrp(3) gets SIGTTOU unless it is blocked or ignored; with
-// Go's handler the call would be restarted, and the signal sent, for ever. The mask is a
-// thread's, hence the lock.
+// give makes a group the foreground.
 func (t *terminal) give(group int) {
+	fromBehind(func() { unix.IoctlSetPointerInt(t.fd, unix.TIOCSPGRP, group) }) // fails if the group is gone: then it needs none
+	t.handed = group != t.group
+}
+
+// fromBehind has this process change the terminal though it may be in the background,
+// where that gets SIGTTOU unless it is blocked or ignored (tcsetpgrp(3)); with Go's
+// handler the call would be restarted, and the signal sent, for ever. The mask is a
+// thread's, hence the lock.
+func fromBehind(change func()) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	var ttou, old unix.Sigset_t
@@ -93,103 +183,42 @@ func (t *terminal) give(group int) {
 	if unix.PthreadSigmask(unix.SIG_BLOCK, &ttou, &old) != nil {
 		return
 	}
-	unix.IoctlSetPointerInt(t.fd, unix.TIOCSPGRP, group) // fails if the group is gone: then it needs none
+	change()
 	unix.PthreadSigmask(unix.SIG_SETMASK, &old, nil)
-	t.handed = group != unix.Getpgrp()
 }
 
-// Suspend implements supervisor.Terminal: the job has stopped, and supervise stops with
-// it unless there is a reason to go on.
-func (t *terminal) Suspend(pid int, sig unix.Signal) {
-	if !t.open() {
-		return // without a terminal there is no shell that waits for supervise to stop
-	}
-	ours := t.foreground() == unix.Getpgrp()
-	switch {
-	case ours && (sig == unix.SIGTTIN || sig == unix.SIGTTOU):
-		t.give(pid) // now the job needs the terminal
-		unix.Kill(-pid, unix.SIGCONT)
-		return
-	case sig == unix.SIGSTOP && !ours && !t.handed:
-		return // stopped by kill -STOP from elsewhere, to be continued from there
-	}
-	if t.handed {
-		t.give(unix.Getpgrp())
-	}
-	t.stop(sig)
-	t.Resume(pid)
-	unix.Kill(-pid, unix.SIGCONT)
-}
-
-// stop stops supervise, with all of its process group unless the job alone was stopped,
-// by SIGSTOP. It returns when supervise is continued; or at once, if the group is
-// orphaned: then the kernel does not let it stop (setpgid(2)), and neither may the job.
-func (t *terminal) stop(sig unix.Signal) {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	signals.Default(unix.SIGCONT) // the caller continues the job; a second SIGCONT would undo the next Ctrl-Z
-	defer signals.Again(unix.SIGCONT)
-	if sig == unix.SIGSTOP {
-		unix.Tgkill(os.Getpid(), unix.Gettid(), sig) // to this very thread: it stops before it returns
+// takeBack makes supervise's group the foreground again after the job, as the shell above
+// expects: from the job's group, or from one that the job has made and that is gone with
+// it. A job that was ended by force had no chance to put the modes in order; one that
+// ended by itself may have changed them on purpose, as stty does.
+func (t *terminal) takeBack(j *supervisor.Job) {
+	if t.fd < 0 {
 		return
 	}
-	defer signals.Release(sig)()
-	// One signal for all of the group, us included: a SIGCONT that comes at once
-	// then undoes it for all alike, where a second stop of our own would stay.
-	// Another thread may take it, and this one goes on until it has.
-	unix.Kill(0, sig)
-	for pending(sig) {
-		nap()
+	group := t.foreground()
+	gone := group > 0 && unix.Kill(-group, 0) == unix.ESRCH
+	t.alone = t.handed && group == j.PID()
+	if group != t.group && (t.alone || (t.front || t.handed) && gone) {
+		t.give(t.group)
 	}
-	nap()
-}
-
-// nap is 0.2 ms: long enough for another thread to run, short for a user at the keyboard.
-func nap() { unix.Nanosleep(&unix.Timespec{Nsec: 200_000}, nil) }
-
-// pending says whether a signal to this process was taken by none of its threads yet
-// (ShdPnd in proc(5), a mask in hexadecimal).
-func pending(sig unix.Signal) bool {
-	b, _ := os.ReadFile("/proc/self/status")
-	for line := range strings.Lines(string(b)) {
-		if set, ok := strings.CutPrefix(line, "ShdPnd:"); ok {
-			n, _ := strconv.ParseUint(strings.TrimSpace(set), 16, 64)
-			return n&(1<<(sig-1)) != 0
-		}
-	}
-	return false
-}
-
-// Resume implements supervisor.Terminal: after SIGCONT the shell has given the terminal
-// to supervise (fg) or not (bg), and the job gets it in the first case alone.
-func (t *terminal) Resume(pid int) {
-	if t.fd >= 0 && t.eager && t.foreground() == unix.Getpgrp() {
-		t.give(pid)
-	}
-}
-
-// takeBack makes supervise the foreground again after the job, as the shell above
-// expects. A job that was killed had no chance to put the modes in order; one that exited
-// may have changed them on purpose, as stty does.
-func (t *terminal) takeBack(exit *protocol.Exit) {
-	if !t.handed {
+	if t.modes == nil || !j.EndedByForce() || t.foreground() != t.group {
 		return
 	}
-	t.give(unix.Getpgrp())
-	if exit != nil && exit.Signal != nil && t.modes != nil {
-		// TCSETSW waits until what the job has written is out (tcsetattr(3)).
-		unix.IoctlSetTermios(t.fd, unix.TCSETSW, t.modes)
+	if now, err := unix.IoctlGetTermios(t.fd, unix.TCGETS); err != nil || *now == *t.modes {
+		return
 	}
+	// TCSETSW waits until what the job has written is out (tcsetattr(3)).
+	fromBehind(func() { unix.IoctlSetTermios(t.fd, unix.TCSETSW, t.modes) })
 }
 
-// interrupted says whether sig, which ended the job, came from the keyboard, and tells
-// the others in supervise's process group, which would have got it too: a script must not
-// go on after Ctrl-C.
+// interrupted says whether sig, which ended the job, came from the keyboard: a script must
+// not go on after Ctrl-C. It tells the others in supervise's process group, which without
+// supervise would have got it too.
 func (t *terminal) interrupted(sig unix.Signal) bool {
-	if t.fd < 0 || sig != unix.SIGINT && sig != unix.SIGQUIT || t.foreground() != unix.Getpgrp() {
+	if t.fd < 0 || sig != unix.SIGINT && sig != unix.SIGQUIT || t.foreground() != t.group {
 		return false
 	}
-	if t.eager {
+	if t.alone {
 		signals.Ignore(sig)
 		unix.Kill(0, sig)
 	}

@@ -39,12 +39,13 @@ func (c *Caught) ReadChild() (pids []int) {
 }
 
 // A Signal is what a siginfo_t says: its si_signo, and the si_pid of the sender, 0
-// if that is the kernel or is not known. Held says that it was ignored or blocked when
-// this process was executed: it is for the job to take or to leave, as without
-// supervise, and means nothing to supervise.
+// if that is the kernel or is not known. Kernel says that it is: the terminal, say. Held says
+// that it was ignored or blocked when this process was executed: it is for the job to take
+// or to leave, as without supervise, and means nothing to supervise.
 type Signal struct {
 	Signal unix.Signal
 	From   int
+	Kernel bool
 	Held   bool
 }
 
@@ -84,17 +85,11 @@ func Catch(signals []unix.Signal) (*Caught, error) {
 	return &Caught{pipe[0], child[0]}, nil
 }
 
-// IsIgnored says whether this process ignores a signal.
-func IsIgnored(sig unix.Signal) bool {
-	ignored, err := isIgnored(sig)
-	return ignored && err == nil
-}
-
 // parseInfo reads a siginfo_t of a 64-bit architecture (sigaction(2)):
 //
 //	offset 0 int32 si_signo, 4 int32 si_errno, 8 int32 si_code, 16 int32 si_pid, 20 uint32 si_uid
 func parseInfo(info []byte) Signal {
-	s := Signal{Signal: unix.Signal(infoField(info, 0))}
+	s := Signal{Signal: unix.Signal(infoField(info, 0)), Kernel: infoField(info, 8) == siKernel}
 	if code := infoField(info, 8); code == siUser || code == siTKill || code == siQueue {
 		s.From = infoField(info, 16)
 	}
@@ -108,3 +103,6 @@ func infoField(info []byte, offset int) int {
 
 // Values of si_code for signals from processes: kill(2), tgkill(2), sigqueue(3).
 const siUser, siTKill, siQueue = 0, -6, -1
+
+// siKernel is the si_code of signals that the kernel sends of its own accord.
+const siKernel = 0x80

@@ -231,7 +231,7 @@ func (r *rushing) walk() (found bool) {
 func (r *rushing) stop(pid int) {
 	r.seen[pid] = true
 	unix.Kill(pid, unix.SIGSTOP)
-	if group, err := unix.Getpgid(pid); err == nil && group == r.t.Group && !r.groupStopped {
+	if group, err := unix.Getpgid(pid); err == nil && group == r.t.Group && group > 0 && !r.groupStopped {
 		r.groupStopped = unix.Kill(-group, unix.SIGSTOP) == nil
 	}
 }

@@ -19,6 +19,7 @@ func (j *Job) Stop(cause protocol.Cause, sig unix.Signal, grace time.Duration) {
 		j.kill()
 		return
 	}
+	j.forced = true
 	j.signal(sig)
 	j.signal(unix.SIGCONT) // a stopped process could not act on it
 	j.deadline(grace)
@@ -57,6 +58,7 @@ func (j *Job) because(cause protocol.Cause) {
 
 // kill ends every process, now.
 func (j *Job) kill() {
+	j.forced = true
 	j.enter(Killing) // before anything that ends meanwhile is told of
 	var err error
 	if !j.s.killed {

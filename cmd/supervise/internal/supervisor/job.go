@@ -47,6 +47,7 @@ type Job struct {
 	tick     time.Time      // of the next sample; zero: there is none
 	next     time.Time      // the first of these; zero: there is none
 	unkilled bool
+	forced   bool
 	empty    bool // it was seen to be, and the dead of until then were reaped
 	place    int  // among the alarms; -1: not there
 	watch    int  // the watcher's key; 0: none
@@ -77,6 +78,13 @@ func (j *Job) HasExited() bool { return j.exit != nil }
 // EndedUnkilled says, when the job has ended, that it did by itself and without a SIGKILL: its
 // main process has exited, and no process outlived it.
 func (j *Job) EndedUnkilled() bool { return j.unkilled }
+
+// EndedByForce says, when the job has ended, that a signal had a part in that: one of ours
+// to any of its processes, one that we handed on to end it, or the one of which its main
+// process has died.
+func (j *Job) EndedByForce() bool {
+	return j.forced || j.exit != nil && j.exit.Code() != protocol.Exited
+}
 
 // waits says whether the job is at a point where it waits for the end of everything.
 func (j *Job) waits() bool {
@@ -143,7 +151,9 @@ func (j *Job) strayed() (wait bool) {
 		j.listLeftovers(pids)
 		j.enter(Waiting) // SIGCHLD of the last tells of its end
 	}
-	return len(pids) > 0 && j.Leftovers == protocol.LeftoversWait
+	wait = len(pids) > 0 && j.Leftovers == protocol.LeftoversWait
+	j.forced = j.forced || len(pids) > 0 && !wait
+	return wait
 }
 
 // outlived decides about processes that outlived the main process. A few are listed
@@ -202,8 +212,10 @@ func (j *Job) forward(s signals.Signal) {
 		j.s.Terminal.Resume(j.main)
 	}
 	switch {
+	case j.exit == nil && j.main != 0 && j.s.Terminal != nil && j.s.Terminal.Reached(j.main, s):
 	case j.exit == nil && j.main != 0:
 		unix.Kill(j.main, sig)
+		j.forced = j.forced || sig == unix.SIGHUP || sig == unix.SIGINT || sig == unix.SIGQUIT || sig == unix.SIGTERM
 	case j.state == Waiting && isFatal(sig) && !s.Held: // no main process is left to take it
 		j.End(protocol.CauseKilled, nil)
 	}

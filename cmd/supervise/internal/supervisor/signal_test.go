@@ -129,6 +129,8 @@ func (r *terminal) Suspend(pid int, sig unix.Signal) {
 
 func (r *terminal) Resume(pid int) { r.resumed = append(r.resumed, pid) }
 
+func (r *terminal) Reached(pid int, s signals.Signal) bool { return s.Kernel }
+
 // TestTerminal: it is told when the main process was stopped, and no other child, and
 // when we were continued.
 func TestTerminal(t *testing.T) {

@@ -50,6 +50,9 @@ type Terminal interface {
 	Suspend(pid int, sig unix.Signal)
 	// Resume is called after we were continued.
 	Resume(pid int)
+	// Reached says whether a signal that came to us has reached pid as well, so that it is
+	// not handed on.
+	Reached(pid int, s signals.Signal) bool
 }
 
 // An Input is a descriptor that the front end reads, or writes.
@@ -68,10 +71,11 @@ func (i Input) events() int16 {
 
 // A Supervisor runs jobs. Set the fields before Start.
 type Supervisor struct {
-	Owner    *Owner          // nil: none
-	Signals  *signals.Caught // those sent to this process; nil: none are caught
-	Forward  bool            // they go to the main processes; else each ends all jobs
-	Terminal Terminal        // nil: none
+	Owner    *Owner           // nil: none
+	Signals  *signals.Caught  // those sent to this process; nil: none are caught
+	Forward  bool             // they go to the main processes; else each ends all jobs
+	Terminal Terminal         // nil: none
+	Early    []signals.Signal // came to us before there was a main process
 
 	// Tell, if not nil, is the front end of many jobs, which is told of all that happens,
 	// and decides what a signal to this process means. Without one, Run returns the
@@ -189,6 +193,9 @@ func (s *Supervisor) Run() []*protocol.Record {
 		s.Owner.open()
 	}
 	s.reap() // a child may have ended before SIGCHLD was caught
+	for _, sig := range s.Early {
+		s.signal(sig)
+	}
 	for s.busy() {
 		happened := s.wait()
 		if happened.signals {

@@ -58,7 +58,9 @@ func (v ancestry) fix(at, controller string) string {
 		return "start the container's command through supervise, as its first process, or supervise in a cgroup of its own"
 	case below && !strings.HasPrefix(at, manager):
 		return usersFix(controller)
-	case isService(v.root) && !below:
+	case isService(v.root) && below:
+		return fmt.Sprintf("systemctl --user edit %s: [Service] Delegate=yes", path.Base(v.root))
+	case isService(v.root):
 		return fmt.Sprintf("systemctl edit %s: [Service] Delegate=yes", path.Base(v.root))
 	case v.user:
 		return "run it in a delegated scope or service: systemd-run --user --scope -p Delegate=yes supervise run ..."

@@ -155,7 +155,7 @@ func TestAroundSudo(t *testing.T) {
 	}
 	script = strings.Replace(strings.Replace(script, "FIFO", fifo, 1), "; read", " >"+fifo+".at; read", 1)
 	done := make(chan string, 1)
-	go func() { out, code := m.unit(t, "service", script); done <- fmt.Sprint(out, code) }()
+	go func() { out, code := m.unit(t, "scope", script); done <- fmt.Sprint(out, code) }()
 	at, err := os.ReadFile(fifo + ".at")
 	if err != nil {
 		t.Fatal(err)

@@ -88,8 +88,8 @@ func chooseCgroup(o *Options, managed bool) (p *Place, err error) {
 		return nil, err
 	}
 	err = errors.Join(p.claim(), p.prepare(o))
-	if isLimit(err) && p.reason != "" && managed {
-		err = fmt.Errorf("%w; %s", err, p.reason)
+	if _, origin := p.session.Root(); isLimit(err) && managed && origin == cgroup.Shared {
+		err = fmt.Errorf("%w; %s: --scope=new leaves it all the same", err, p.reason)
 	}
 	if err != nil {
 		return nil, errors.Join(err, p.Close())

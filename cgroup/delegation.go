@@ -143,7 +143,7 @@ func endsByPID(own string) string {
 // own, and its slice: that of the own unit, if the manager of this user has made it; or else
 // the manager's choice, "".
 func scopeParent(own string) (parent, slice string) {
-	manager, uid := "/", managerUID(own)
+	manager, uid := "/", managerUID()
 	if uid != 0 {
 		manager = fmt.Sprintf("/user.slice/user-%d.slice/user@%d.service", uid, uid)
 	}
@@ -161,9 +161,9 @@ func scopeParent(own string) (parent, slice string) {
 
 // managerUID returns the user whose manager makes scopes for this process, 0 for the
 // system's. Root of a user namespace is an ordinary user to the manager.
-func managerUID(own string) int {
+func managerUID() int {
 	uid := os.Geteuid()
-	if uid != 0 || !strings.Contains(own, "/user@") {
+	if uid != 0 {
 		return uid
 	}
 	text, _ := readFile("/proc/self/uid_map")

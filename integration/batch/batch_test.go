@@ -61,7 +61,8 @@ type site struct {
 	user *user.User
 	dir  string
 	tag  string
-	jobs []string // their numbers
+	// The test's job, once it runs: its number, and where it is.
+	job, nodes string
 }
 
 var sites atomic.Int64
@@ -95,13 +96,14 @@ func newSite(t *testing.T, name string) *site {
 	return s
 }
 
-// close kills what a test has left that has failed.
+// close fails the test for what it has left, and gives the next one nodes that are in order.
 func (s *site) close() {
-	for _, job := range s.jobs {
-		exec.Command("scancel", job).Run()
-	}
 	for _, p := range s.kill() {
 		s.t.Errorf("left: %s", p)
+	}
+	if s.job != "" && s.t.Failed() {
+		exec.Command("scancel", s.job).Run()
+		exec.Command("scontrol", "update", "NodeName="+s.nodes, "State=RESUME").Run()
 	}
 	os.RemoveAll(s.dir)
 }
@@ -137,16 +139,14 @@ func (s *site) nothingLeft() {
 	}
 }
 
-// gone wants all processes of the test's jobs to end, the jobs to be completed, and their nodes in order. Slurm does its part
-// after the command that asks it for something has returned.
+// gone wants all processes of the test's job to end, the job to be completed, and its nodes in order. Slurm does its part after
+// the command that asks it for something has returned.
 func (s *site) gone() {
 	s.t.Helper()
 	testbed.Eventually(s.t, patience, "processes", func() error { return isEmpty(s.processes()) })
-	for _, job := range s.jobs {
-		testbed.Eventually(s.t, patience, "the queue", func() error { return isEmpty(lines(s.run("squeue", "-h", "-j", job).out)) })
-	}
-	// Of a step that does not end, Slurm drains the node.
-	if out := s.run("sinfo", "-h", "-t", "drain,down,fail", "-o", "%N").out; out != "" {
+	testbed.Eventually(s.t, patience, "the queue", func() error { return isEmpty(lines(s.run("squeue", "-h", "-j", s.job).out)) })
+	// Where a step does not end, Slurm takes the node out of use.
+	if out := s.run("sinfo", "-h", "-n", s.nodes, "-t", "drain,down,fail", "-o", "%N").out; out != "" {
 		s.t.Errorf("out of order: %s", out)
 	}
 }

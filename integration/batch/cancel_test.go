@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	sleeper  = `echo ready $SLURM_JOB_ID >ready; exec sleep SLEEP`
+	sleeper  = `echo $SLURM_JOB_ID $SLURM_JOB_NODELIST >ready; exec sleep SLEEP`
 	stubborn = `trap '' TERM; `
 )
 
@@ -45,16 +45,14 @@ func (s *site) expect() *os.File {
 	return f
 }
 
-// await waits until n processes are ready, and keeps the number of their job.
+// await waits until n processes of the job are ready.
 func (s *site) await(f *os.File, n int) {
 	s.t.Helper()
-	var job string
 	for range n {
-		if _, err := fmt.Fscanf(f, "ready %s\n", &job); err != nil {
+		if _, err := fmt.Fscanln(f, &s.job, &s.nodes); err != nil {
 			s.t.Fatalf("waiting for the job: %v", err)
 		}
 	}
-	s.jobs = append(s.jobs, job)
 }
 
 // start starts a step on two nodes, and waits until it runs on both. The records are called by the nodes' numbers.
@@ -81,7 +79,7 @@ func (s *site) start(script string) *step {
 	return p
 }
 
-func (s *site) cancel() { s.t.Helper(); s.run("scancel", s.jobs[0]).ok(s.t) }
+func (s *site) cancel() { s.t.Helper(); s.run("scancel", s.job).ok(s.t) }
 
 // TestCancel: scancel ends everything of a step, on both nodes, and the job is completed. SIGTERM reaches a job that heeds it, and
 // the supervisor that holds it.

@@ -30,7 +30,7 @@ import (
 )
 
 // patience is how long anything may take: the guest may be forty times slower than the machine.
-const patience = 2 * time.Minute
+const patience = 4 * time.Minute
 
 var bin string // directory of the programs
 
@@ -43,7 +43,8 @@ func testMain(m *testing.M) int {
 	})
 }
 
-// needSlurm skips a test where there is no cluster, or one that does not track processes in one of these ways.
+// needSlurm skips a test where there is no cluster, or one that does not track processes in one of these ways. Others run beside
+// one another: they wait most of the time.
 func needSlurm(t *testing.T, tracks ...string) {
 	t.Helper()
 	switch got := os.Getenv("SUPERVISE_SLURM"); {
@@ -52,6 +53,7 @@ func needSlurm(t *testing.T, tracks ...string) {
 	case len(tracks) > 0 && !slices.Contains(tracks, got):
 		t.Skipf("for integration/slurm --proctrack %s", strings.Join(tracks, " or "))
 	}
+	t.Parallel()
 }
 
 // A site is what one test has: a user, a directory that the user may write, and an argument of sleep that nobody else has, by

@@ -144,7 +144,8 @@ func (t *terminal) early(c *signals.Caught) (list []signals.Signal) {
 }
 
 // Reached implements supervisor.Terminal. A main process that has moved to a group of its
-// own is reached by nothing; what continues this process continues all of the group.
+// own is reached by nothing; what continues this process continues all of the group. Where
+// the sender is not known (see package signals) a signal from the keyboard comes twice.
 func (t *terminal) Reached(pid int, s signals.Signal) bool {
 	switch {
 	case !t.shared:

@@ -13,7 +13,10 @@ import (
 // is to: with SIGCHLD the kernel would throw away the status of each child that ends
 // meanwhile, and of those that Go's runtime keeps to itself it resets the action in the
 // child. Such a program is executed by a stub, which is this program.
-var stubbed = kept | setOf(unix.SIGCHLD)
+//
+// Signal 33 is left out: it is the C library's own (SIGSETXID), whose posix_spawn(3) has
+// every child ignore it, and no program could tell.
+var stubbed = kept&^passing&^setOf(33) | setOf(unix.SIGCHLD)
 
 // stubName is argv[0] of the stub. Its arguments are the signals to ignore as a number, a
 // descriptor for a report, the path and the arguments of the program.

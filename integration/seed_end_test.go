@@ -154,9 +154,9 @@ func TestSeedHeldSignals(t *testing.T) {
 	})
 }
 
-func (spec seedSpec) withSleepers() seedSpec {
-	spec.Children = [][]string{sleeper, sleeper, sleeper}
-	return spec
+func (s seedSpec) withSleepers() seedSpec {
+	s.Children = [][]string{sleeper, sleeper, sleeper}
+	return s
 }
 
 // survives sends signals to supervise, at two moments, and sees that each child ends by the signal that the owner sends.

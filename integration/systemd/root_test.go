@@ -51,6 +51,16 @@ func TestSystemService(t *testing.T) {
 	}
 }
 
+// TestClosedService: in a service of root's that runs as a user, and is not delegated, the job is held without a cgroup of its own.
+func TestClosedService(t *testing.T) {
+	asRoot(t)
+	o := run(t, append([]string{"systemd-run", "--wait", "--pipe", "-q", "-p", "User=tester"}, supervise(whereAmI...)...)...)
+	if o.code != 0 || strings.Count(o.err, "\n") != 1 || !strings.Contains(o.err, "is a service, which is not left, and not delegated") {
+		t.Errorf("status %d, stderr %q", o.code, o.err)
+	}
+	wantCgroup(t, strings.TrimSpace(o.out), regexp.MustCompile(`^/system\.slice/run-[^/]+\.service$`))
+}
+
 // dropIn adds a setting to a service of the system's manager.
 func dropIn(t *testing.T, unit, setting string) {
 	t.Helper()

@@ -3,6 +3,7 @@ package containment
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"strings"
 
@@ -160,6 +161,8 @@ func takeJudged(o *Options) (*Place, error) {
 	switch {
 	case err != nil && refused != nil:
 		return nil, refused // the own cgroup is the manager's: that it is closed to us is no news
+	case err != nil && errors.Is(err, fs.ErrPermission) && reason != "":
+		return nil, fmt.Errorf("%s: %w", reason, err)
 	case err != nil:
 		return nil, err
 	case refused != nil:

@@ -57,7 +57,11 @@ func TestRefused(t *testing.T) {
 			name string
 			o    Options
 			want []string
-		}{"slice", Options{Slice: "x.slice"}, []string{"systemd does not run here"}})
+		}{"slice", Options{Slice: "x.slice"}, []string{"--slice: systemd does not run here"}}, struct {
+			name string
+			o    Options
+			want []string
+		}{"scope", Options{Leave: true}, []string{"--scope=new: systemd does not run here"}})
 	}
 	for _, tt := range tests {
 		p, err := Choose(&tt.o)

@@ -67,6 +67,7 @@ func TestParseRun(t *testing.T) {
 		{args: "-p RuntimeMaxSec=60 --set memory.low=5 x", flags: 4, want: commandLine{
 			timeout: time.Minute, limits: cgroup.Limits{{Flag: "set", Given: "memory.low=5", Controller: "memory", File: "memory.low", Value: "5"}},
 		}},
+		{args: "--scope=new x", flags: 1, want: commandLine{Place: options.Place{NewScope: true}}},
 		{args: "--slice a.slice x", flags: 2, want: commandLine{Place: options.Place{Slice: "a.slice"}}},
 		{args: "--systemd-timeout=1.5 x", flags: 1, want: commandLine{Place: options.Place{Patience: 1500 * time.Millisecond}}},
 		{args: "--help", flags: 1, want: commandLine{help: true}},
@@ -184,6 +185,8 @@ func TestParseRunErrors(t *testing.T) {
 
 		{[]string{"--cgroup=x", "--contain=subreaper", "x"}, "run: --cgroup and --contain=subreaper exclude each other"},
 		{[]string{"--contain=subreaper", "--cgroup=x", "x"}, "run: --cgroup and --contain=subreaper exclude each other"},
+		{[]string{"--scope=old", "x"}, "run: --scope old: want new"},
+		{[]string{"--scope=new", "--cgroup=x", "x"}, "run: --scope=new is for a scope made by systemd; it excludes --cgroup and --contain=subreaper"},
 		{[]string{"--slice=a.slice", "--cgroup=x", "x"}, "run: --slice is for a scope made by systemd; it excludes --cgroup and --contain=subreaper"},
 		{[]string{"--systemd-timeout=0", "x"}, "run: --systemd-timeout \"0\": want more than 0 and at most 1h"},
 	}

@@ -195,3 +195,26 @@ func TestSignalZombie(t *testing.T) {
 	}
 	s.Run()
 }
+
+// TestRelay: what was sent to a process that stands for this one is as if it were sent here; by its death all jobs end.
+func TestRelay(t *testing.T) {
+	for sig, want := range map[unix.Signal]protocol.Cause{unix.SIGKILL: protocol.CauseKilled, unix.SIGTERM: protocol.CauseSignaled} {
+		s, g := newTest(t)
+		s.Forward = true
+		if _, err := s.Start(shell(g, "exec sleep 1000")); err != nil {
+			t.Fatal(err)
+		}
+		s.Relay(signals.Signal{Signal: sig, From: os.Getppid()})
+		if r := s.Run()[0]; r.Cause != want || r.Exit == nil || r.Exit.Signal == nil || *r.Exit.Signal != signals.Name(sig) {
+			t.Errorf("%v: cause %s, %+v", sig, r.Cause, r.Exit)
+		}
+	}
+	// A front end is told of both.
+	var told []unix.Signal
+	s := &Supervisor{Tell: func(e Event) { told = append(told, e.Signal.Signal) }}
+	s.Relay(signals.Signal{Signal: unix.SIGTERM})
+	s.Relay(signals.Signal{Signal: unix.SIGKILL})
+	if !slices.Equal(told, []unix.Signal{unix.SIGTERM, unix.SIGKILL}) {
+		t.Errorf("told %v", told)
+	}
+}

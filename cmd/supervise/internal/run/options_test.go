@@ -185,7 +185,7 @@ func TestParseRunErrors(t *testing.T) {
 
 		{[]string{"--cgroup=x", "--contain=subreaper", "x"}, "run: --cgroup and --contain=subreaper exclude each other"},
 		{[]string{"--contain=subreaper", "--cgroup=x", "x"}, "run: --cgroup and --contain=subreaper exclude each other"},
-		{[]string{"--scope=old", "x"}, "run: --scope old: want new"},
+		{[]string{"--scope=old", "x"}, `run: --scope "old": want new`},
 		{[]string{"--scope=new", "--cgroup=x", "x"}, "run: --scope=new is for a scope made by systemd; it excludes --cgroup and --contain=subreaper"},
 		{[]string{"--slice=a.slice", "--cgroup=x", "x"}, "run: --slice is for a scope made by systemd; it excludes --cgroup and --contain=subreaper"},
 		{[]string{"--systemd-timeout=0", "x"}, "run: --systemd-timeout \"0\": want more than 0 and at most 1h"},

@@ -90,7 +90,11 @@ func (j *Job) leaf() (*dir, error) {
 // Empty reports whether no live process is left; zombies do not count
 // (cgroup.events, "populated").
 func (j *Job) Empty() (bool, error) {
-	populated, err := j.node.keyed("cgroup.events", "populated")
+	return j.node.empty()
+}
+
+func (d *dir) empty() (bool, error) {
+	populated, err := d.keyed("cgroup.events", "populated")
 	return err == nil && populated == 0, err
 }
 

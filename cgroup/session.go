@@ -208,6 +208,9 @@ func (s *Session) RootFD() int { return s.root.fd }
 // SIGKILLs every process of every job. The caller owns the descriptor.
 func (s *Session) KillFD() (int, error) { return s.open("cgroup.kill", unix.O_WRONLY) }
 
+// Empty says whether no process is left in any job; zombies do not count.
+func (s *Session) Empty() (bool, error) { return s.dir.empty() }
+
 // Kill SIGKILLs every process of every job: see [Job.Kill].
 func (s *Session) Kill() error { return s.kill() }
 

@@ -130,17 +130,41 @@ func TestGuardian(t *testing.T) {
 	byMain.check(p.wait(), inCgroup)
 }
 
-// TestGuardianKilled: the guardian is only a precaution. The job goes on without, and ends as ever.
+// TestGuardianKilled: another guardian takes the place of one that was killed, any number of times, and the job ends as ever; or
+// by it, when the supervisor is killed later.
 func TestGuardianKilled(t *testing.T) {
 	needCgroup(t)
-	b := newBox(t)
-	p := b.start(b.run(inCgroup, nil, adversary("daemon", "-exit=7")...))
-	p.expect("ready")
-	pid := guardianOf(t, p.pid())
-	syscall.Kill(pid, syscall.SIGKILL)
-	waitPid(pid, killPatience)
-	p.closeStdin()
-	byMain.check(p.wait(), inCgroup)
+	for _, dies := range []bool{false, true} {
+		b := newBox(t)
+		p := b.start(b.run(inCgroup, nil, adversary("daemon", "-exit=7")...))
+		p.expect("ready")
+		pid := 0
+		for range 3 {
+			next := 0
+			eventually(t, "another guardian", func() error {
+				if next = guardianOf(t, p.pid()); next == pid {
+					return errors.New("it is the one that was killed")
+				}
+				return nil
+			})
+			pid = next
+			syscall.Kill(pid, syscall.SIGKILL)
+			waitPid(pid, killPatience)
+		}
+		if !dies {
+			p.closeStdin()
+			byMain.check(p.wait(), inCgroup)
+			continue
+		}
+		eventually(t, "another guardian", func() error {
+			if guardianOf(t, p.pid()) == pid {
+				return errors.New("it is the one that was killed")
+			}
+			return nil
+		})
+		p.signal(syscall.SIGKILL)
+		byKill.check(p.wait(), inCgroup)
+	}
 }
 
 // TestInnerCrashes: of two supervises the lower one crashes, in a way that is no signal's: it is not taken for the job's end.

@@ -52,9 +52,7 @@ func (m *move) begin() {
 	}
 	defer j.Close()
 	if j.Verdict == cgroup.Inside {
-		if err := m.place.Enter(j.Open, jobName); err != nil {
-			m.giveUp(err)
-		}
+		m.entered(m.place.Enter(j.Open, jobName))
 		return
 	}
 	m.guard() // a manager that is slow is not waited for without
@@ -96,9 +94,19 @@ func (m *move) answered(a *program.Sibling, over bool) {
 		return
 	}
 	err = m.place.Enter(m.scope.Search().Open, jobName)
-	if err != nil && !(errors.Is(err, unix.EACCES) && m.attach()) { // one was forked by one that was outside
-		m.giveUp(err)
+	if errors.Is(err, unix.EACCES) && m.attach() { // one was forked by one that was outside
+		return
 	}
+	m.entered(err)
+}
+
+// entered goes on where the job is in a cgroup, or, after an error, is not.
+func (m *move) entered(err error) {
+	if err != nil {
+		m.giveUp(err)
+		return
+	}
+	m.place.WatchGuardian(m.s)
 }
 
 // attach has systemd move the processes that are still outside the scope, and says whether

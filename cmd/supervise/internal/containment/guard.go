@@ -33,6 +33,36 @@ func (p *Place) Guard() error {
 	})
 }
 
+// WatchGuardian has the loop start another guardian when the one has died, which only a
+// SIGKILL can do. Without the other one, a SIGKILL to this process leaks the job.
+func (p *Place) WatchGuardian(s *supervisor.Supervisor) {
+	g := p.guardian
+	if g == nil || g.PIDFD() < 0 {
+		return
+	}
+	s.Inputs = append(s.Inputs, supervisor.Input{FD: g.PIDFD(), Read: func() (more bool) {
+		if p.guardian != g {
+			return false // it was dismissed, or became another place's
+		}
+		s.Drop(g.PIDFD())
+		g.Bury()
+		p.spareNoMore(g.PID())
+		p.guardian = nil
+		if p.guardAgain() == nil {
+			p.WatchGuardian(s)
+		}
+		return false
+	}})
+}
+
+// guardAgain starts a guardian in the place of one that has died.
+func (p *Place) guardAgain() error {
+	if p.mark != 0 {
+		return p.startMarked()
+	}
+	return p.Guard()
+}
+
 // GuardMarked starts the guardian of the fallback, once, for children that exist
 // already: it knows them by a mark. The loop marks again for a while, for the sake of
 // processes that were being forked. If there is no guardian to be had, the job is as
@@ -40,6 +70,7 @@ func (p *Place) Guard() error {
 func (p *Place) GuardMarked(s *supervisor.Supervisor) {
 	if p.guardian == nil {
 		p.guardMarked()
+		p.WatchGuardian(s)
 		p.markOn(s)
 	}
 }
@@ -49,12 +80,18 @@ func (p *Place) guardMarked() error {
 	if err != nil {
 		return err
 	}
-	if err := p.startGuardian(guardian.Plan{Kill: -1, Keep: [2]int{-1, -1}, Args: [2]string{markArg, mark.String()}}); err != nil {
+	p.mark = mark
+	if err := p.startMarked(); err != nil {
+		p.mark = 0
 		return err
 	}
 	_, err = p.Tree.SetMark(mark)
-	p.mark = mark
 	return err
+}
+
+// startMarked starts the guardian of the processes that bear the mark.
+func (p *Place) startMarked() error {
+	return p.startGuardian(guardian.Plan{Kill: -1, Keep: [2]int{-1, -1}, Args: [2]string{markArg, p.mark.String()}})
 }
 
 // How long marking goes on, in the background.

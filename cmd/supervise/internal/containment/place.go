@@ -289,8 +289,12 @@ func (p *Place) Close() error {
 
 // release gives everything back but the sentinel.
 func (p *Place) release() error {
-	if p.guardian != nil {
-		p.guardian.Dismiss() // it exits while we remove the directories
+	// It exits while we remove the directories; but where something is left, or that is not
+	// known, it ends that when this process does.
+	if p.guardian != nil && p.empty() {
+		p.guardian.Dismiss()
+	} else {
+		p.guardian = nil
 	}
 	if p.watcher != nil {
 		p.watcher.Close()
@@ -310,6 +314,15 @@ func (p *Place) release() error {
 		p.session = nil
 	}
 	return err
+}
+
+// empty says whether it is known that nothing is left in the session.
+func (p *Place) empty() bool {
+	if p.session == nil {
+		return true
+	}
+	empty, err := p.session.Empty()
+	return empty && err == nil
 }
 
 // GiveUp turns to the fallback.

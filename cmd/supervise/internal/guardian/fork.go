@@ -28,6 +28,7 @@ type twin struct {
 	all, old   uint64          // signal masks: every signal, and what it was
 	heap       [2]uintptr      // first and last byte of the part of the heap that is in use
 	name       *[16]byte       // TASK_COMM_LEN
+	pidfd      int32           // the twin's, written by the kernel in the parent (CLONE_PIDFD, Linux 5.2); before -1
 
 	// A sentinel's: the pipe is its socket then.
 	signals uintptr // a signalfd; 0: a guardian
@@ -60,8 +61,8 @@ var (
 	one     = [1]byte{'1'}
 )
 
-// fork returns in the parent only. Flags 0: copied memory and descriptors, no
-// exit signal. Every signal is blocked meanwhile, so no handler of Go's can run
+// fork returns in the parent only. No flags but CLONE_PIDFD: copied memory and
+// descriptors, no exit signal. Every signal is blocked meanwhile, so no handler of Go's can run
 // in the twin, now or ever; nor can this goroutine be preempted and leave the
 // mask on a thread that it is not on any more.
 //
@@ -72,7 +73,7 @@ func fork(t *twin) (pid uintptr, errno syscall.Errno) {
 	const size = 8 // of the kernel's sigset_t
 	syscall.RawSyscall6(unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK,
 		uintptr(unsafe.Pointer(&t.all)), uintptr(unsafe.Pointer(&t.old)), size, 0, 0)
-	pid, _, errno = syscall.RawSyscall6(unix.SYS_CLONE, 0, 0, 0, 0, 0, 0)
+	pid, _, errno = syscall.RawSyscall6(unix.SYS_CLONE, unix.CLONE_PIDFD, 0, uintptr(unsafe.Pointer(&t.pidfd)), 0, 0, 0)
 	if errno == 0 && pid == 0 {
 		watch(t)
 	}

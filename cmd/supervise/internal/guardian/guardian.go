@@ -21,8 +21,9 @@ const cleanerName = "supervise: guardian"
 
 // A Guardian is the running twin. It belongs to one goroutine.
 type Guardian struct {
-	pid  int
-	pipe int // the write end
+	pid   int
+	pipe  int // the write end
+	pidfd int // -1: the kernel has none
 }
 
 // A Plan is what the twin is to do when we are dead. The descriptors stay the
@@ -45,7 +46,7 @@ func Start(p Plan) (*Guardian, error) {
 	if err == nil {
 		pid, errno := fork(t)
 		if errno == 0 {
-			return &Guardian{pid: int(pid), pipe: pipe[1]}, nil
+			return &Guardian{pid: int(pid), pipe: pipe[1], pidfd: int(t.pidfd)}, nil
 		}
 		err = fmt.Errorf("forking the guardian: %w", errno)
 	}
@@ -56,7 +57,7 @@ func Start(p Plan) (*Guardian, error) {
 // layOut puts into memory all that the twin will need, for it cannot allocate.
 func (p *Plan) layOut(pipe int) (*twin, error) {
 	t := &plan
-	*t = twin{all: ^uint64(0), pipe: uintptr(pipe), kill: uintptr(p.Kill), heap: inUse(), name: &guardianName}
+	*t = twin{all: ^uint64(0), pipe: uintptr(pipe), kill: uintptr(p.Kill), heap: inUse(), name: &guardianName, pidfd: -1}
 	keep := []int{pipe}
 	for i, fd := range [...]int{p.Kill, p.Keep[0], p.Keep[1]} {
 		if fd >= 0 {
@@ -94,14 +95,28 @@ func gaps(keep []int) (ranges [maxGaps][2]uintptr) {
 // PID returns the twin's process id.
 func (g *Guardian) PID() int { return g.pid }
 
+// PIDFD returns a descriptor that is readable when the twin has died, -1 before Linux 5.2.
+// The guardian owns it.
+func (g *Guardian) PIDFD() int { return g.pidfd }
+
 // Dismiss tells the twin that there is nothing left to guard.
 func (g *Guardian) Dismiss() {
 	unix.Write(g.pipe, []byte{0})
 	unix.Close(g.pipe)
 }
 
+// Bury reaps the twin, which has died, and forgets it.
+func (g *Guardian) Bury() {
+	unix.Close(g.pipe)
+	g.Wait()
+}
+
 // Wait waits for the twin to exit after Dismiss.
 func (g *Guardian) Wait() {
+	if g.pidfd >= 0 {
+		unix.Close(g.pidfd)
+		g.pidfd = -1
+	}
 	for {
 		if _, err := unix.Wait4(g.pid, nil, unix.WCLONE, nil); err != unix.EINTR {
 			return

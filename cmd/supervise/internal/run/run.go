@@ -256,6 +256,7 @@ func (r *runner) start(s *supervisor.Supervisor, spec supervisor.Spec) error {
 		if err := r.place.Guard(); err != nil {
 			return err
 		}
+		r.place.WatchGuardian(s)
 	}
 	spec.Containment = r.place
 	j, err := s.StartProgram(spec)

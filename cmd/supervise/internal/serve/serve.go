@@ -167,6 +167,7 @@ func (v *server) open() error {
 		},
 	}
 	v.place.Connect(v.s)
+	v.place.WatchGuardian(v.s)
 	// Connect has set a sweep that knows nothing of detached jobs.
 	v.s.Sweep = v.sweepLast
 	// Sessions of supervisors that were killed together with their guardian may still be

@@ -14,8 +14,8 @@ import (
 // meanwhile, and of those that Go's runtime keeps to itself it resets the action in the
 // child. Such a program is executed by a stub, which is this program.
 //
-// Signal 33 is left out: it is the C library's own (SIGSETXID), whose posix_spawn(3) has
-// every child ignore it, and no program could tell.
+// Signal 33 alone is no reason for a stub: it is the C library's own (SIGSETXID), whose
+// posix_spawn(3) has every child ignore it, and no program could tell.
 var stubbed = kept&^passing&^setOf(33) | setOf(unix.SIGCHLD)
 
 // stubName is argv[0] of the stub. Its arguments are the signals to ignore as a number, a
@@ -36,7 +36,7 @@ func startByStub(start func(string, []string, *syscall.ProcAttr) (int, error), p
 	if err != nil {
 		return 0, os.NewSyscallError("fcntl", err)
 	}
-	args := append([]string{stubName, strconv.FormatUint(uint64(ignored&stubbed), 10), strconv.Itoa(report), path}, argv...)
+	args := append([]string{stubName, strconv.FormatUint(uint64(ignored&(kept|stubbed)), 10), strconv.Itoa(report), path}, argv...)
 	pid, err := start("/proc/self/exe", args, attr)
 	unix.Close(report)
 	if err != nil {

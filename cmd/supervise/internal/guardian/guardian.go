@@ -101,9 +101,14 @@ func (g *Guardian) Dismiss() {
 }
 
 // Wait waits for the twin to exit after Dismiss.
-func (g *Guardian) Wait() {
+func (g *Guardian) Wait() { finish(g.pid) }
+
+// finish ends a twin that has nothing left to do, and waits for it. One that is stopped or
+// frozen would not exit by itself.
+func finish(pid int) {
+	unix.Kill(pid, unix.SIGKILL)
 	for {
-		if _, err := unix.Wait4(g.pid, nil, unix.WCLONE, nil); err != unix.EINTR {
+		if _, err := unix.Wait4(pid, nil, unix.WCLONE, nil); err != unix.EINTR {
 			return
 		}
 	}

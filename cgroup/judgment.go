@@ -102,7 +102,7 @@ func (s *standing) judge() {
 	case holder != "":
 		s.judgeSubgroup(holder)
 	case s.isOurs(s.dir, ""):
-		s.take(s.dir, Delegated, unit+" is delegated, and holds nothing else")
+		s.judgeOwn(unit)
 	case !s.managed:
 		s.stay("")
 	case !strings.HasSuffix(s.own, ".service"):
@@ -134,6 +134,16 @@ func (s *standing) holder() (holder string, isJob bool) {
 		}
 	}
 	return "", false
+}
+
+// judgeOwn judges the own cgroup, which this process has for itself, as far as processes
+// tell: root may be in a unit that is delegated to a user.
+func (s *standing) judgeOwn(unit string) {
+	if err := s.dir.checkOwners(s.mount.point); err != nil {
+		s.refuse(err)
+		return
+	}
+	s.take(s.dir, Delegated, unit+" is delegated, and holds nothing else")
 }
 
 // judgeLeaf judges the place beside the leaf of a job of another supervise.

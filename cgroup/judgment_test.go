@@ -216,6 +216,25 @@ func TestOwners(t *testing.T) {
 	}
 }
 
+// TestOwnersAlone: nor is a cgroup that this process has for itself a place, if another user
+// owns it: root in a unit that is delegated to a user.
+func TestOwnersAlone(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root may give directories away")
+	}
+	for _, managed := range []bool{true, false} {
+		p := place{t, testRoot(t)}
+		d := p.dir("/a.slice/ci.service", "user.delegate")
+		pid := p.populate("/a.slice/ci.service")
+		if err := os.Chown(d.path, 1234, -1); err != nil {
+			t.Fatal(err)
+		}
+		if j := p.judge("/a.slice/ci.service", managed, pid); p.text(j) != "inside: error" || !strings.Contains(j.err.Error(), "user 1234") {
+			t.Errorf("managed %v: %s, %v", managed, p.text(j), j.err)
+		}
+	}
+}
+
 // TestLeftBehind: a limit on the way keeps a job in its place. Hugetlb stands in for the
 // controllers that this machine may lack.
 func TestLeftBehind(t *testing.T) {

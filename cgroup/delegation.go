@@ -69,6 +69,16 @@ func isUnit(name string) bool {
 	return strings.HasSuffix(name, ".scope") || strings.HasSuffix(name, ".service") && !strings.HasPrefix(name, "user@")
 }
 
+// systemdMade says whether a cgroup may be one of systemd's: the root, a slice, or a unit
+// directly in one of these, or in the cgroup of a user's manager. A cgroup elsewhere is
+// another program's, whatever its name.
+func systemdMade(own string) bool {
+	isSlice := func(p string) bool { return p == "/" || strings.HasSuffix(p, ".slice") }
+	in := path.Dir(own)
+	return isSlice(own) || strings.HasPrefix(path.Base(own), "user@") ||
+		isUnit(path.Base(own)) && (isSlice(in) || strings.HasPrefix(path.Base(in), "user@"))
+}
+
 // mayBeDelegated says whether only the manager knows if a unit is delegated: one of a
 // user's manager, which marks none, that is not transient.
 func mayBeDelegated(unit string) bool {

@@ -47,6 +47,7 @@ type Judgment struct {
 //	a delegated unit, or its DelegateSubgroup=, in which no other  into the unit
 //	  process is and no other program has made a populated cgroup
 //	another service                                                into the own cgroup, as above
+//	another one that systemd has not made either                   into the own cgroup, as above
 //	a scope, a session, a slice: no limit would be left behind     into a new scope
 //	the same: a limit would be                                     into the own cgroup, as above
 //	without systemd: one with no other process in it               into it
@@ -102,9 +103,11 @@ func (s *standing) judge() {
 	case holder != "":
 		s.judgeSubgroup(holder)
 	case s.isOurs(s.dir, ""):
-		s.take(s.dir, Delegated, unit+" is delegated, and holds nothing else")
+		s.judgeOwn(unit)
 	case !s.managed:
 		s.stay("")
+	case !systemdMade(s.own):
+		s.stay(unit + " was made by another program, and is not left")
 	case !strings.HasSuffix(s.own, ".service"):
 		s.judgeScope()
 	case mayBeDelegated(s.own):
@@ -120,7 +123,7 @@ func (s *standing) judge() {
 // holder returns the nearest cgroup above the own one that is a unit of systemd's or the
 // node of a job, "" if there is none. A unit is in no holder.
 func (s *standing) holder() (holder string, isJob bool) {
-	if isUnit(path.Base(s.own)) {
+	if isUnit(path.Base(s.own)) && systemdMade(s.own) {
 		return "", false
 	}
 	name, dir := s.own, s.path
@@ -129,11 +132,21 @@ func (s *standing) holder() (holder string, isJob bool) {
 		if marked(dir, xattrJob) {
 			return name, true
 		}
-		if isUnit(path.Base(name)) {
+		if isUnit(path.Base(name)) && systemdMade(name) {
 			return name, false
 		}
 	}
 	return "", false
+}
+
+// judgeOwn judges the own cgroup, which this process has for itself, as far as processes
+// tell: root may be in a unit that is delegated to a user.
+func (s *standing) judgeOwn(unit string) {
+	if err := s.dir.checkOwners(s.mount.point); err != nil {
+		s.refuse(err)
+		return
+	}
+	s.take(s.dir, Delegated, unit+" is delegated, and holds nothing else")
 }
 
 // judgeLeaf judges the place beside the leaf of a job of another supervise.

@@ -126,6 +126,13 @@ func TestJudge(t *testing.T) {
 		{"a session", user + "/session-2.scope", []string{user + "/session-2.scope x"}, true, "new scope SLICE: shared OWN", "no limit of session-2.scope"},
 		{"a delegated scope with others", "/a.slice/b.scope", []string{"/a.slice/b.scope " + delegate + " x"}, true, "new scope SLICE: shared OWN", "no limit"},
 		{"a scope", "/a.slice/b.scope", []string{"/a.slice/b.scope x"}, true, "new scope SLICE: shared OWN", "no limit"},
+		{"below the leaf, named as a unit", "/jobs-1/j/main/x.scope", []string{"/jobs-1/j " + job, "/jobs-1/j/main/x.scope x"}, true,
+			"inside: shared /jobs-1/j/main/x.scope", "made inside a job"},
+		{"below a service, named as a unit", "/a.slice/ci.service/x.scope", []string{"/a.slice/ci.service/x.scope x"}, true,
+			"inside: shared /a.slice/ci.service/x.scope", "another program"},
+		{"in no unit", "/batch/j", []string{"/batch/j x"}, true, "inside: shared /batch/j", "another program"},
+		{"in a slice, in no unit", "/a.slice/j", []string{"/a.slice/j x"}, true, "inside: shared /a.slice/j", "another program"},
+		{"a slice", "/a.slice", []string{"/a.slice x"}, true, "new scope SLICE: shared OWN", "no limit"},
 		{"without systemd, others", "/a", []string{"/a x"}, false, "inside: shared /a", ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -212,6 +219,25 @@ func TestOwners(t *testing.T) {
 			case got != "inside: error" || !strings.Contains(j.err.Error(), tt.want):
 				t.Errorf("%s of %s: %s, %v, want %q", tt.name, level, got, j.err, tt.want)
 			}
+		}
+	}
+}
+
+// TestOwnersAlone: nor is a cgroup that this process has for itself a place, if another user
+// owns it: root in a unit that is delegated to a user.
+func TestOwnersAlone(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root may give directories away")
+	}
+	for _, managed := range []bool{true, false} {
+		p := place{t, testRoot(t)}
+		d := p.dir("/a.slice/ci.service", "user.delegate")
+		pid := p.populate("/a.slice/ci.service")
+		if err := os.Chown(d.path, 1234, -1); err != nil {
+			t.Fatal(err)
+		}
+		if j := p.judge("/a.slice/ci.service", managed, pid); p.text(j) != "inside: error" || !strings.Contains(j.err.Error(), "user 1234") {
+			t.Errorf("managed %v: %s, %v", managed, p.text(j), j.err)
 		}
 	}
 }

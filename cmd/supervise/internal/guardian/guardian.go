@@ -113,12 +113,19 @@ func (g *Guardian) Bury() {
 
 // Wait waits for the twin to exit after Dismiss.
 func (g *Guardian) Wait() {
+	finish(g.pid)
 	if g.pidfd >= 0 {
 		unix.Close(g.pidfd)
 		g.pidfd = -1
 	}
+}
+
+// finish ends a twin that has nothing left to do, and waits for it. One that is stopped or
+// frozen would not exit by itself.
+func finish(pid int) {
+	unix.Kill(pid, unix.SIGKILL)
 	for {
-		if _, err := unix.Wait4(g.pid, nil, unix.WCLONE, nil); err != unix.EINTR {
+		if _, err := unix.Wait4(pid, nil, unix.WCLONE, nil); err != unix.EINTR {
 			return
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -167,6 +168,35 @@ func TestDismiss(t *testing.T) {
 	kill.Close()
 	if b, err := io.ReadAll(killed); len(b) != 0 || err != nil {
 		t.Errorf("it has killed: %q, %v", b, err)
+	}
+}
+
+// TestDismissStopped: a twin that is stopped, or frozen with the cgroup that it is in, does not hold up the supervisor's end.
+func TestDismissStopped(t *testing.T) {
+	_, kill := pipe(t)
+	_, keep := pipe(t)
+	g, err := Start(Plan{Kill: int(kill.Fd()), Keep: [2]int{int(keep.Fd()), -1}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := Post([]unix.Signal{unix.SIGTERM})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, pid := range []int{g.PID(), s.PID()} {
+		asleep(t, pid)
+		if err := unix.Kill(pid, unix.SIGSTOP); err != nil {
+			t.Fatal(err)
+		}
+	}
+	done := make(chan struct{})
+	go func() { s.Dismiss(); g.Dismiss(); g.Wait(); close(done) }()
+	select {
+	case <-done:
+	case <-time.After(10 * time.Second):
+		unix.Kill(s.PID(), unix.SIGCONT)
+		unix.Kill(g.PID(), unix.SIGCONT)
+		t.Error("it waits for a twin that is stopped")
 	}
 }
 

@@ -78,9 +78,5 @@ func (s *Sentinel) Read() (sig unix.Signal, from int) {
 // Dismiss ends the sentinel and waits for it. The descriptor is closed then.
 func (s *Sentinel) Dismiss() {
 	unix.Close(s.socket)
-	for {
-		if _, err := unix.Wait4(s.pid, nil, unix.WCLONE, nil); err != unix.EINTR {
-			return
-		}
-	}
+	finish(s.pid)
 }

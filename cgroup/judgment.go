@@ -237,7 +237,7 @@ func (s *standing) isOurs(d *dir, sub string) bool {
 func (d *dir) holdsStrangers(spare string) bool {
 	names, err := d.subdirs()
 	for _, name := range names {
-		if name == spare || name == supervisorLeaf || marked(d.join(name), xattrSession) {
+		if name == spare || name == supervisorLeaf || name == guardianLeaf || marked(d.join(name), xattrSession) {
 			continue
 		}
 		if n, e := d.keyed(name+"/cgroup.events", "populated"); n > 0 || e != nil && !errors.Is(e, fs.ErrNotExist) {

@@ -2,6 +2,7 @@ package cgroup
 
 import (
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -37,7 +38,7 @@ func (m mount) leftBehind(from, to string) (limits []string, err error) {
 		if err != nil {
 			return nil, err
 		}
-		for _, name := range names {
+		for _, name := range append(names, unitLimits(at)...) {
 			limits = append(limits, name+" of "+at)
 		}
 	}
@@ -53,14 +54,48 @@ func commonAncestor(a, b string) string {
 	return a
 }
 
+// bpfSettings are the settings of a unit that systemd enforces by programs of BPF, of which
+// the cgroup's files show nothing (systemd.resource-control(5), systemd.exec(5)).
+var bpfSettings = []string{
+	"IPAddressAllow", "IPAddressDeny", "IPIngressFilterPath", "IPEgressFilterPath", "SocketBindAllow", "SocketBindDeny",
+	"RestrictNetworkInterfaces", "RestrictFileSystems", "BPFProgram", "DevicePolicy", "DeviceAllow", "NFTSet",
+}
+
+// unitLimits returns those that a unit's files have: the file of a transient unit, as every
+// scope is, and those that "systemctl set-property" has written.
+func unitLimits(unit string) (names []string) {
+	file := transientFile(unit)
+	if file == "" {
+		return nil
+	}
+	files := []string{file}
+	for _, dir := range []string{file + ".d", "/run/systemd/system.control/" + path.Base(unit) + ".d", "/etc/systemd/system.control/" + path.Base(unit) + ".d"} {
+		files = append(files, dropIns(dir)...)
+	}
+	for _, f := range files {
+		text, _ := readFile(f)
+		for line := range strings.Lines(string(text)) {
+			name, value, _ := strings.Cut(strings.TrimSpace(line), "=")
+			if slices.Contains(bpfSettings, name) && value != "" && value != "auto" && !slices.Contains(names, name+"=") {
+				names = append(names, name+"=")
+			}
+		}
+	}
+	return names
+}
+
 // limitFiles are the files that limit, by controller, and what they say where there is no
 // limit ("Cgroup v2", Documentation/admin-guide/cgroup-v2.rst). Weights are no limits.
 var limitFiles = map[string][]string{
 	"memory": {"memory.max", "memory.high", "memory.swap.max", "memory.swap.high", "memory.zswap.max"},
 	"pids":   {"pids.max"},
-	"cpu":    {"cpu.max"},
+	"cpu":    {"cpu.max", "cpu.uclamp.max"},
+	"rdma":   {"rdma.max"},
+	"misc":   {"misc.max"},
 	"cpuset": {"cpuset.cpus", "cpuset.mems"},
 	"io":     {"io.max"},
+	// Every cgroup has these two.
+	"cgroup": {"cgroup.max.descendants", "cgroup.max.depth"},
 	// For the sizes of pages of amd64 and arm64.
 	"hugetlb": {"hugetlb.64KB.max", "hugetlb.2MB.max", "hugetlb.32MB.max", "hugetlb.1GB.max"},
 }
@@ -73,7 +108,7 @@ func (d *dir) limits() (names []string, err error) {
 	}
 	r := reader{d: d, buf: takeBuffer()}
 	defer func() { giveBuffer(r.buf) }()
-	for _, c := range controllers {
+	for _, c := range append(controllers, "cgroup") {
 		for _, name := range limitFiles[c] {
 			if value := strings.TrimSpace(string(r.read(name))); isLimit(name, value) {
 				names = append(names, name)
@@ -89,6 +124,15 @@ func isLimit(name, value string) bool {
 	first, _, _ := strings.Cut(value, " ")
 	switch {
 	case value == "" || first == "max":
+		return false
+	case name == "rdma.max" || name == "misc.max": // a line for each resource: "mlx4_0 hca_handle=2 hca_object=max", "sev 5"
+		for line := range strings.Lines(value) {
+			for _, field := range strings.Fields(line)[1:] {
+				if field != "max" && !strings.HasSuffix(field, "=max") {
+					return true
+				}
+			}
+		}
 		return false
 	case name == "pids.max":
 		n, err := strconv.ParseUint(value, 10, 64)

@@ -41,7 +41,11 @@ type root struct {
 	leaf    string   // the leaf that this process moved to, to make root an inner node; "" if it did not
 	enabled []string // controllers that claim handed down
 	ends    bool     // see Search
+	shelter bool     // guardianLeaf was made: see Session.Shelter
 }
+
+// guardianLeaf is the leaf that holds the guardian where the root is apart from the own cgroup.
+const guardianLeaf = "guardian"
 
 // supervisorLeaf is the leaf that holds the supervisor when root must hold no process.
 const supervisorLeaf = "supervisor"
@@ -167,6 +171,9 @@ func (r *root) evacuate() error {
 func (r *root) restore() error {
 	if r.ends {
 		return nil
+	}
+	if r.shelter {
+		r.rmdir(guardianLeaf) // it may hold another guardian
 	}
 	r.disable(r.enabled)
 	if r.leaf == "" {

@@ -135,6 +135,9 @@ func (s *Session) RemoveStale() {
 		return
 	}
 	for _, name := range names {
+		if name == guardianLeaf && !s.root.shelter {
+			s.root.rmdir(name) // of a guardian that has ended a session; the kernel refuses it unless it is empty
+		}
 		if !strings.HasPrefix(name, sessionPrefix) || name == s.name {
 			continue
 		}
@@ -167,6 +170,28 @@ func (d *dir) untouchedFor(age time.Duration) bool {
 
 // Root returns the path of the root and how it was found.
 func (s *Session) Root() (path string, origin Origin) { return s.root.path, s.root.origin }
+
+// Shelter opens a cgroup for the guardian, where the root is apart from the own cgroup: what
+// ends that, and this process in it, must not end the guardian as well. It is -1 elsewhere:
+// then what ends the own cgroup ends the jobs. The caller owns the descriptor.
+func (s *Session) Shelter() (fd int, err error) {
+	if s.root.origin != Explicit {
+		return -1, nil
+	}
+	here, err := locate()
+	if err != nil || isBelow(here.path, s.root.path) || isBelow(s.root.path, here.path) {
+		return -1, err
+	}
+	leaf, err := s.root.mkdir(guardianLeaf)
+	if errors.Is(err, fs.ErrExist) {
+		leaf, err = s.root.child(guardianLeaf)
+	}
+	if err != nil {
+		return -1, err
+	}
+	s.root.shelter = true
+	return leaf.fd, nil
+}
 
 // LeftBehind lists what holds for this process, and not for a job in the session, and
 // who may interfere with it: for a root that the user has named. See the function.
@@ -233,9 +258,14 @@ func Inherit(sessionFD, rootFD int) (*Session, error) {
 		return nil, fmt.Errorf("%s is not a session", s.path)
 	}
 	if self, err := readFile("/proc/self/cgroup"); err == nil {
-		if own, ok := proc.ParseCgroup(self); ok && strings.HasSuffix(own, "/"+supervisorLeaf) {
+		own, _ := proc.ParseCgroup(self)
+		switch {
+		case strings.HasSuffix(own, "/"+supervisorLeaf):
 			r.leaf = supervisorLeaf
 			r.enabled, _ = r.list("cgroup.subtree_control") // the root handed none down while a process was in it
+		case strings.HasSuffix(own, "/"+guardianLeaf):
+			r.shelter = true
+			r.write("cgroup.procs", strconv.Itoa(os.Getpid())) // refused where the root hands controllers down: then the leaf stays for the next supervise
 		}
 	}
 	return s, nil

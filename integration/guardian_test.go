@@ -2,6 +2,7 @@ package integration
 
 import (
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"strconv"
@@ -198,4 +199,43 @@ func guardianOf(t *testing.T, supervisor int) (guardian int) {
 		return errors.New(describe(children(supervisor)))
 	})
 	return guardian
+}
+
+// TestNamedApart: a job in a cgroup that was named, apart from supervise's own, is ended by what ends the latter: the guardian is not
+// in it. At the end of a job nothing of it is left either.
+func TestNamedApart(t *testing.T) {
+	needCgroup(t)
+	for _, killed := range []bool{true, false} {
+		b := newBox(t)
+		around, err1 := makeGroup(b.group.file("around"))
+		named, err2 := makeGroup(b.group.file("named"))
+		if err := errors.Join(err1, err2); err != nil {
+			t.Fatal(err)
+		}
+		l := b.supervise([]string{"--cgroup", named.path}, adversary("daemon", "-exit=7")...)
+		l.argv = append([]string{"sh", "-c", `echo 0 >"$0" && exec "$@"`, around.file("cgroup.procs")}, l.argv...)
+		p := b.start(l)
+		p.expect("ready")
+		if killed {
+			p.killed.Store(true)
+			if err := os.WriteFile(around.file("cgroup.kill"), []byte("1"), 0); err != nil {
+				t.Fatal(err)
+			}
+			p.wait()
+		} else {
+			p.closeStdin()
+			byMain.check(p.wait(), inCgroup)
+		}
+		eventually(t, "the end of all that was made in the cgroup", func() error {
+			if left := named.dirs(); len(left) > 0 {
+				return fmt.Errorf("left: %q", left)
+			}
+			return nil
+		})
+		for _, g := range []*group{around, named} {
+			if err := g.destroy(); err != nil {
+				t.Error(err)
+			}
+		}
+	}
 }

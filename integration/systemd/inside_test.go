@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -96,6 +97,17 @@ func TestUnitTerm(t *testing.T) {
 	r := readRecord(t, record)
 	if r.Cause != "killed" || r.Exit == nil || r.Exit.Code == nil || *r.Exit.Code != 3 || r.Reason == nil || !strings.Contains(*r.Reason, "no limit of "+unit) {
 		t.Errorf("record %+v, reason %v", r, r.Reason)
+	}
+}
+
+// TestPrograms: what systemd enforces by programs of BPF, which no file of the cgroup shows, is not left behind either.
+func TestPrograms(t *testing.T) {
+	asRoot(t)
+	for _, property := range []string{"IPAddressDeny=any", "DevicePolicy=strict", "SocketBindDeny=any"} {
+		out := run(t, append([]string{"systemd-run", "--scope", "-q", "-p", property}, supervise(whereAmI...)...)...).ok(t)
+		if !regexp.MustCompile(`/run-[^/]+\.scope/jobs-`).MatchString(out) {
+			t.Errorf("%s: the job is in %s", property, out)
+		}
 	}
 }
 

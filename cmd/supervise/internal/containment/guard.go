@@ -27,9 +27,16 @@ func (p *Place) Guard() error {
 		return err
 	}
 	defer unix.Close(kill)
+	shelter, err := p.session.Shelter()
+	if err != nil {
+		return err
+	}
+	if shelter >= 0 {
+		defer unix.Close(shelter)
+	}
 	session, root := p.session.FD(), p.session.RootFD()
 	return p.startGuardian(guardian.Plan{
-		Kill: kill, Keep: [2]int{session, root}, Args: [2]string{strconv.Itoa(session), strconv.Itoa(root)},
+		Kill: kill, Keep: [2]int{session, root}, Args: [2]string{strconv.Itoa(session), strconv.Itoa(root)}, Into: max(shelter, 0),
 	})
 }
 

@@ -11,9 +11,9 @@ import (
 )
 
 // postSentinel starts a sentinel in the own cgroup, which is about to be left. It hands on
-// what would end this process; what this process ignores is ignored there too.
+// what a supervise may catch; what this process ignores is ignored there too.
 func postSentinel() (*guardian.Sentinel, error) {
-	return guardian.Post(slices.DeleteFunc(slices.Clone(signals.Fatal), signals.Ignored))
+	return guardian.Post(slices.DeleteFunc(slices.Clone(signals.Forwarded), signals.Ignored))
 }
 
 // station makes a sentinel part of the place.
@@ -53,7 +53,7 @@ func (p *Place) sentinelInput(s *supervisor.Supervisor) supervisor.Input {
 			return false // the place is closed
 		}
 		sig, from := p.sentinel.Read()
-		if sig != 0 {
+		if sig != 0 && (s.Forward || sig == unix.SIGKILL || slices.Contains(signals.Fatal, sig)) {
 			s.Relay(signals.Signal{Signal: sig, From: from})
 		}
 		return sig != unix.SIGKILL

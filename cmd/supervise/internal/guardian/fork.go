@@ -28,12 +28,19 @@ type twin struct {
 	all, old   uint64          // signal masks: every signal, and what it was
 	heap       [2]uintptr      // first and last byte of the part of the heap that is in use
 	name       *[16]byte       // TASK_COMM_LEN
+	into       bool            // the twin is born in another cgroup: by clone3
+	clone      cloneArgs       // for that
 	pidfd      int32           // the twin's, written by the kernel in the parent (CLONE_PIDFD, Linux 5.2); before -1
 
 	// A sentinel's: the pipe is its socket then.
 	signals uintptr // a signalfd; 0: a guardian
 	polled  [2]unix.PollFd
 	info    [infoSize]byte
+}
+
+// cloneArgs is the kernel's struct clone_args (clone3(2)), up to the cgroup (Linux 5.7).
+type cloneArgs struct {
+	flags, pidfd, childTID, parentTID, exitSignal, stack, stackSize, tls, setTID, setTIDSize, cgroup uint64
 }
 
 // plan is the twin's. It is no part of the heap, which the twin gives back.
@@ -73,7 +80,13 @@ func fork(t *twin) (pid uintptr, errno syscall.Errno) {
 	const size = 8 // of the kernel's sigset_t
 	syscall.RawSyscall6(unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK,
 		uintptr(unsafe.Pointer(&t.all)), uintptr(unsafe.Pointer(&t.old)), size, 0, 0)
-	pid, _, errno = syscall.RawSyscall6(unix.SYS_CLONE, unix.CLONE_PIDFD, 0, uintptr(unsafe.Pointer(&t.pidfd)), 0, 0, 0)
+	errno = syscall.ENOSYS
+	if t.into {
+		pid, _, errno = syscall.RawSyscall(unix.SYS_CLONE3, uintptr(unsafe.Pointer(&t.clone)), unsafe.Sizeof(t.clone), 0)
+	}
+	if errno != 0 { // a refused birth elsewhere is one here
+		pid, _, errno = syscall.RawSyscall6(unix.SYS_CLONE, unix.CLONE_PIDFD, 0, uintptr(unsafe.Pointer(&t.pidfd)), 0, 0, 0)
+	}
 	if errno == 0 && pid == 0 {
 		watch(t)
 	}

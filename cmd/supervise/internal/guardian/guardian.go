@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -32,6 +33,7 @@ type Plan struct {
 	Kill int    // a cgroup.kill to write to, -1: none
 	Keep [2]int // descriptors that it hands on to what it executes, -1: none
 	Args [2]string
+	Into int // a cgroup that the twin is born in; 0: our own
 }
 
 // Start forks the twin. It has exit signal 0: waitid(2) without __WCLONE does not
@@ -68,6 +70,10 @@ func (p *Plan) layOut(pipe int) (*twin, error) {
 		}
 	}
 	t.closing = gaps(keep)
+	if p.Into > 0 {
+		t.into = true
+		t.clone = cloneArgs{flags: unix.CLONE_PIDFD | unix.CLONE_INTO_CGROUP, pidfd: uint64(uintptr(unsafe.Pointer(&t.pidfd))), cgroup: uint64(p.Into)}
+	}
 	for i, arg := range [...]string{cleanerName, p.Args[0], p.Args[1]} {
 		if n := copy(t.args[i][:maxArg-1], arg); n < len(arg) {
 			return nil, fmt.Errorf("the guardian's argument %q is too long", arg)

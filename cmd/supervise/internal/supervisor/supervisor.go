@@ -125,6 +125,7 @@ type Supervisor struct {
 	watched   map[int]*Job // by the watcher's key
 	idled     bool
 	killed    bool // KillAll was called just now
+	halves    halves
 }
 
 // Serving is what the loop asks of a front end that starts jobs while others run, from
@@ -312,18 +313,29 @@ func (s *Supervisor) undelivered() bool {
 
 // Relay treats a signal that was sent to another process of ours, which stands for this
 // one, as sent to this process. SIGKILL, by which that process has ended, ends all jobs.
+// What was sent to both, as systemd does with the main process of a service, counts once.
 func (s *Supervisor) Relay(sig signals.Signal) {
+	if s.halves.second(sig, true) {
+		return
+	}
 	if sig.Signal == unix.SIGKILL && s.Tell == nil {
 		s.traceSignal("signal", sig.From, sig.Signal)
 		s.End(protocol.CauseKilled, nil)
 		return
 	}
-	s.signal(sig)
+	s.handle(sig)
 }
 
-// signal handles a signal that was sent to us. If signals end all jobs, one that
-// comes when all have ended means not to wait for a silent owner either.
+// signal handles a signal that was sent to this process.
 func (s *Supervisor) signal(sig signals.Signal) {
+	if !s.halves.second(sig, false) {
+		s.handle(sig)
+	}
+}
+
+// handle handles a signal that was sent to us. If signals end all jobs, one that
+// comes when all have ended means not to wait for a silent owner either.
+func (s *Supervisor) handle(sig signals.Signal) {
 	s.traceSignal("signal", sig.From, sig.Signal)
 	if raisedByUs(sig) || sig.Held && !s.Forward {
 		return

@@ -119,7 +119,10 @@ func TestBedOwnUnit(t *testing.T) {
 		{"--scope -q -p Delegate=yes", "(exec -a supervise-scope $0 --slice=other); :", "scope", ""},
 		{"--scope -q -p Delegate=yes", `
 			d=/sys/fs/cgroup$(sed -n s/^0:://p /proc/$$/cgroup); mkdir $d/leaf && echo $$ >$d/leaf/cgroup.procs
-			(` + self + `); :`, "unit", "leaf"},
+			(` + self + `); :`, "scope", ""}, // systemd has not made it
+		{"--scope -q -p Delegate=yes", `
+			d=/sys/fs/cgroup$(sed -n s/^0:://p /proc/$$/cgroup); mkdir $d/supervisor && echo $$ >$d/supervisor/cgroup.procs
+			(` + self + `); :`, "unit", "supervisor"}, // supervise moves itself there
 	} {
 		prefix := append([]string{"systemd-run", "--user"}, strings.Fields(c.options)...)
 		r := decode(t, shell(t, prefix, c.script), "", 0)

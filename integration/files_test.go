@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -27,6 +28,9 @@ func TestForeignDirectory(t *testing.T) {
 	made := errors.Join(os.Mkdir(theirs, 0o755), os.WriteFile(secret, []byte("secret"), 0o600),
 		os.Symlink("../secret", theirs+"/link"), os.Link(secret, theirs+"/hard"), os.Symlink("..", theirs+"/up"),
 		os.Chown(theirs, foreign, foreign), os.Lchown(theirs+"/link", foreign, foreign), os.Lchown(theirs+"/up", foreign, foreign))
+	if errors.Is(made, syscall.EINVAL) {
+		t.Skip("a user namespace without other users")
+	}
 	if made != nil {
 		t.Fatal(made)
 	}

@@ -33,7 +33,11 @@ func newShared(t *testing.T) *shared {
 	s.must(os.Mkdir(s.in("root"), 0o755))
 	s.must(os.WriteFile(s.in("root/secret"), []byte("secret"), 0o600))
 	s.must(os.Mkdir(s.in("theirs"), 0o755))
-	s.must(os.Chown(s.in("theirs"), foreign, foreign))
+	if err := os.Chown(s.in("theirs"), foreign, foreign); errors.Is(err, unix.EINVAL) {
+		t.Skip("a user namespace without other users")
+	} else {
+		s.must(err)
+	}
 	s.must(os.Mkdir(s.in("sticky"), 0o755))
 	s.must(os.Chmod(s.in("sticky"), 0o777|os.ModeSticky))
 	return s

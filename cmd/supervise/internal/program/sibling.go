@@ -23,21 +23,40 @@ type Sibling struct {
 	out, err int // read ends of its stdout and stderr, non-blocking
 }
 
-// FindSibling returns the path of a program that belongs to supervise: beside it, in
-// libexec, or in PATH. /proc/self/exe is the file itself, behind any symbolic link by
-// which it was called.
+// FindSibling returns the absolute path of a program that belongs to supervise: beside
+// it, in libexec, or in PATH. /proc/self/exe is the file itself, behind any symbolic link
+// by which it was called.
 func FindSibling(name string) (string, error) {
 	exe, err := os.Readlink("/proc/self/exe")
-	if err == nil {
-		dir := filepath.Dir(exe)
-		for _, p := range []string{filepath.Join(dir, name), filepath.Join(dir, "../libexec/supervise", name)} {
+	if err != nil || !strings.HasPrefix(exe, "/") { // "(unreachable)", say, after a chroot
+		exe = ""
+	}
+	return findSibling(name, exe, os.Geteuid())
+}
+
+// findSibling leaves PATH alone for root, whose PATH may be that of the caller of sudo,
+// and in PATH what depends on the current directory.
+func findSibling(name, exe string, euid int) (string, error) {
+	dir := filepath.Dir(exe)
+	libexec := filepath.Join(dir, "../libexec/supervise")
+	if exe != "" {
+		for _, p := range []string{filepath.Join(dir, name), filepath.Join(libexec, name)} {
 			if unix.Access(p, unix.X_OK) == nil {
 				return p, nil
 			}
 		}
 	}
-	if p, err := LookPath(name); err == nil {
-		return p, nil
+	if euid == 0 {
+		return "", fmt.Errorf("%s is neither in %s nor in %s, and for root it is not looked for in PATH", name, dir, libexec)
+	}
+	path, ok := os.LookupEnv("PATH")
+	if !ok {
+		path = DefaultPath
+	}
+	for in := range strings.SplitSeq(path, ":") {
+		if p := in + "/" + name; strings.HasPrefix(in, "/") && executable(p) == nil {
+			return p, nil
+		}
 	}
 	return "", fmt.Errorf("%s is neither beside supervise nor in PATH", name)
 }

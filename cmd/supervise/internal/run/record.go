@@ -2,10 +2,7 @@ package run
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -21,8 +18,9 @@ import (
 // that a reader that sees the file has the record. The zero value is descriptor 0;
 // openRecord makes one.
 type recordFile struct {
-	fd   int    // -1: a file
-	path string // "": none
+	fd     int    // -1: a file
+	target string // "": none
+	entry  *entry // of the file, held open until the end
 }
 
 // openRecord checks the place before the job is started: a record that cannot be written
@@ -38,56 +36,47 @@ func openRecord(target string) (*recordFile, error) {
 		fd, err := cli.Descriptor(target)
 		return &recordFile{fd: fd}, err
 	}
-	abs, err := filepath.Abs(target)
+	e, err := replaceableEntry(target)
+	return &recordFile{fd: -1, target: target, entry: e}, err
+}
+
+// replaceableEntry finds where a file can be put.
+func replaceableEntry(target string) (*entry, error) {
+	e, err := findEntry(unix.AT_FDCWD, target)
 	if err != nil {
 		return nil, err
 	}
-	st, err := os.Lstat(abs)
-	if err == nil && st.IsDir() {
-		return nil, unix.EISDIR
+	if err = e.replaceable(); err == nil {
+		if err = unix.Faccessat(e.dir, ".", unix.W_OK|unix.X_OK, 0); err != nil {
+			err = fmt.Errorf("writing to its directory: %w", err)
+		}
 	}
-	if err == nil && !st.Mode().IsRegular() {
-		return nil, errors.New("is there already, and no regular file; fd:N writes to anything")
+	if err != nil {
+		e.close()
+		return nil, err
 	}
-	if len(filepath.Base(abs)) > maxName {
-		return nil, unix.ENAMETOOLONG
-	}
-	if err := unix.Access(filepath.Dir(abs), unix.W_OK|unix.X_OK); err != nil {
-		return nil, fmt.Errorf("writing to %s: %w", filepath.Dir(abs), err)
-	}
-	return &recordFile{fd: -1, path: abs}, nil
+	return e, nil
 }
 
-// maxName is NAME_MAX, less the dot and the pid that the temporary name adds; pid_max is
-// at most 4194304.
-const maxName = 255 - len(".") - len(".4194304")
-
 // wanted says whether there is anything to write to.
-func (f *recordFile) wanted() bool { return f.fd >= 0 || f.path != "" }
+func (f *recordFile) wanted() bool { return f.fd >= 0 || f.target != "" }
 
 // write writes the record. A file is written under a temporary name in the same directory
-// and then renamed, which is atomic (rename(2)). O_NOFOLLOW and O_EXCL keep a link that
-// is planted in a shared directory from being written through.
+// and then renamed, which is atomic (rename(2)). A directory that the job has removed is
+// looked for anew: the job may have made it again.
 func (f *recordFile) write(b []byte) error {
 	if f.fd >= 0 {
 		return record.WriteAll(f.fd, b)
 	}
-	// Not os.CreateTemp, which sets up Go's poller for the file.
-	tmp := filepath.Join(filepath.Dir(f.path), fmt.Sprintf(".%s.%d", filepath.Base(f.path), os.Getpid()))
-	// O_EXCL finds a file of the same name only if its writer is dead: pids are unique.
-	fd, err := unix.Open(tmp, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0o666)
-	if err == unix.EEXIST && unix.Unlink(tmp) == nil { // of one that was killed, and had our number
-		fd, err = unix.Open(tmp, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0o666)
-	}
-	if err != nil {
-		return os.NewSyscallError("open "+tmp, err)
-	}
-	err = errors.Join(record.WriteAll(fd, b), unix.Close(fd))
-	if err == nil {
-		err = os.NewSyscallError("rename to "+f.path, unix.Rename(tmp, f.path))
-	}
-	if err != nil {
-		unix.Unlink(tmp)
+	err := f.entry.put(b)
+	if err == unix.ENOENT {
+		e, err := replaceableEntry(f.target)
+		if err != nil {
+			return err
+		}
+		f.entry.close()
+		f.entry = e
+		return e.put(b)
 	}
 	return err
 }
@@ -140,8 +129,7 @@ func (r *runner) failedRecord(err error) *protocol.Record {
 	return failed
 }
 
-// openSamples opens where samples go; -1: nowhere. O_NONBLOCK is for a FIFO: without a
-// reader to open it is ENXIO, instead of a wait (fifo(7)).
+// openSamples opens where samples go; -1: nowhere.
 func openSamples(target string) (int, error) {
 	switch {
 	case target == "":
@@ -151,5 +139,10 @@ func openSamples(target string) (int, error) {
 	case strings.HasPrefix(target, "fd:"):
 		return cli.Descriptor(target)
 	}
-	return unix.Open(target, unix.O_WRONLY|unix.O_CREAT|unix.O_TRUNC|unix.O_CLOEXEC|unix.O_NONBLOCK, 0o666)
+	e, err := findEntry(unix.AT_FDCWD, target)
+	if err != nil {
+		return -1, err
+	}
+	defer e.close()
+	return e.open()
 }

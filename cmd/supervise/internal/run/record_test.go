@@ -42,23 +42,33 @@ func TestOpenRecord(t *testing.T) {
 	dir := t.TempDir()
 	t.Chdir(dir)
 	tests := []struct {
-		target string
-		want   recordFile
-		wanted bool
+		target, name string
+		fd           int
 	}{
-		{"", recordFile{fd: -1}, false},
-		{"-", recordFile{fd: 1}, true},
-		{"fd:0", recordFile{fd: 0}, true},
-		{"fd:2", recordFile{fd: 2}, true},
-		{"job.json", recordFile{-1, filepath.Join(dir, "job.json")}, true},
-		{"./a b", recordFile{-1, filepath.Join(dir, "a b")}, true},
-		{filepath.Join(dir, "fd:1"), recordFile{-1, filepath.Join(dir, "fd:1")}, true},
+		{"", "", -1},
+		{"-", "", 1},
+		{"fd:0", "", 0},
+		{"fd:2", "", 2},
+		{"job.json", "job.json", -1},
+		{"./a b", "a b", -1},
+		{filepath.Join(dir, "fd:1"), "fd:1", -1},
 	}
 	for _, tt := range tests {
 		t.Run(tt.target, func(t *testing.T) {
 			f, err := openRecord(tt.target)
-			if err != nil || *f != tt.want || f.wanted() != tt.wanted {
-				t.Errorf("got %+v, %v", f, err)
+			if err != nil || f.fd != tt.fd || f.wanted() != (tt.target != "") || (f.entry != nil) != (tt.name != "") {
+				t.Fatalf("got %+v, %v", f, err)
+			}
+			if f.entry == nil {
+				return
+			}
+			defer f.entry.close()
+			var here, there unix.Stat_t
+			if err := errors.Join(unix.Stat(dir, &here), unix.Fstat(f.entry.dir, &there)); err != nil {
+				t.Fatal(err)
+			}
+			if f.entry.name != tt.name || here.Ino != there.Ino {
+				t.Errorf("got %+v, in %d, want %d", f.entry, there.Ino, here.Ino)
 			}
 		})
 	}
@@ -183,6 +193,51 @@ func TestRecordWriteErrors(t *testing.T) {
 	}
 	if after := openFDs(t); after != before {
 		t.Errorf("%d descriptors before, %d after", before, after)
+	}
+}
+
+// TestRecordDirectory: the record goes into the directory that was checked, even if
+// another one has its name by now; if it was removed, into the new one.
+func TestRecordDirectory(t *testing.T) {
+	dir := t.TempDir()
+	t.Chdir(dir)
+	mkdirs := errors.Join(os.Mkdir("out", 0o755), os.Mkdir("target", 0o755))
+	if err := errors.Join(mkdirs, os.WriteFile("target/r.json", []byte("other"), 0o644)); err != nil {
+		t.Fatal(err)
+	}
+	f, err := openRecord("out/r.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(os.Rename("out", "x"), os.Symlink("target", "out"), f.write([]byte("record"))); err != nil {
+		t.Fatal(err)
+	}
+	for file, want := range map[string]string{"target/r.json": "other", "x/r.json": "record"} {
+		if b, err := os.ReadFile(file); err != nil || string(b) != want {
+			t.Errorf("%s has %q, %v", file, b, err)
+		}
+	}
+	gone := errors.Join(os.RemoveAll("x"), os.Remove("out"), os.Mkdir("out", 0o755))
+	if err := errors.Join(gone, f.write([]byte("again"))); err != nil {
+		t.Fatal(err)
+	}
+	if b, err := os.ReadFile("out/r.json"); err != nil || string(b) != "again" {
+		t.Errorf("the new directory's has %q, %v", b, err)
+	}
+	f.entry.close()
+}
+
+// TestRecordNameTaken: no name that can be foreseen keeps the record from being written.
+func TestRecordNameTaken(t *testing.T) {
+	dir := t.TempDir()
+	f, err := openRecord(filepath.Join(dir, "job.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.entry.close()
+	taken := "." + "job.json." + strconv.Itoa(os.Getpid())
+	if err := errors.Join(os.Mkdir(filepath.Join(dir, taken), 0o755), f.write([]byte("x"))); err != nil {
+		t.Error(err)
 	}
 }
 

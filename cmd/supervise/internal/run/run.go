@@ -11,6 +11,8 @@ import (
 	"fmt"
 	"os"
 	"path"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -76,11 +78,15 @@ type runner struct {
 // nothing then. The parent is opened early for another reason: the longer it takes, the
 // likelier is it that the parent has ended and an init has taken its place unnoticed.
 func (r *runner) openFiles() (err error) {
-	if r.out, err = openRecord(r.c.record); err != nil {
-		return fmt.Errorf("--record %s: %w", r.c.record, err)
+	// Descriptors come first, before a file takes the number of one that is not open.
+	open := []func() error{r.openRecord, r.openSamples}
+	if strings.HasPrefix(r.c.samplesFile, "fd:") {
+		slices.Reverse(open)
 	}
-	if r.samples, err = openSamples(r.c.samplesFile); err != nil {
-		return fmt.Errorf("--samples %s: %w", r.c.samplesFile, err)
+	for _, file := range open {
+		if err := file(); err != nil {
+			return err
+		}
 	}
 	if r.parent, err = openParent(r.c.parent); err != nil {
 		return fmt.Errorf("--owner parent: %w", err)
@@ -89,6 +95,20 @@ func (r *runner) openFiles() (err error) {
 		if r.link, err = watchLinks(r.c.linked); err != nil {
 			return fmt.Errorf("--while-linked %s: %w", r.c.linked, err)
 		}
+	}
+	return nil
+}
+
+func (r *runner) openRecord() (err error) {
+	if r.out, err = openRecord(r.c.record); err != nil {
+		return fmt.Errorf("--record %s: %w", r.c.record, err)
+	}
+	return nil
+}
+
+func (r *runner) openSamples() (err error) {
+	if r.samples, err = openSamples(r.c.samplesFile); err != nil {
+		return fmt.Errorf("--samples %s: %w", r.c.samplesFile, err)
 	}
 	return nil
 }

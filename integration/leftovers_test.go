@@ -47,6 +47,25 @@ func TestLeftoversKill(t *testing.T) {
 	})
 }
 
+// TestLeftoversLong: what leftovers have as their command lines has its bounds, and is said to be cut.
+func TestLeftoversLong(t *testing.T) {
+	const script = `long=$(printf %0120000d 1000); for i in $(seq 20); do sleep $long &` + untilExec + `done; sleep 1000 &` + untilExec
+	forEachContainment(t, func(t *testing.T, c containment) {
+		b := newBox(t)
+		o := b.start(b.run(c, []string{"--summary"}, sh(script)...)).wait()
+		total := 0
+		for _, left := range o.wantRecord(c, "exited").Leftovers {
+			size := len(strings.Join(left.Argv, "\x00"))
+			if total += size; size > 4<<10 || left.ArgvCut != (size > 1000) {
+				t.Errorf("%d bytes of a command line, cut: %t", size, left.ArgvCut)
+			}
+		}
+		if n := len(o.record.Leftovers); n == 0 || total > 64<<10 || len(o.stderr) > 80<<10 {
+			t.Errorf("%d leftovers with %d bytes, in the summary %d", n, total, len(o.stderr))
+		}
+	})
+}
+
 func TestLeftoversWait(t *testing.T) {
 	forEachContainment(t, func(t *testing.T, c containment) {
 		b := newBox(t)

@@ -44,6 +44,7 @@ type leftover struct {
 	PID      int      `json:"pid"`
 	Comm     string   `json:"comm"`
 	Argv     []string `json:"argv"`
+	ArgvCut  bool     `json:"argv_cut"`
 	AgeS     *float64 `json:"age_s"`
 	RSSBytes *int64   `json:"rss_bytes"`
 }

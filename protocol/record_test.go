@@ -59,7 +59,7 @@ func fullRecord() *Record {
 		Phases:   []Phase{{Name: "load", Started: at(1), WallS: 0.5, CPU: CPU{TotalS: new(0.25)}, MaxMemory: new(uint64(5))}},
 		Limits:   []Limit{{"--memory-max 1G", "memory.max", "1073741824"}}, Unenforced: []Unenforced{{"--io-weight 50", "no io controller"}},
 		Leftovers: []Leftover{
-			{42, "sleep", []string{"sleep", "1000"}, new(0.5), new(int64(1 << 33))},
+			{42, "sleep", []string{"sleep", "1000"}, true, new(0.5), new(int64(1 << 33))},
 			{PID: 43, Comm: "(sd-pam)", Argv: []string{}},
 		},
 		LeftoversTotal: new(102),

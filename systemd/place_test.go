@@ -85,10 +85,11 @@ func TestSliceAndControllers(t *testing.T) {
 func FuzzLegible(f *testing.F) {
 	f.Add("make -j8")
 	f.Add("sh -c 'a\nb' \\")
+	f.Add("a\u009b2J\u202eb\u2028")
 	f.Add("\xff\x00" + strings.Repeat("ü", 300))
 	f.Fuzz(func(t *testing.T, text string) {
 		got := legible(text)
-		if !utf8.ValidString(got) || strings.ContainsAny(got, "\n\r\x00") || strings.HasSuffix(got, "\\") || utf8.RuneCountInString(got) > 200 {
+		if !utf8.ValidString(got) || strings.ContainsAny(got, "\n\r\x00\x1b\u009b\u202e\u2028") || strings.HasSuffix(got, "\\") || utf8.RuneCountInString(got) > 200 {
 			t.Errorf("%q became %q", text, got)
 		}
 		if again := legible(got); again != got {

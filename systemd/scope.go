@@ -93,7 +93,7 @@ func properties(r Request) []sd.Property {
 func legible(text string) string {
 	const most = 200 // characters
 	text = strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
+		if !unicode.IsPrint(r) { // what turns the direction of text among it
 			return ' '
 		}
 		return r

@@ -44,10 +44,5 @@ func (p *Program) Usage(err error) (status int) {
 // OneLine puts the message of an error, or of several joined, on one line of printable
 // characters.
 func OneLine(err error) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
-			return '?'
-		}
-		return r
-	}, strings.ReplaceAll(err.Error(), "\n", "; "))
+	return Printable(strings.ReplaceAll(err.Error(), "\n", "; "))
 }

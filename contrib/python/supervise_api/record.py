@@ -170,6 +170,7 @@ class Leftover:
     pid: int
     comm: str
     argv: Optional[List[str]]
+    argv_cut: bool  #: argv is not all: see record.schema.json
     age_s: Optional[float]
     rss_bytes: Optional[int]
 

@@ -252,6 +252,30 @@ func TestDoctorText(t *testing.T) {
 	}
 }
 
+// TestDoctorPrintable: whatever the names on this machine are, they do nothing to a terminal, forge no line, and fit.
+func TestDoctorPrintable(t *testing.T) {
+	screen := func(name string) string {
+		d := made(protocol.CgroupOnPath{Name: "/"}, protocol.CgroupOnPath{Name: "/" + name})
+		d.Place.Container, d.Cgroup = &name, new("/"+name)
+		d.Reason, d.Root, d.Road = &name, new("/sys/fs/cgroup/"+name), new("nested")
+		d.Bus.Error = &name
+		d.Fixes = []protocol.Fix{{Problem: name, Advice: "As root:", Lines: []string{"mount " + name}}}
+		return d.text()
+	}
+	text := screen("\x1b[2J\u009b\u202e\xff\u2028\u00a0\u0085")
+	for line := range strings.Lines(text) {
+		if line = strings.TrimSuffix(line, "\n"); line != cli.Printable(line) {
+			t.Errorf("not printable: %q", line)
+		}
+	}
+	if n := strings.Count(text, `\x1b[2J\u009b\u202e\xff\u`); n != 7 {
+		t.Errorf("the name is there %d times: %s", n, text)
+	}
+	if text := screen("ä\n\u009b" + strings.Repeat("ü", 40)); !strings.Contains(text, `\n  ä\n\u009büüü`) && !strings.Contains(text, "ü.. ") {
+		t.Errorf("the name is not cut: %s", text)
+	}
+}
+
 // TestDoctorJSON: the JSON can be read back, and no list is null.
 func TestDoctorJSON(t *testing.T) {
 	for name, d := range screens() {

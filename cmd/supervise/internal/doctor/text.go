@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/seed-c1490a04/supervise/cgroup"
+	"github.com/seed-c1490a04/supervise/cmd/internal/cli"
 	"github.com/seed-c1490a04/supervise/protocol"
 )
 
@@ -29,12 +30,11 @@ func (d *diagnosis) text() string {
 	b.WriteString(d.featuresText())
 	b.WriteString(d.busText())
 	b.WriteString(d.fixesText())
-	return strings.Map(func(r rune) rune {
-		if r != '\n' && (r < ' ' || r == 0x7f) { // in the name of a container, or an answer
-			return '?'
-		}
-		return r
-	}, b.String())
+	lines := strings.Split(b.String(), "\n")
+	for i := range lines {
+		lines[i] = cli.Printable(lines[i]) // those of fixes have names too
+	}
+	return strings.Join(lines, "\n")
 }
 
 // wrapped breaks words into lines behind a label. A word that is longer than a line is a path or
@@ -42,7 +42,7 @@ func (d *diagnosis) text() string {
 func wrapped(label, words string) string {
 	var b strings.Builder
 	line := fmt.Sprintf("%-*s", labelSize, label)
-	for word := range strings.FieldsSeq(words) {
+	for word := range strings.FieldsSeq(cli.Printable(words)) {
 		if len(line)+1+len(word) > screen && strings.TrimSpace(line) != "" && len(line) > labelSize {
 			b.WriteString(line + "\n")
 			line = strings.Repeat(" ", labelSize)
@@ -180,11 +180,11 @@ func indented(name string, depth int) string {
 	if base == "" || depth == 0 {
 		base = name
 	}
-	text := strings.Repeat(" ", min(depth, 6)) + base
+	text := []rune(strings.Repeat(" ", min(depth, 6)) + cli.Printable(base))
 	if len(text) > width {
-		return text[:width-2] + ".."
+		return string(text[:width-2]) + ".."
 	}
-	return text
+	return string(text)
 }
 
 func (d *diagnosis) owner(uid *int) string {

@@ -2,12 +2,11 @@ package record
 
 import (
 	"fmt"
-	"strconv"
 	"strings"
 	"time"
-	"unicode"
 	"unicode/utf8"
 
+	"github.com/seed-c1490a04/supervise/cmd/internal/cli"
 	"github.com/seed-c1490a04/supervise/protocol"
 )
 
@@ -16,7 +15,7 @@ import (
 func Summary(r *protocol.Record) string {
 	var b strings.Builder
 	line := func(key, format string, args ...any) {
-		fmt.Fprintf(&b, "%-12s %s\n", key+":", fmt.Sprintf(format, args...))
+		fmt.Fprintf(&b, "%-12s %s\n", key+":", cli.Printable(fmt.Sprintf(format, args...)))
 	}
 	line("command", "%s", quoted(r.Argv))
 	line("ended", "%s", ending(r))
@@ -119,6 +118,9 @@ func leftover(l protocol.Leftover) string {
 	if len(l.Argv) > 0 {
 		s += ": " + quoted(l.Argv)
 	}
+	if l.ArgvCut {
+		s += " ..."
+	}
 	return s
 }
 
@@ -190,15 +192,13 @@ func quoted(argv []string) string {
 // sequence in it must not reach the terminal of the reader.
 func quote(word string) string {
 	switch {
-	// strconv.Quote's escapes are those of $'...', but for the single quote.
 	case strings.ContainsFunc(word, isUnprintable): // as $'...' of bash and others: nothing reaches the terminal raw
-		q := strconv.Quote(word)
-		return "$'" + strings.ReplaceAll(q[1:len(q)-1], "'", `\'`) + "'"
+		return "$'" + cli.Printable(strings.ReplaceAll(strings.ReplaceAll(word, `\`, `\\`), "'", `\'`)) + "'"
 	case word == "" || strings.ContainsAny(word, " \"'\\$`*?[]{}()<>|&;#~"):
 		return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 	}
 	return word
 }
 
-// isUnprintable tells of control characters, and of bytes that are no UTF-8.
-func isUnprintable(r rune) bool { return r == utf8.RuneError || unicode.IsControl(r) }
+// isUnprintable tells of what is escaped, bytes that are no UTF-8 among it.
+func isUnprintable(r rune) bool { return r == utf8.RuneError || !cli.IsPrintable(r) }

@@ -47,6 +47,14 @@ func TestSummary(t *testing.T) {
 			OOM:      &protocol.OOM{By: protocol.OOMByJob, Kills: new(uint64(2))}, Unenforced: []protocol.Unenforced{{Name: "--io-weight 5", Reason: "no io"}},
 			Containment: protocol.ContainmentCgroup, Cgroup: new("/sys/fs/cgroup/x"), LeftoversTotal: new(0),
 		}},
+		{"hostile", protocol.Record{
+			Argv: []string{"./a\u202eb", "\u009b2J", "\xff"}, Cause: protocol.CauseExited, Exit: &protocol.Exit{Code: new(0)},
+			Phases:    []protocol.Phase{{Name: "\u2066"}},
+			Leftovers: []protocol.Leftover{{PID: 5, Comm: "\u202e\x1b[m", Argv: []string{"a", "\u0085\n"}, ArgvCut: true}},
+			OOM:       &protocol.OOM{By: protocol.OOMByAncestor, Cgroup: new("/sys/fs/cgroup/\u009b2J\n")}, Cgroup: new("/sys/fs/cgroup/\x1b]0;\a/\u202ex"),
+			Containment: protocol.ContainmentCgroup, LeftoversTotal: new(1),
+			Unenforced: []protocol.Unenforced{{Name: "--cpus", Reason: "\x7f"}}, Error: new("removing /\u2028\xff"),
+		}},
 		{"start-failed", protocol.Record{
 			Argv: []string{"nosuch"}, Cause: protocol.CauseStartFailed, Error: new("no such file or directory"),
 		}},
@@ -81,6 +89,7 @@ func TestQuoted(t *testing.T) {
 		{[]string{"echo", "it's"}, `echo 'it'\''s'`},
 		{[]string{"printf", "a\tb'c\x1b[31m"}, `printf $'a\tb\'c\x1b[31m'`},
 		{[]string{"\xff"}, `$'\xff'`},
+		{[]string{"\u009b2J", "\u202egpj", `a\ü"'` + "\u200b"}, `$'\u009b2J' $'\u202egpj' $'a\\ü"\'\u200b'`},
 		{[]string{"echo", "a*", "~", "#", "a;b", "(", `\`}, `echo 'a*' '~' '#' 'a;b' '(' '\'`},
 	}
 	for _, tt := range tests {

@@ -60,7 +60,7 @@ func (r *runner) status(result *protocol.Record) int {
 func leftoversError(result *protocol.Record) error {
 	names := ""
 	for _, l := range result.Leftovers {
-		names += fmt.Sprintf(" %s (%d)", l.Comm, l.PID)
+		names += fmt.Sprintf(" %s (%d)", cli.Printable(l.Comm), l.PID)
 	}
 	if more := *result.LeftoversTotal - len(result.Leftovers); more > 0 {
 		names += fmt.Sprintf(" and %d more", more)
@@ -79,7 +79,7 @@ func (r *runner) startFailed(err error) int {
 	if e := r.deliver(r.failedRecord(err)); e != nil {
 		err = errors.Join(err, e)
 	}
-	name := r.c.argv[0]
+	name := cli.Printable(r.c.argv[0])
 	switch {
 	case program.IsNotFound(err):
 		r.Complain(fmt.Errorf("%s: not found", name))

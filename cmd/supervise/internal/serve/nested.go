@@ -22,9 +22,10 @@ import (
 // supervisor; the job's main process is a grandchild.
 type nestedJob struct {
 	j      *job
-	events int  // our end of the socket, events in, signals out; -1: closed
-	out    int  // read end of the record's pipe, non-blocking; closed with events
-	over   bool // the main process has ended, so that its pid may be another's
+	events int    // our end of the socket, events in, signals out; -1: closed
+	out    int    // read end of the record's pipe, non-blocking; closed with events
+	text   []byte // of the record, so far
+	over   bool   // the main process has ended, so that its pid may be another's
 }
 
 // startNested starts the job below a supervisor of its own. It waits, for milliseconds,
@@ -86,10 +87,28 @@ func (j *job) openNested() (theirs [2]int, err error) {
 		unix.Close(pair[1])
 		return theirs, err
 	}
-	// The record is read when its writer has ended, and may be missing.
+	// The record may be missing.
 	unix.SetNonblock(r, true)
 	j.nested = &nestedJob{j: j, events: pair[0], out: r}
-	return [2]int{pair[1], w}, nil
+	// A record may be larger than a pipe, and its writer ends only when it has written it.
+	err = j.v.poller.Watch(r, unix.EPOLLIN, func(uint32) {
+		if !j.nested.readRecord() {
+			j.v.poller.Watch(r, 0, nil) // the end of a pipe is always readable
+		}
+	})
+	if err != nil {
+		j.nested.close()
+		unix.Close(pair[1])
+		unix.Close(w)
+	}
+	return [2]int{pair[1], w}, err
+}
+
+// readRecord takes a part of the record; more says that there may be another.
+func (n *nestedJob) readRecord() (more bool) {
+	part := program.ReadPipe(n.out)
+	n.text = append(n.text, part...)
+	return len(part) > 0
 }
 
 // listen begins to read events, or goes on. While the owner does not read, events stay in
@@ -165,7 +184,9 @@ func (n *nestedJob) Record(r *protocol.Record, _ bool) {
 	// Events that are still in the socket come before ended.
 	for n.read() {
 	}
-	if err := json.Unmarshal(program.ReadPipe(n.out), r); err != nil {
+	for n.readRecord() {
+	}
+	if err := json.Unmarshal(n.text, r); err != nil {
 		// json.Unmarshal may have filled in a part before it failed.
 		*r = ours
 		r.PID, r.Exit, r.LeftoversTotal, r.Reaped, r.Main = &j.pid, nil, nil, 0, protocol.MainUsage{}
@@ -175,6 +196,7 @@ func (n *nestedJob) Record(r *protocol.Record, _ bool) {
 		}
 	}
 	n.close()
+	n.text = nil
 	// A timeout, or a kill by the owner, is known to this loop alone.
 	if ours.Cause != protocol.CauseExited && ours.Cause != protocol.CauseSignaled {
 		r.Cause = ours.Cause
@@ -196,6 +218,7 @@ func (v *server) sweep() error {
 func (n *nestedJob) close() {
 	if n.events >= 0 {
 		n.j.v.poller.Forget(n.events)
+		n.j.v.poller.Forget(n.out)
 		unix.Close(n.events)
 		unix.Close(n.out)
 		n.events = -1

@@ -186,7 +186,7 @@ func (r *request) job(p any, number *int) (*job, error) {
 
 // failure makes an error of the protocol; field "" is for one that no parameter causes.
 func failure(code int, field, format string, args ...any) *protocol.Error {
-	e := &protocol.Error{Code: code, Message: fmt.Sprintf(format, args...)}
+	e := &protocol.Error{Code: code, Message: cli.Printable(fmt.Sprintf(format, args...))}
 	if field != "" {
 		e.Data = &protocol.ErrorData{Field: field}
 	}

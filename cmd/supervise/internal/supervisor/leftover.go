@@ -4,6 +4,7 @@ import (
 	"os"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"golang.org/x/sys/unix"
 
@@ -11,24 +12,28 @@ import (
 	"github.com/seed-c1490a04/supervise/protocol"
 )
 
-// The list is bounded, in length and in the time it may hold up the end: a fork
-// bomb need not be told in full.
+// The list is bounded, in length, in the time it may hold up the end, and in the memory
+// that another's command lines take: a fork bomb need not be told in full.
 const (
 	maxLeftovers = 100
 	listLimit    = 10 * time.Millisecond
-	maxArgv      = 128 << 10 // bytes
+	maxArgv      = 4 << 10  // bytes of one command line
+	maxArgvs     = 64 << 10 // bytes of all of them
 )
 
 // listLeftovers notes the processes that outlived the main process. Of a few, one that
 // is ending by itself does not count.
 func (j *Job) listLeftovers(pids []int) {
 	began := time.Now()
-	few := len(pids) <= maxLeftovers
-	for _, pid := range pids[:min(len(pids), maxLeftovers)] {
+	few, room := len(pids) <= maxLeftovers, maxArgvs
+	pids = pids[:min(len(pids), maxLeftovers)]
+	for i, pid := range pids {
 		if len(j.left) > 0 && time.Since(began) > listLimit {
 			return
 		}
-		l, exiting, ok := readLeftover(pid)
+		// What a process does not use of its share is for those behind it.
+		l, size, exiting, ok := readLeftover(pid, min(maxArgv, room/(len(pids)-i)))
+		room -= size
 		if most := began.Sub(j.started).Seconds(); l.AgeS != nil && *l.AgeS > most {
 			l.AgeS = &most // its start is told in ticks of 10 ms; it is younger than the job
 		}
@@ -41,24 +46,45 @@ func (j *Job) listLeftovers(pids []int) {
 }
 
 // readLeftover describes a process from /proc/PID/stat and cmdline
-// (proc_pid_stat(5)); not ok: it is gone. One that is exiting has no argv any more,
-// and no memory.
-func readLeftover(pid int) (l protocol.Leftover, exiting, ok bool) {
+// (proc_pid_stat(5)), and says how many bytes the command line took, of most;
+// not ok: it is gone. One that is exiting has no argv any more, and no memory.
+func readLeftover(pid, most int) (l protocol.Leftover, size int, exiting, ok bool) {
 	stat, err := proc.ReadStat(pid)
 	if err != nil {
-		return l, false, false
+		return l, 0, false, false
 	}
 	l = protocol.Leftover{PID: pid, Comm: string(stat.Comm), Argv: []string{}, AgeS: age(stat.Start)}
 	if stat.Exiting() {
-		return l, true, true
+		return l, 0, true, true
 	}
-	if b, err := proc.Read(pid, "cmdline", maxArgv); err == nil && len(b) > 0 {
-		l.Argv = strings.Split(strings.TrimSuffix(string(b), "\x00"), "\x00")
+	if b, err := proc.Read(pid, "cmdline", most+1); err == nil && len(b) > 0 {
+		b, l.ArgvCut = cut(b, most)
+		l.Argv, size = splitArgv(b), len(b)
 	} else if now, err := proc.ReadStat(pid); err != nil || now.Exiting() { // it has ended meanwhile
-		return l, true, true
+		return l, 0, true, true
 	}
 	l.RSSBytes = resident(stat.RSS)
-	return l, false, true
+	return l, size, false, true
+}
+
+// cut shortens a command line that is too long, not inside of a character.
+func cut(b []byte, most int) (short []byte, isCut bool) {
+	if len(b) <= most {
+		return b, false
+	}
+	n := most
+	for n > max(0, most+1-utf8.UTFMax) && !utf8.RuneStart(b[n]) {
+		n--
+	}
+	return b[:n], true
+}
+
+// splitArgv parts a command line, each argument of which ends with a NUL.
+func splitArgv(b []byte) []string {
+	if len(b) == 0 {
+		return []string{} // in JSON not null
+	}
+	return strings.Split(strings.TrimSuffix(string(b), "\x00"), "\x00")
 }
 
 // resident is in bytes.

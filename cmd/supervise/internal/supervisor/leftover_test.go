@@ -3,8 +3,10 @@ package supervisor
 import (
 	"os"
 	"slices"
+	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"golang.org/x/sys/unix"
 
@@ -16,13 +18,13 @@ func TestReadLeftover(t *testing.T) {
 	began := time.Now()
 	pid := child(t, "sleep", "100")
 	for l := (protocol.Leftover{}); len(l.Argv) != 2 && time.Since(began) < killLimit; { // until it has executed
-		l, _, _ = readLeftover(pid)
+		l, _, _, _ = readLeftover(pid, maxArgv)
 	}
-	l, exiting, ok := readLeftover(pid)
-	if !ok || exiting || l.PID != pid || l.Comm != "sleep" || !slices.Equal(l.Argv, []string{"sleep", "100"}) {
-		t.Errorf("%+v, exiting %t, %t", l, exiting, ok)
+	l, size, exiting, ok := readLeftover(pid, maxArgv)
+	if !ok || exiting || l.PID != pid || l.Comm != "sleep" || !slices.Equal(l.Argv, []string{"sleep", "100"}) || l.ArgvCut || size != len("sleep.100.") {
+		t.Errorf("%+v of %d bytes, exiting %t, %t", l, size, exiting, ok)
 	}
-	if us, _, _ := readLeftover(os.Getpid()); us.RSSBytes == nil || *us.RSSBytes < 1<<20 || *us.RSSBytes%int64(os.Getpagesize()) != 0 {
+	if us, _, _, _ := readLeftover(os.Getpid(), maxArgv); us.RSSBytes == nil || *us.RSSBytes < 1<<20 || *us.RSSBytes%int64(os.Getpagesize()) != 0 {
 		t.Errorf("RSS %v", us.RSSBytes) // of a small process the kernel may not have counted any yet
 	}
 	if most := time.Since(began).Seconds() + 0.02; l.AgeS == nil || *l.AgeS < 0 || *l.AgeS > most {
@@ -30,11 +32,11 @@ func TestReadLeftover(t *testing.T) {
 	}
 	unix.Kill(pid, unix.SIGKILL)
 	await(t, pid, unix.WEXITED)
-	if l, exiting, ok := readLeftover(pid); !ok || !exiting || l.Argv == nil || len(l.Argv) != 0 || l.RSSBytes != nil {
+	if l, _, exiting, ok := readLeftover(pid, maxArgv); !ok || !exiting || l.Argv == nil || len(l.Argv) != 0 || l.RSSBytes != nil {
 		t.Errorf("a zombie: %+v, exiting %t, %t", l, exiting, ok)
 	}
 	end(pid)
-	if _, _, ok := readLeftover(pid); ok {
+	if _, _, _, ok := readLeftover(pid, maxArgv); ok {
 		t.Error("described though it is gone")
 	}
 }
@@ -55,6 +57,56 @@ func TestListLeftovers(t *testing.T) {
 	many := append(slices.Repeat([]int{dead}, maxLeftovers), lives)
 	if j := list(many...); j.leftAll != len(many) || len(j.left) > maxLeftovers || len(j.left) == 0 {
 		t.Errorf("%d leftovers, %d listed", j.leftAll, len(j.left))
+	}
+}
+
+// TestLongArgv: the command lines of others have a bound, each and all together, and say
+// where they are cut; none is left out for the length of those before it.
+func TestLongArgv(t *testing.T) {
+	const each = 100 << 10
+	pid := child(t, "sh", "-c", "kill -STOP $$", strings.Repeat("ü", each/2))
+	await(t, pid, unix.WSTOPPED) // it has executed
+	for _, n := range []int{1, 10, maxLeftovers} {
+		var j *Job
+		// The time for the list is bounded too.
+		for began := time.Now(); (j == nil || len(j.left) < n) && time.Since(began) < killLimit; {
+			j = &Job{started: time.Now(), leftAll: n}
+			j.listLeftovers(slices.Repeat([]int{pid}, n))
+		}
+		total := 0
+		for _, l := range j.left {
+			size := len(strings.Join(l.Argv, "\x00"))
+			if total += size; !l.ArgvCut || size > maxArgv || size < min(maxArgv, maxArgvs/n)-len("sh.") || !utf8.ValidString(l.Argv[len(l.Argv)-1]) {
+				t.Fatalf("of %d: %d bytes, cut %t, end %q", n, size, l.ArgvCut, l.Argv[len(l.Argv)-1][size-10:])
+			}
+		}
+		if len(j.left) != n || total > maxArgvs {
+			t.Errorf("of %d: %d listed, %d bytes", n, len(j.left), total)
+		}
+	}
+}
+
+func TestCut(t *testing.T) {
+	for _, tt := range []struct {
+		text, want string
+		most       int
+		cut        bool
+	}{
+		{"ab\x00", "ab\x00", 3, false},
+		{"ab\x00c", "ab\x00", 3, true},
+		{"aü", "aü", 3, false},
+		{"aü", "a", 2, true},
+		{"\U0001f600", "", 3, true},
+		{"a\x80\x80\x80\x80\x80", "a", 4, true}, // no UTF-8 anyway
+		{"\x80\x80\x80\x80\x80\x80\x80", "\x80\x80", 5, true},
+		{"ab", "", 0, true},
+	} {
+		if got, isCut := cut([]byte(tt.text), tt.most); string(got) != tt.want || isCut != tt.cut {
+			t.Errorf("%q to %d: %q, %t", tt.text, tt.most, got, isCut)
+		}
+	}
+	if argv := splitArgv(nil); argv == nil || len(argv) != 0 {
+		t.Errorf("nothing is %#v", argv)
 	}
 }
 

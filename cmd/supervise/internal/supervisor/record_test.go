@@ -84,7 +84,7 @@ func TestErrorText(t *testing.T) {
 // TestRecordError: what cannot be printed, in a path say, does not reach a terminal by the record's summary.
 func TestRecordError(t *testing.T) {
 	j := &Job{s: &Supervisor{}, record: NewRecord(time.Now()), err: errors.Join(errors.New("open /a\x1b[2Jb"), errors.New("c"))}
-	if got := j.completeRecord().Error; got == nil || *got != "open /a?[2Jb; c" {
+	if got := j.completeRecord().Error; got == nil || *got != `open /a\x1b[2Jb; c` {
 		t.Errorf("got %v", got)
 	}
 	known := "the supervisor of the job was killed"

@@ -275,7 +275,7 @@ func (s *seed) waitMarked() {
 	unmarked := func(pid int) bool {
 		limits, err := os.ReadFile(fmt.Sprintf("/proc/%d/limits", pid))
 		soft, _, _ := strings.Cut(strings.TrimSpace(strings.TrimPrefix(lineOf(string(limits), "Max realtime timeout"), "Max realtime timeout")), " ")
-		return err == nil && soft == "unlimited" && comm(pid) != "supervise" && comm(pid) != "guardian" && state(pid) != "Z"
+		return err == nil && soft == "unlimited" && comm(pid) != "supervise" && comm(pid) != "guardian" && comm(pid) != "sentinel" && state(pid) != "Z"
 	}
 	eventually(s.t, "the mark", func() error {
 		if left := slices.DeleteFunc(descendants(), func(pid int) bool { return !unmarked(pid) }); len(left) > 0 {

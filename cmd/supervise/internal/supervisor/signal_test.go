@@ -218,3 +218,27 @@ func TestRelay(t *testing.T) {
 		t.Errorf("told %v", told)
 	}
 }
+
+// TestStopFirst: of what came together SIGTERM is heard first, since what it ends may have ended meanwhile; the rest keeps its order.
+func TestStopFirst(t *testing.T) {
+	list := []signals.Signal{signal(unix.SIGCONT, 1), signal(unix.SIGUSR1, 2), signal(unix.SIGTERM, 1), signal(unix.SIGTSTP, 3)}
+	want := []signals.Signal{signal(unix.SIGTERM, 1), signal(unix.SIGCONT, 1), signal(unix.SIGUSR1, 2), signal(unix.SIGTSTP, 3)}
+	if got := stopFirst(list); !slices.Equal(got, want) {
+		t.Errorf("%v", got)
+	}
+	s := &Supervisor{IsManager: func(pid int) bool { return pid == 1 }, jobs: map[int]*Job{1: {}}}
+	for _, tt := range []struct {
+		list []signals.Signal
+		want bool
+	}{
+		{[]signals.Signal{signal(unix.SIGCONT, 1)}, true},
+		{[]signals.Signal{signal(unix.SIGCONT, 1), signal(unix.SIGTERM, 1)}, false},
+		{[]signals.Signal{signal(unix.SIGCONT, 2)}, false}, // no manager
+		{[]signals.Signal{signal(unix.SIGUSR1, 1)}, false},
+		{nil, false},
+	} {
+		if got := s.stopBegins(tt.list); got != tt.want {
+			t.Errorf("%v: %t", tt.list, got)
+		}
+	}
+}

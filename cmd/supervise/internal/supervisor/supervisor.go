@@ -193,16 +193,16 @@ func (s *Supervisor) Run() []*protocol.Record {
 	if s.Owner != nil {
 		s.Owner.open()
 	}
-	s.reap() // a child may have ended before SIGCHLD was caught
+	// Before the end of a child: the service manager stops this process, and then the child.
 	for _, sig := range s.Early {
 		s.signal(sig)
 	}
+	s.readSignals()
+	s.reap() // a child may have ended before SIGCHLD was caught
 	for s.busy() {
 		happened := s.wait()
-		if happened.signals {
-			for _, sig := range s.Signals.Read() {
-				s.signal(sig)
-			}
+		if happened.signals || happened.children {
+			s.readSignals()
 		}
 		if happened.children {
 			s.reap()

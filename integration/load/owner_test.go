@@ -53,6 +53,9 @@ func serve(t *testing.T, p place) *owner {
 	}
 	defer cgroup.Close()
 	argv := []string{supervise, "serve"}
+	if os.Getenv("SUPERVISE_BED") == "vm" { // systemd does not hand controllers to the cgroup that the test has made
+		argv = append(argv, "--scope=new")
+	}
 	for name, limit := range p.limits {
 		argv = append([]string{"prlimit", fmt.Sprintf("--%s=%d", limitNames[name], limit), "--"}, argv...)
 	}

@@ -53,7 +53,7 @@ func (m manager) unit(t *testing.T, kind, script string, properties ...string) (
 	return string(b), c.ProcessState.ExitCode()
 }
 
-// TestAroundStays: a unit that limits anything is not left, whoever's manager made it; nor is a service.
+// TestAroundStays: a unit that limits anything is not left, the system's or the user's; nor is a service.
 func TestAroundStays(t *testing.T) {
 	need(t)
 	script := filepath.Join(os.Getenv("SUPERVISE_TEST_BIN"), "supervise") + ` run -- sed -n s/^0:://p /proc/self/cgroup`

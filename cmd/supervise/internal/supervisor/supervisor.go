@@ -27,7 +27,6 @@
 package supervisor
 
 import (
-	"os"
 	"slices"
 	"time"
 
@@ -309,66 +308,6 @@ func (s *Supervisor) busy() bool {
 // undelivered says whether an event waits for the owner to take it.
 func (s *Supervisor) undelivered() bool {
 	return s.Owner != nil && s.Owner.undelivered() || s.Blocked != nil && s.Blocked()
-}
-
-// Relay treats a signal that was sent to another process of ours, which stands for this
-// one, as sent to this process. SIGKILL, by which that process has ended, ends all jobs.
-// What was sent to both, as systemd does with the main process of a service, counts once.
-func (s *Supervisor) Relay(sig signals.Signal) {
-	if s.halves.second(sig, true) {
-		return
-	}
-	if sig.Signal == unix.SIGKILL && s.Tell == nil {
-		s.traceSignal("signal", sig.From, sig.Signal)
-		s.End(protocol.CauseKilled, nil)
-		return
-	}
-	s.handle(sig)
-}
-
-// signal handles a signal that was sent to this process.
-func (s *Supervisor) signal(sig signals.Signal) {
-	if !s.halves.second(sig, false) {
-		s.handle(sig)
-	}
-}
-
-// handle handles a signal that was sent to us. If signals end all jobs, one that
-// comes when all have ended means not to wait for a silent owner either.
-func (s *Supervisor) handle(sig signals.Signal) {
-	s.traceSignal("signal", sig.From, sig.Signal)
-	if raisedByUs(sig) || sig.Held && !s.Forward {
-		return
-	}
-	if s.Tell != nil {
-		s.Tell(Event{Kind: SignalArrived, Signal: sig})
-		return
-	}
-	if !s.Forward {
-		if s.alive == 0 {
-			s.deafen()
-		}
-		s.End(protocol.CauseKilled, nil)
-		return
-	}
-	for _, j := range s.jobs {
-		if !j.stoppedBy(sig) {
-			s.reap() // a signal for a process that is a zombie already would be lost
-			j.forward(sig)
-		}
-	}
-}
-
-// raisedByUs says whether a signal tells of a limit or a filter that this process itself
-// has met (setrlimit(2), seccomp(2)): a sample that does not fit into its file raises
-// SIGXFSZ, with this process as the sender. It means nothing to the job, which has the
-// same limits and meets them itself.
-func raisedByUs(s signals.Signal) bool {
-	switch s.Signal {
-	case unix.SIGXFSZ, unix.SIGXCPU, unix.SIGSYS:
-		return s.From == 0 || s.From == os.Getpid()
-	}
-	return false
 }
 
 // request sends a signal to an immediate child, living or zombie; any other process is

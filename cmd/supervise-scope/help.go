@@ -3,7 +3,7 @@ package main
 const helpText = `usage: supervise-scope [flags]
 
 Moves processes into a cgroup that systemd has delegated, prints it as one line
-of JSON, and exits. If the unit they are in is delegated and holds no other process,
+of JSON, and exits. If the unit they are in is delegated and holds nobody else,
 it is that one, and nothing is moved; else a new scope.
 
   --pid N              a process to move; may be repeated (default: the parent)
@@ -14,7 +14,7 @@ it is that one, and nothing is moved; else a new scope.
   --timeout D          give up after D (default 5s), whatever it waits for
 
   --own-unit           make no scope: say which unit they are in, if it is
-                       delegated and holds no other process, or else fail
+                       delegated and holds nobody else, or else fail
 
   --attach UNIT        move more processes into a scope of an earlier call
   --subgroup PATH      and there into this cgroup below it

@@ -38,7 +38,7 @@ func TestStopScope(t *testing.T) {
 			run(t, "systemctl", manager(), "stop", strings.Fields(list[0])[0]).ok(t)
 			c.Wait()
 			if got := c.ProcessState.ExitCode(); got != tt.code {
-				t.Errorf("status %d, want %d", got, tt.code)
+				t.Errorf("status %d, want %d; %v", got, tt.code, c.ProcessState)
 			}
 			r := readRecord(t, file)
 			if r.Cause != "killed" || r.Exit == nil || tt.signal != "" && (r.Exit.Signal == nil || *r.Exit.Signal != tt.signal) {

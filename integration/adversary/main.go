@@ -45,6 +45,7 @@ var modes = map[string]mode{
 	"vfork":       {vfork, "threads that hang in vfork, their children not yet exec'ed"},
 	"setuid":      {setuid, "children of the user -uid"},
 	"move":        {move, "a daemon and the program itself move to the cgroup directory -cgroup"},
+	"rooted":      {rooted, "the program itself becomes root, as the setuid copy of it can, and moves to the cgroup directory -cgroup"},
 	"freeze":      {freeze, "children in a frozen sub-cgroup"},
 	"freeze-self": {freezeSelf, "freeze the own cgroup, right after the line ready"},
 	"nest":        {nest, "sub-cgroups nested -count deep, a child in each, all of mode 000"},

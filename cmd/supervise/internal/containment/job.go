@@ -20,9 +20,10 @@ type Job struct {
 
 	limits     cgroup.Limits // that are enforced
 	unenforced []protocol.Unenforced
-	oomWatch   *cgroup.OOMWatch // nil: the record will not say what the job used
-	account    *cgroup.Account  // nil: not read yet
-	reason     string           // the place's
+	oomWatch   *cgroup.OOMWatch      // nil: the record will not say what the job used
+	account    *cgroup.Account       // nil: not read yet
+	reason     string                // the place's
+	later      func(*cgroup.Removal) // takes what Close cannot remove at once; nil: Close waits
 }
 
 // NewJob makes the cgroup of a job.
@@ -31,7 +32,7 @@ func (p *Place) NewJob(name string) (*Job, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Job{Job: j, reason: p.reason}, nil
+	return &Job{Job: j, reason: p.reason, later: p.later}, nil
 }
 
 // SetLimits sets the limits that the job begins with, which the record will name.
@@ -127,10 +128,17 @@ func (j *Job) Record(r *protocol.Record, unkilled bool) {
 	}
 }
 
-// Close removes the job's cgroup, which is empty.
+// Close removes the job's cgroup, which is empty. Where many jobs run, none waits for it.
 func (j *Job) Close() error {
 	if j.Samples != nil {
 		j.Samples.Close()
 	}
-	return j.Job.Close()
+	if j.later == nil {
+		return j.Job.Close()
+	}
+	rest, err := j.Remove()
+	if rest != nil {
+		j.later(rest)
+	}
+	return err
 }

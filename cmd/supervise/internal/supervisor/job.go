@@ -100,7 +100,7 @@ func (j *Job) waits() bool {
 }
 
 // look sees whether the containment is empty, if the job waits for that. What cannot be
-// looked at is ended, and asked again by killAgain.
+// looked at is not called empty: it is ended, and asked again by killAgain.
 func (j *Job) look() (waits bool) {
 	if j.empty = false; !j.waits() {
 		return false
@@ -110,13 +110,13 @@ func (j *Job) look() (waits bool) {
 		empty, err = j.Containment.Empty() // of what was before it no hint comes
 	}
 	j.fail(err)
-	if isTransient(err) {
+	if err != nil {
 		if j.state < Killing {
 			j.kill()
 		}
 		return false
 	}
-	j.empty = empty || err != nil
+	j.empty = empty
 	return true
 }
 

@@ -146,8 +146,7 @@ func guardianFirst(f *field) error {
 
 // killBoth kills both before either hears of the other's end.
 func killBoth(f *field) error {
-	return errors.Join(f.signal(f.supervisor, unix.SIGSTOP), f.signal(f.guardian, unix.SIGKILL),
-		f.signal(f.server, unix.SIGKILL), f.signal(f.supervisor, unix.SIGKILL))
+	return errors.Join(f.signal(f.supervisor, unix.SIGSTOP), f.signal(f.guardian, unix.SIGKILL), f.signal(f.supervisor, unix.SIGKILL))
 }
 
 func stopGuardian(f *field) error {

@@ -17,21 +17,20 @@ import (
 type field struct {
 	supervisor int // the nearest supervise
 	guardian   int // what ends the job if that is killed: its twin, or in the fallback the supervise above it
-	server     int // the same process as the guardian, or 0
 
 	main, node, session, root string // directories of cgroups; root is where the session is
 }
 
-// survey looks around. A supervise is a process that is above this one and has the name.
+// survey looks around. A supervise is a process that is above this one and has the name, or that of /proc/self/exe.
 func survey() (*field, error) {
 	f := &field{}
 	for pid := os.Getppid(); pid > 1; pid = parentOf(pid) {
-		switch {
-		case nameOf(pid) != "supervise":
+		switch name := nameOf(pid); {
+		case name != "supervise" && name != "exe":
 		case f.supervisor == 0:
 			f.supervisor = pid
-		default:
-			f.guardian, f.server = pid, pid
+		case f.guardian == 0:
+			f.guardian = pid
 		}
 	}
 	if twin := guardianOf(f.supervisor); twin > 0 {
@@ -82,7 +81,7 @@ func guardianOf(supervisor int) int {
 }
 
 func (f *field) targets() (pids []int) {
-	for _, pid := range []int{f.supervisor, f.guardian, f.server} {
+	for _, pid := range []int{f.supervisor, f.guardian} {
 		if pid > 1 {
 			pids = append(pids, pid)
 		}

@@ -201,6 +201,19 @@ func (c *cell) readRecord() *record {
 	return r
 }
 
+// expectNoSession waits until the session is removed: if supervise was killed, its guardian does that after the end of the job.
+// What the job has made beside it is no part of it.
+func (c *cell) expectNoSession() {
+	c.t.Helper()
+	testbed.Eventually(c.t, patience, "the end of all", func() error {
+		sessions, _ := filepath.Glob(filepath.Join(c.dir, "jobs-*"))
+		if left := processes(c.uid); len(left)+len(sessions) > 0 {
+			return fmt.Errorf("left: %q, processes %q", sessions, left)
+		}
+		return nil
+	})
+}
+
 // next runs another supervise in the same place, which is to end what one before has left.
 func (c *cell) next() {
 	cmd := c.command(filepath.Join(bin, "supervise"), "run", "--contain="+c.held, "--", "true")

@@ -118,11 +118,12 @@ func (j *Job) Procs() ([]int, error) { return j.node.procs() }
 
 // Close removes the job's cgroup, which must be empty, with all sub-cgroups that the job
 // made.
-func (j *Job) Close() error {
+func (j *Job) Close() (err error) {
 	j.s.gone++
 	j.main.close()
-	err := j.node.removeTree(mainLeaf)
-	err = errors.Join(err, j.s.removeTree(j.name))
+	if !j.s.left {
+		err = errors.Join(j.node.removeTree(mainLeaf), j.s.removeTree(j.name))
+	}
 	j.node.close()
 	return err
 }

@@ -30,6 +30,7 @@ type Session struct {
 	gone  int
 	stat  int  // cpu.stat, open; 0: not yet
 	born  bool // a process was born in a job and survived: see killedAtBirth
+	left  bool // the directories stay: see LeaveToManager
 }
 
 // Open makes a locked session in the best place for jobs that Judge finds, without a new
@@ -175,11 +176,7 @@ func (s *Session) Root() (path string, origin Origin) { return s.root.path, s.ro
 // ends that, and this process in it, must not end the guardian as well. It is -1 elsewhere:
 // then what ends the own cgroup ends the jobs. The caller owns the descriptor.
 func (s *Session) Shelter() (fd int, err error) {
-	if s.root.origin != Explicit {
-		return -1, nil
-	}
-	here, err := locate()
-	if err != nil || isBelow(here.path, s.root.path) || isBelow(s.root.path, here.path) {
+	if apart, err := s.root.apart(); err != nil || !apart {
 		return -1, err
 	}
 	leaf, err := s.root.mkdir(guardianLeaf)
@@ -191,6 +188,16 @@ func (s *Session) Shelter() (fd int, err error) {
 	}
 	s.root.shelter = true
 	return leaf.fd, nil
+}
+
+// LeaveToManager has the directories stay where they are from now on: systemd stops the unit
+// that they are in, and removes them with it. To remove one while systemd sends SIGTERM to the
+// processes of the unit may fail its reading of cgroup.procs (ENODEV); it then takes the
+// signal for sent to nobody, and sends SIGKILL at once (unit_kill_context and cg_kill_recursive
+// of systemd 252). A root apart from the own cgroup is none of that unit's.
+func (s *Session) LeaveToManager() {
+	apart, err := s.root.apart()
+	s.left = !apart && err == nil
 }
 
 // LeftBehind lists what holds for this process, and not for a job in the session, and
@@ -287,14 +294,18 @@ func (s *Session) destroy() error {
 
 // Close removes the session, which must be empty, and moves this process back to the root if
 // Claim had moved it.
-func (s *Session) Close() error {
-	err := s.root.removeTree(s.name)
+func (s *Session) Close() (err error) {
+	if !s.left {
+		err = s.root.removeTree(s.name)
+	}
 	s.release()
 	return err
 }
 
 func (s *Session) release() {
-	s.root.restore()
+	if !s.left {
+		s.root.restore()
+	}
 	s.above.close()
 	if s.stat > 0 {
 		unix.Close(s.stat)

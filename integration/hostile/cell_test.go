@@ -135,6 +135,7 @@ func (c *cell) start(attacks ...string) {
 		close(c.exited)
 	}()
 	c.t.Cleanup(func() {
+		c.killAll()
 		for _, f := range []*os.File{c.leak, c.owner, c.stdout, stdinEnd} {
 			f.Close()
 		}

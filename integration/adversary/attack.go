@@ -20,6 +20,7 @@ var attacks = map[string]func(*field) error{
 	"subreaper":        func(*field) error { return subreaper(options{}) },
 	"stopped":          func(*field) error { return stopped(options{count: 2}) },
 	"bomb":             func(*field) error { return bomb(options{count: 150}) },
+	"squib":            func(*field) error { return bomb(options{count: 120}) },
 	"zombies":          func(*field) error { return zombies(options{count: 20}) },
 	"signals":          sendSignals,
 	"kill-all":         func(*field) error { return unix.Kill(-1, unix.SIGKILL) },
@@ -76,7 +77,8 @@ func attack(o options) error {
 			return fmt.Errorf("no attack %q", name)
 		}
 		if err := attacks[name](f); err != nil {
-			fmt.Printf("refused %s: %s\n", name, strings.ReplaceAll(err.Error(), "\n", "; "))
+			first, _, _ := strings.Cut(err.Error(), "\n")
+			fmt.Printf("refused %s: %s\n", name, first)
 		} else {
 			fmt.Println("did", name)
 		}

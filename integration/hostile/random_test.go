@@ -9,10 +9,10 @@ import (
 	"time"
 )
 
-// What random attacks are made of. The last of a round may be one of blows, which are on supervise itself.
+// What random attacks are made of. Blows are on supervise itself.
 var (
 	tricks = []string{
-		"nothing", "daemons", "subreaper", "stopped", "zombies", "bomb", "ptrace", "memory", "descriptors", "oom",
+		"nothing", "daemons", "subreaper", "stopped", "zombies", "squib", "ptrace", "memory", "descriptors", "oom",
 		"chmod-files", "freeze", "descendants", "shaft", "namespace", "limits",
 	}
 	// moves make what a guardian cannot end alone: a job of the same user does not join them with a blow.
@@ -29,10 +29,15 @@ type round struct {
 	attacks     []string
 }
 
-// throw chooses a round.
-func throw(dice *rand.Rand) round {
+// throw chooses a round, in which nothing is done twice.
+func throw(dice *rand.Rand) (r round) {
+	defer func() {
+		slices.SortFunc(r.attacks, strings.Compare)
+		r.attacks = slices.Compact(r.attacks)
+		dice.Shuffle(len(r.attacks), func(i, j int) { r.attacks[i], r.attacks[j] = r.attacks[j], r.attacks[i] })
+	}()
 	pick := func(from []string) string { return from[dice.IntN(len(from))] }
-	r := round{kind: kinds[dice.IntN(len(kinds))], containment: pick(containments)}
+	r = round{kind: kinds[dice.IntN(len(kinds))], containment: pick(containments)}
 	for range 1 + dice.IntN(4) {
 		r.attacks = append(r.attacks, pick(tricks))
 	}
@@ -43,7 +48,6 @@ func throw(dice *rand.Rand) round {
 	for range dice.IntN(4) {
 		r.attacks = append(r.attacks, pick(slices.Concat(moves, blows, hopeless)))
 	}
-	dice.Shuffle(len(r.attacks), func(i, j int) { r.attacks[i], r.attacks[j] = r.attacks[j], r.attacks[i] })
 	return r
 }
 

@@ -186,7 +186,11 @@ func inNamespace(*field) error {
 	return err
 }
 
-func ignoreAll() { signal.Ignore() }
+// ignoreAll ignores all signals but SIGCHLD, without which it could not wait for a child.
+func ignoreAll() {
+	signal.Ignore()
+	signal.Reset(unix.SIGCHLD)
+}
 
 func pauseMillisecond() {
 	wait := unix.NsecToTimespec(1e6)

@@ -90,9 +90,10 @@ func (r *root) trySession() (*Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := unix.Flock(d.fd, unix.LOCK_EX|unix.LOCK_NB); err != nil {
+	d.forced = true
+	if err := d.lock(); err != nil {
 		d.close()
-		return nil, d.fail("flock", "", err)
+		return nil, err
 	}
 	if err := d.mark(xattrSession, layoutVersion); err != nil {
 		d.close()
@@ -126,10 +127,9 @@ func isName(name string) bool {
 	return ok && len(id) == 8 && err == nil
 }
 
-// RemoveStale ends and removes the sessions that dead supervisors left in the same root. A
-// session whose lock is held stays. An unmarked directory stays as well, unless it is empty,
-// has a session's name and is more than a minute old: then its supervisor was killed after
-// mkdir and before the mark, between which a start takes less than that.
+// RemoveStale ends and removes the sessions that dead supervisors left in the same root, which
+// it knows by their names: a job may have removed the mark. One that is locked stays. So does,
+// for a minute, an unmarked one that is empty: another supervisor may have made it just now.
 func (s *Session) RemoveStale() {
 	names, err := s.root.subdirs()
 	if err != nil {
@@ -139,25 +139,24 @@ func (s *Session) RemoveStale() {
 		if name == guardianLeaf && !s.root.shelter {
 			s.root.rmdir(name) // of a guardian that has ended a session; the kernel refuses it unless it is empty
 		}
-		if !strings.HasPrefix(name, sessionPrefix) || name == s.name {
+		if !isName(name) || name == s.name {
 			continue
 		}
-		if d, err := s.root.child(name); err == nil {
-			d.removeIfStale(s.root)
+		if d, err := s.root.childForced(name); err == nil {
+			d.removeIfStale(s.root, name)
 			d.close()
 		}
 	}
 }
 
-func (d *dir) removeIfStale(r *root) {
+func (d *dir) removeIfStale(r *root, name string) {
 	var buf [8]byte
-	name := d.path[len(r.path)+1:]
-	_, unmarked := unix.Fgetxattr(d.fd, xattrSession, buf[:])
+	n, err := unix.Fgetxattr(d.fd, xattrSession, buf[:])
+	marked := err == nil
+	empty, err := d.empty()
 	switch {
-	case unmarked != nil && !(isName(name) && d.untouchedFor(time.Minute)):
-	case unix.Flock(d.fd, unix.LOCK_EX|unix.LOCK_NB) != nil: // alive
-	case unmarked != nil:
-		r.rmdir(name) // the kernel refuses it unless it is empty
+	case err != nil || d.isLocked(marked && string(buf[:n]) == lockedByDirectory):
+	case !marked && empty && !d.untouchedFor(time.Minute):
 	default:
 		s := &Session{dir: d, root: r, name: name}
 		s.destroy()
@@ -255,8 +254,8 @@ func Inherit(sessionFD, rootFD int) (*Session, error) {
 		p, _ := os.Readlink("/proc/self/fd/" + strconv.Itoa(fd))
 		return p
 	}
-	r := &root{dir: &dir{rootFD, path(rootFD)}, origin: Explicit}
-	s := &Session{dir: &dir{sessionFD, path(sessionFD)}, root: r}
+	r := &root{dir: &dir{fd: rootFD, path: path(rootFD)}, origin: Explicit}
+	s := &Session{dir: &dir{fd: sessionFD, path: path(sessionFD), forced: true}, root: r}
 	if err := s.verify(); err != nil {
 		return nil, err
 	}

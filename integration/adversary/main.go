@@ -26,7 +26,11 @@ type options struct {
 	exit   int
 	pause  int
 	cgroup string
+	do     string
 }
+
+// late is what can only be done when the line ready is out.
+var late []func() error
 
 // A mode sets up its tree and returns when it is complete.
 type mode struct {
@@ -54,6 +58,7 @@ var modes = map[string]mode{
 	"linger":      {linger, "a child that lives until descriptor 4 ends"},
 	"signals":     {signals, "print a line for each signal; TERM ends it only with -exit 0"},
 	"flood":       {flood, "send the parent -count signals as fast as possible"},
+	"attack":      {attack, "what -do names, one after the other, as a user of its own"},
 	"bomb-root":   {bombRoot, "(the first process of bomb)"},
 }
 
@@ -72,6 +77,7 @@ func main() {
 	flags.IntVar(&o.exit, "exit", 0, "status to end with")
 	flags.IntVar(&o.pause, "pause", 0, "microseconds between the steps of busy")
 	flags.StringVar(&o.cgroup, "cgroup", "", "directory of another cgroup")
+	flags.StringVar(&o.do, "do", "", "attacks, with commas between")
 	flags.Parse(os.Args[2:])
 	if err := modes[os.Args[1]].set(o); err != nil {
 		fmt.Fprintf(os.Stderr, "adversary %s: %v\n", os.Args[1], err)
@@ -79,6 +85,9 @@ func main() {
 	}
 	// A line of its own, in one write: busy has written dots by now.
 	fmt.Print("\nready\n")
+	for _, blow := range late {
+		blow()
+	}
 	io.Copy(io.Discard, os.Stdin)
 	os.Exit(o.exit)
 }

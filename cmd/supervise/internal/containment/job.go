@@ -69,6 +69,17 @@ func (j *Job) Limits() ([]protocol.Limit, []protocol.Unenforced) {
 	return record.Limits(j.limits), append([]protocol.Unenforced{}, j.unenforced...)
 }
 
+// keptLimits are the limits at the end of the job. One that is not as it was set any more, or may
+// not be, is not enforced: a job that owns its cgroup can write to it.
+func (j *Job) keptLimits() ([]protocol.Limit, []protocol.Unenforced) {
+	kept, not := slices.Clone(j.limits), slices.Clone(j.unenforced)
+	for _, c := range j.Changed() {
+		kept = slices.DeleteFunc(kept, func(one cgroup.Limit) bool { return one.File == c.Limit.File })
+		not = append(not, unenforced(c.Limit, c, nil))
+	}
+	return record.Limits(kept), append([]protocol.Unenforced{}, not...)
+}
+
 // Count has the record say what the job uses. It is called before the job's start.
 func (j *Job) Count() (err error) {
 	j.oomWatch, err = j.WatchOOM()
@@ -115,7 +126,7 @@ func Accounts(jobs []*Job) {
 func (j *Job) Record(r *protocol.Record, unkilled bool) {
 	path := j.Path()
 	r.Containment, r.Cgroup, r.ContainmentReason = protocol.ContainmentCgroup, &path, record.Optional(j.reason)
-	r.Limits, r.Unenforced = j.Limits()
+	r.Limits, r.Unenforced = j.keptLimits()
 	if j.oomWatch != nil {
 		if j.account == nil {
 			j.account = j.oomWatch.Account(unkilled)

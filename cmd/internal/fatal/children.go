@@ -1,5 +1,3 @@
-//go:build amd64 || arm64
-
 package fatal
 
 import (
@@ -10,7 +8,6 @@ import (
 )
 
 var (
-	cmdline      = [...]byte{'/', 'p', 'r', 'o', 'c', '/', 's', 'e', 'l', 'f', '/', 'c', 'm', 'd', 'l', 'i', 'n', 'e', 0}
 	children     [64]byte // a path
 	childrenSize int
 	list         [4096]byte
@@ -19,36 +16,18 @@ var (
 	pause        = unix.Timespec{Nsec: 1e6}
 )
 
-// isBinary says whether this is supervise without arguments.
-//
-//go:norace
-//go:nosplit
-func isBinary() bool {
-	if sibling() != "" {
-		return false
-	}
-	fd := open(&cmdline[0])
-	n := read(fd)
-	ends := 0
-	for i := 0; i < n && i < len(list); i++ {
-		if list[i] == 0 {
-			ends++
-		}
-	}
-	return ends == 1
-}
-
 // maxRounds bounds the wait for a process that does not go: another user's, or one that
 // hangs in the kernel. A round takes a millisecond and more.
 const maxRounds = 10_000
 
-// endChildren kills the children, and what becomes one by that: as it reaps none, each
-// keeps its slot in the limit of processes, and a fork bomb comes to its end. The kernel
+// EndChildren kills the children, and what becomes one by that: as it reaps none, each
+// keeps its slot in the limit of processes, and a fork bomb comes to its end. It needs no
+// memory, no thread, and one descriptor: if there is none, the standard input's. The kernel
 // must have lists of children (CONFIG_PROC_CHILDREN).
 //
 //go:norace
 //go:nosplit
-func endChildren() {
+func EndChildren() {
 	syscall.RawSyscall6(unix.SYS_RT_SIGACTION, uintptr(unix.SIGCHLD), uintptr(unsafe.Pointer(&action)), 0, 8, 0, 0) // ignored, it would have the kernel reap
 	syscall.RawSyscall6(unix.SYS_PRCTL, unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0, 0)
 	pid, _, _ := syscall.RawSyscall(unix.SYS_GETPID, 0, 0, 0)
@@ -58,9 +37,22 @@ func endChildren() {
 	path("/children\x00")
 	for range maxRounds {
 		if !killChildren() {
+			reap()
 			return
 		}
 		syscall.RawSyscall(unix.SYS_NANOSLEEP, uintptr(unsafe.Pointer(&pause)), 0, 0)
+	}
+}
+
+// reap takes the dead off the kernel's list.
+//
+//go:norace
+//go:nosplit
+func reap() {
+	for {
+		if pid, _, errno := syscall.RawSyscall6(unix.SYS_WAIT4, ^uintptr(0), 0, unix.WNOHANG, 0, 0, 0); errno != 0 || pid == 0 {
+			return
+		}
 	}
 }
 
@@ -98,7 +90,7 @@ func killChildren() (lives bool) {
 	}
 	pid, in := uintptr(0), false
 	for {
-		n := readOn(fd)
+		n := read(fd)
 		if n <= 0 {
 			break
 		}
@@ -151,19 +143,9 @@ func open(path *byte) int {
 	}
 }
 
-// read reads the begin of a file, and closes it.
-//
 //go:norace
 //go:nosplit
 func read(fd int) int {
-	n := readOn(fd)
-	syscall.RawSyscall(unix.SYS_CLOSE, uintptr(fd), 0, 0)
-	return n
-}
-
-//go:norace
-//go:nosplit
-func readOn(fd int) int {
 	n, _, errno := syscall.RawSyscall(unix.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(&list)), uintptr(len(list)))
 	if errno != 0 {
 		return 0

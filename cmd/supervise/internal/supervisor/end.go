@@ -150,7 +150,7 @@ func (j *Job) killAgain() {
 // giveUp ends the job though processes of it live on, and names them.
 func (j *Job) giveUp() {
 	if empty, err := j.Containment.Empty(); !empty || err != nil {
-		j.stuck = j.procs()
+		j.stuck, j.lost = j.procs(), err != nil
 		j.fail(fmt.Errorf("processes %v could not be ended", j.stuck))
 	}
 	j.finish()

@@ -59,6 +59,7 @@ type Job struct {
 	leftAll  int // how many processes outlived the main process, listed in left or not
 	record   *protocol.Record
 	stuck    []int
+	lost     bool // what is left of it cannot be looked for
 	err      error
 }
 

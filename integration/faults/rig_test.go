@@ -32,6 +32,7 @@ type rig struct {
 
 	shot    bool     // we have killed it
 	refused bool     // serve has told of an error
+	cut     bool     // serve has gone before we have
 	said    []string // by serve
 }
 

@@ -96,6 +96,7 @@ func (r *rig) shoot() error {
 func (r *rig) own() error {
 	o := &owner{rig: r, lines: bufio.NewReader(r.out)}
 	err := o.talk()
+	r.cut = errors.Is(err, io.EOF) || errors.Is(err, unix.EPIPE)
 	r.in.Close()
 	for err == nil {
 		_, err = o.next()

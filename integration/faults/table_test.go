@@ -3,6 +3,7 @@ package faults
 import (
 	"fmt"
 	"maps"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -41,6 +42,9 @@ func (tb *table) add(t *testing.T, a attempt, o outcome) {
 		tb.stale++
 	}
 	text := fmt.Sprintf("%v: %s %s\n\tstatus %d, in %s\n\t%s", a, o.Verdict, o.Wrong, o.Status, ours(o.Site), strings.TrimSpace(o.Stderr))
+	if o.Verdict == faulty && os.Getenv("SUPERVISE_FAULTS_LIVE") != "" {
+		fmt.Fprintln(os.Stderr, text)
+	}
 	switch {
 	case o.Verdict == faulty && !a.Runtime:
 		t.Error(text)

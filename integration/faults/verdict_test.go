@@ -90,6 +90,9 @@ func (r *rig) judge(status int, stderr string) (verdict string, wrong error) {
 		if err := r.checkRecord(status); err != nil {
 			return faulty, err
 		}
+		if r.cut {
+			return faulty, errors.New("the server has gone without a word")
+		}
 		if r.refused {
 			return refused, nil
 		}

@@ -171,7 +171,7 @@ func Clean(args []string) error {
 	if err != nil {
 		return err
 	}
-	return persist(s.Destroy)
+	return s.Destroy()
 }
 
 // persist tries until there is no error, for some time: what is lacking, memory or a

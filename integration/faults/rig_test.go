@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -74,12 +75,26 @@ func newBench(bin string) (*bench, error) {
 	}
 	b.mount, _ = testbed.Mount()
 	if ground, err := testbed.Ground(); err == nil {
+		removeOld(ground)
 		group := filepath.Join(ground, fmt.Sprintf("faults-%d", os.Getpid()))
 		if os.Mkdir(group, 0o755) == nil {
 			b.group = group
 		}
 	}
 	return b, nil
+}
+
+// removeOld removes the empty cgroups of workers that were killed.
+func removeOld(ground string) {
+	old, _ := filepath.Glob(filepath.Join(ground, "faults-*"))
+	for _, group := range old {
+		_, pid, _ := strings.Cut(filepath.Base(group), "-")
+		if _, err := os.Stat("/proc/" + pid); os.IsNotExist(err) {
+			for _, dir := range slices.Backward(append([]string{group}, testbed.Below(group)...)) {
+				os.Remove(dir)
+			}
+		}
+	}
 }
 
 func (b *bench) close() error {

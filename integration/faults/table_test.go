@@ -41,8 +41,8 @@ func (tb *table) add(t *testing.T, a attempt, o outcome) {
 	if o.Stale {
 		tb.stale++
 	}
-	text := fmt.Sprintf("%v: %s %s\n\tstatus %d, in %s\n\t%s", a, o.Verdict, o.Wrong, o.Status, ours(o.Site), strings.TrimSpace(o.Stderr))
-	if o.Verdict == faulty && os.Getenv("SUPERVISE_FAULTS_LIVE") != "" {
+	text := fmt.Sprintf("%v: %s %s\n\tstatus %d, in %s\n\t%s", a, o.Verdict, o.Wrong, o.Status, ours(o.Site), cut(strings.TrimSpace(o.Stderr), 600))
+	if o.Verdict == faulty && !a.Runtime && os.Getenv("SUPERVISE_FAULTS_LIVE") != "" {
 		fmt.Fprintln(os.Stderr, text)
 	}
 	switch {
@@ -52,6 +52,8 @@ func (tb *table) add(t *testing.T, a attempt, o outcome) {
 		t.Log(text)
 	}
 }
+
+func cut(s string, most int) string { return s[:min(len(s), most)] }
 
 func (tb *table) print(t *testing.T) {
 	verdicts := []string{asItShould, refused, notRun, missed, faulty}

@@ -94,12 +94,22 @@ func (p *Place) guardMarked(s *supervisor.Supervisor) (settled bool, err error) 
 		}
 		p.WatchGuardian(s)
 	}
-	return p.Tree.SetMark(p.mark)
+	if settled, err = p.Tree.SetMark(p.mark); err != nil {
+		settled, err = p.Tree.SetMark(p.mark)
+	}
+	return settled, err
 }
 
-// startMarked starts the guardian of the processes that bear the mark.
-func (p *Place) startMarked() error {
-	return p.startGuardian(guardian.Plan{Kill: -1, Keep: [2]int{-1, -1}, Args: [2]string{markArg, p.mark.String()}})
+// startMarked starts the guardian of the processes that bear the mark, at the third try if
+// need be: without it a SIGKILL to this process sets them free.
+func (p *Place) startMarked() (err error) {
+	for range 3 {
+		err = p.startGuardian(guardian.Plan{Kill: -1, Keep: [2]int{-1, -1}, Args: [2]string{markArg, p.mark.String()}})
+		if err == nil {
+			break
+		}
+	}
+	return err
 }
 
 // How long marking goes on, in the background.

@@ -113,6 +113,8 @@ func (j *Job) look() (waits bool) {
 	if isTransient(err) {
 		if j.state < Killing {
 			j.kill()
+		} else if j.until.IsZero() {
+			j.deadline(killEvery)
 		}
 		return false
 	}
@@ -214,7 +216,7 @@ func (j *Job) forward(s signals.Signal) {
 	switch {
 	case j.exit == nil && j.main != 0 && j.s.Terminal != nil && j.s.Terminal.Reached(j.main, s):
 	case j.exit == nil && j.main != 0:
-		unix.Kill(j.main, sig)
+		kernel.kill(j.main, sig)
 		j.forced = j.forced || sig == unix.SIGHUP || sig == unix.SIGINT || sig == unix.SIGQUIT || sig == unix.SIGTERM
 	case j.state == Waiting && isFatal(sig) && !s.Held: // no main process is left to take it
 		j.End(protocol.CauseKilled, nil)

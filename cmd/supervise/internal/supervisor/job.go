@@ -56,7 +56,8 @@ type Job struct {
 	reaped   int          // processes known to be the job's
 	ended    time.Time    // when it was empty; zero: not yet
 	left     []protocol.Leftover
-	leftAll  int // how many processes outlived the main process, listed in left or not
+	leftAll  int  // how many processes outlived the main process, listed in left or not
+	hidden   bool // there were some that could not even be counted
 	record   *protocol.Record
 	stuck    []int
 	err      error
@@ -169,6 +170,10 @@ func (j *Job) outlived() {
 		j.fail(err)
 	}
 	pids := j.procs()
+	if len(pids) == 0 { // it may have become empty, or the job has made its files unreadable
+		empty, err := j.Containment.Empty()
+		j.hidden = !empty || err != nil
+	}
 	if j.leftAll = len(pids); j.Leftovers == protocol.LeftoversWait {
 		j.listLeftovers(pids)
 		j.enter(Waiting)

@@ -41,6 +41,9 @@ type seen struct {
 	Site    []string // functions, the innermost first; of the first one
 }
 
+// handler is supervise's own handler of signals.
+const handler = "signals.handler"
+
 // Of seccomp(2), by offset.
 const (
 	notifSize = 80
@@ -118,6 +121,9 @@ func (n *notifier) judge(req []byte) syscall.Errno {
 		r.args[i] = binary.NativeEndian.Uint64(req[offArgs+8*i:])
 	}
 	c := call{Role: n.role(tid), Nr: r.nr, Detail: r.detail()}
+	if f := n.names.table.PCToFunc(r.ip); f != nil && strings.HasSuffix(f.Name, handler) {
+		c.Detail += handler
+	}
 	s := n.calls[c]
 	if s == nil {
 		s = &seen{Call: c, Site: n.names.site(tid, r.ip)}

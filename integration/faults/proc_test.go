@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -34,40 +35,41 @@ func (b *bench) settle() error {
 
 // waitFor reaps a child, or says that it did not end in time.
 func waitFor(pid int, wait time.Duration) bool {
+	if !awaitEnd(pid, wait) {
+		return false
+	}
+	unix.Wait4(pid, nil, unix.WNOHANG, nil)
+	return true
+}
+
+// awaitEnd waits for the end of a process, and says whether it came. One that is not there has ended.
+func awaitEnd(pid int, wait time.Duration) bool {
 	fd, err := unix.PidfdOpen(pid, 0)
 	if err != nil {
-		return true // it was reaped
+		return true
 	}
 	defer unix.Close(fd)
 	for end := time.Now().Add(wait); ; {
 		n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, max(0, int(time.Until(end).Milliseconds())))
-		if err == unix.EINTR {
-			continue
+		if err != unix.EINTR {
+			return n == 1
 		}
-		if n == 1 {
-			unix.Wait4(pid, nil, unix.WNOHANG, nil)
-		}
-		return n == 1
 	}
 }
 
 // killAll kills what is below us, until nothing is. What is waited for by others stays a zombie until it was.
 func (b *bench) killAll() {
-	for range 1000 {
-		live := 0
-		for _, pid := range descendants(os.Getpid()) {
-			if s := state(pid); s != "Z" && s != "" {
-				unix.Kill(pid, unix.SIGKILL)
-				live++
-			}
-		}
-		if live == 0 {
+	for range 100 {
+		live := slices.DeleteFunc(descendants(os.Getpid()), func(pid int) bool { s := state(pid); return s == "Z" || s == "" })
+		if len(live) == 0 {
 			return
 		}
-		for _, dir := range b.cgroups() { // a frozen process dies nevertheless, one of a frozen cgroup v1 not; no harm
-			os.WriteFile(filepath.Join(dir, "cgroup.freeze"), []byte("0"), 0)
+		for _, pid := range live {
+			unix.Kill(pid, unix.SIGKILL)
 		}
-		time.Sleep(time.Millisecond)
+		for _, pid := range live {
+			awaitEnd(pid, time.Second)
+		}
 	}
 }
 

@@ -133,9 +133,11 @@ func (b *bench) try(s *scenario, f *fault) (o outcome) {
 		return fail(err)
 	}
 	var wrong []error
+	hung := make(chan error, 1)
 	timer := time.AfterFunc(limit, func() {
-		wrong = append(wrong, fmt.Errorf("hangs: %s", describe(descendants(os.Getpid()))))
+		err := fmt.Errorf("hangs: %s", describe(descendants(os.Getpid())))
 		b.killAll()
+		hung <- err
 	})
 	driven := error(nil)
 	if s.drive != nil {
@@ -149,9 +151,7 @@ func (b *bench) try(s *scenario, f *fault) (o outcome) {
 		b.killAll()
 	}
 	if !timer.Stop() {
-		for len(wrong) == 0 { // it strikes just now
-			time.Sleep(time.Millisecond)
-		}
+		wrong = append(wrong, <-hung)
 	}
 	if err := <-served; err != nil {
 		wrong = append(wrong, err)

@@ -42,7 +42,7 @@ func (tb *table) add(t *testing.T, a attempt, o outcome) {
 		tb.stale++
 	}
 	text := fmt.Sprintf("%v: %s %s\n\tstatus %d, in %s\n\t%s", a, o.Verdict, o.Wrong, o.Status, ours(o.Site), cut(strings.TrimSpace(o.Stderr), 600))
-	if o.Verdict == faulty && !a.Runtime && os.Getenv("SUPERVISE_FAULTS_LIVE") != "" {
+	if o.Verdict == faulty && !a.Runtime && *live {
 		fmt.Fprintln(os.Stderr, text)
 	}
 	switch {

@@ -18,7 +18,7 @@ import (
 // error Adopt puts the processes moved so far into this process's own cgroup, and leaves
 // the job as empty as before.
 func (j *Job) Adopt(each func(move func(pid int) (moved bool, err error)) error) error {
-	inside, err := j.procPath()
+	inside, err := procPath(j.main.path)
 	if err != nil {
 		return err
 	}
@@ -72,15 +72,15 @@ func (j *Job) evict() error {
 	return err
 }
 
-// procPath returns the leaf as /proc/PID/cgroup names it.
-func (j *Job) procPath() (string, error) {
+// procPath returns a cgroup as /proc/PID/cgroup names it.
+func procPath(dir string) (string, error) {
 	here, err := locate()
 	if err != nil {
 		return "", err
 	}
-	rest, ok := strings.CutPrefix(j.main.path, strings.TrimSuffix(here.mount.point, "/"))
+	rest, ok := strings.CutPrefix(dir, strings.TrimSuffix(here.mount.point, "/"))
 	if !ok {
-		return "", fmt.Errorf("%s is not below %s", j.main.path, here.mount.point)
+		return "", fmt.Errorf("%s is not below %s", dir, here.mount.point)
 	}
 	return strings.TrimSuffix(here.mount.root, "/") + rest, nil
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/signals"
 	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/subreaper"
 	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/supervisor"
+	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/transient"
 )
 
 // Main speaks the protocol until nothing of the job is left. It returns the exit status.
@@ -29,7 +30,7 @@ func Main(p *cli.Program) int {
 	place := containment.Fallback("")
 	s := &supervisor.Supervisor{
 		Owner:   &supervisor.Owner{In: 0, Out: 1},
-		Signals: caught, Idle: resident.GiveBackStartUp,
+		Signals: caught, IsManager: transient.IsManager, Idle: resident.GiveBackStartUp,
 	}
 	place.Connect(s)
 	reap := place.Tree.Reap

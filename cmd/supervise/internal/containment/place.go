@@ -120,6 +120,11 @@ func (p *Place) Connect(s *supervisor.Supervisor) {
 	if p.session != nil && p.job == nil {
 		s.KillAll = p.session.Kill
 	}
+	s.Stopped = func() {
+		if p.session != nil {
+			p.session.LeaveToManager()
+		}
+	}
 	if p.sentinel != nil {
 		s.Inputs = append(s.Inputs, p.sentinelInput(s))
 	}

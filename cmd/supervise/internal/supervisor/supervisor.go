@@ -99,6 +99,9 @@ type Supervisor struct {
 	Inputs []Input
 	// IsManager says whether a process is the service manager, which stops us.
 	IsManager func(pid int) bool
+	// Stopped, if not nil, is called when the service manager stops the unit that this process
+	// is in, before anything ends for it.
+	Stopped func()
 	// Whole says that a request for pid -1 is for every process of every job.
 	Whole bool
 	// Idle is called when nothing has happened for idleAfter: once, and once more after

@@ -35,7 +35,7 @@ var (
 	only = flag.String("only", "", "only cases whose name contains this")
 	seed = flag.Uint64("seed", 0, "of the selection; 0: another one each time")
 	live = flag.Bool("live", false, "print what is wrong at once")
-	most = flag.Duration("for", 20*time.Second, "how long the selection may take")
+	most = flag.Duration("for", 0, "how long the selection may take; 0: 20 s, with -short half of it")
 )
 
 // worker in the environment turns the test binary into a worker, which reads attempts and writes outcomes.
@@ -185,10 +185,21 @@ func TestFaults(t *testing.T) {
 	c = crew{t: t, todo: cases, done: func(a attempt, o outcome) { results.add(t, a, o) }}
 	if !*all {
 		c.todo = selection(t, cases)
-		c.end = time.Now().Add(*most)
+		c.end = time.Now().Add(selectionTime())
 	}
 	c.do(workers())
 	results.print(t)
+}
+
+// selectionTime is for what is begun: what was begun is waited for.
+func selectionTime() time.Duration {
+	switch {
+	case *most > 0:
+		return *most
+	case testing.Short():
+		return 10 * time.Second
+	}
+	return 20 * time.Second
 }
 
 // possible are the scenarios that this machine has.

@@ -64,13 +64,13 @@ func (w wanted) check(r map[string]any) error {
 	return errors.Join(wrong...)
 }
 
-// The kinds of outcome; those from orphan on must not be.
+// The kinds of outcome.
 const (
-	asItShould = "job"   // as if nothing had failed
-	refused    = "error" // one line and 125, or an error in serve
-	notRun     = "126"   // the program could not be executed, which is told as for any
-	missed     = "missed"
-	faulty     = "WRONG"
+	asItShould = "job"    // as if nothing had failed
+	refused    = "error"  // one line and 125, or an error in serve
+	notRun     = "126"    // the program could not be executed, which is told as for any
+	missed     = "missed" // the call was not made so often this time
+	faulty     = "WRONG"  // what must not be
 )
 
 // judge says what became of a run. Status is of supervise; negative: a signal.
@@ -83,7 +83,7 @@ func (r *rig) judge(status int, stderr string) (verdict string, wrong error) {
 	switch {
 	case r.shot && status == -int(unix.SIGKILL):
 		return asItShould, nil
-	case status == r.s.status || r.s.status < 0 && status == 0:
+	case status == r.s.status:
 		if stderr != "" && !one {
 			return faulty, fmt.Errorf("status %d with %d lines on stderr", status, lines)
 		}

@@ -184,8 +184,10 @@ func TestFaults(t *testing.T) {
 	results := newTable()
 	c = crew{t: t, todo: cases, done: func(a attempt, o outcome) { results.add(t, a, o) }}
 	if !*all {
-		c.todo = selection(t, cases)
-		c.end = time.Now().Add(selectionTime())
+		var others []attempt
+		c.todo, others = selection(t, cases)
+		c.do(workers())
+		c.todo, c.end = others, time.Now().Add(selectionTime())
 	}
 	c.do(workers())
 	results.print(t)
@@ -241,21 +243,22 @@ func faultsOf(t *testing.T, name string, list []*seen) (cases []attempt) {
 	return cases
 }
 
-// selection are the cases that were wrong once, and others in a random order.
-func selection(t *testing.T, cases []attempt) []attempt {
+// selection are the cases that were wrong once, and the others in a random order.
+func selection(t *testing.T, cases []attempt) (always, others []attempt) {
 	if *seed == 0 {
 		*seed = uint64(time.Now().UnixNano())
 	}
-	cases = slices.DeleteFunc(slices.Clone(cases), func(a attempt) bool { return a.Runtime })
-	r := rand.New(rand.NewPCG(*seed, 0))
-	r.Shuffle(len(cases), func(i, j int) { cases[i], cases[j] = cases[j], cases[i] })
-	first := 0
-	for i, a := range cases {
-		if slices.ContainsFunc(regressions, func(r regression) bool { return r.is(a) }) {
-			cases[first], cases[i] = cases[i], cases[first]
-			first++
+	for _, a := range cases {
+		switch {
+		case a.Runtime:
+		case slices.ContainsFunc(regressions, func(r regression) bool { return r.is(a) }):
+			always = append(always, a)
+		default:
+			others = append(others, a)
 		}
 	}
-	t.Logf("-seed=%d: %d cases, %d of which were wrong once", *seed, len(cases), first)
-	return cases
+	r := rand.New(rand.NewPCG(*seed, 0))
+	r.Shuffle(len(others), func(i, j int) { others[i], others[j] = others[j], others[i] })
+	t.Logf("-seed=%d: %d cases, and %d that were wrong once", *seed, len(others), len(always))
+	return always, others
 }

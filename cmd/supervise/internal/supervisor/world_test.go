@@ -252,16 +252,21 @@ func (h *enclosure) Signal(sig unix.Signal) error {
 
 // Kill may miss a process.
 func (h *enclosure) Kill() error {
-	h.kills++
 	if err := h.fails(3); err != nil {
+		h.kills++
 		return err
 	}
+	h.killAll()
+	return nil
+}
+
+func (h *enclosure) killAll() {
+	h.kills++
 	for _, b := range h.members() {
 		if h.w.calm || !h.w.chance(3) {
 			h.w.signal(b, unix.SIGKILL)
 		}
 	}
-	return nil
 }
 
 func (h *enclosure) Empty() (bool, error) {

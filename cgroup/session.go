@@ -93,6 +93,7 @@ func (r *root) trySession() (*Session, error) {
 	d.forced = true
 	if err := d.lock(); err != nil {
 		d.close()
+		r.rmdir(name) // another supervisor removes only what is old
 		return nil, err
 	}
 	if err := d.mark(xattrSession, layoutVersion); err != nil {
@@ -278,9 +279,16 @@ func Inherit(sessionFD, rootFD int) (*Session, error) {
 }
 
 // Destroy kills every process left in the session, waits until it is empty, and removes it.
-func (s *Session) Destroy() error {
-	err := s.destroy()
-	s.release()
+// It tries again for two seconds: what is lacking, memory or a descriptor, may be there a
+// little later, and no caller to tell.
+func (s *Session) Destroy() (err error) {
+	defer s.release()
+	for range 20 {
+		if err = s.destroy(); err == nil {
+			break
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
 	return err
 }
 

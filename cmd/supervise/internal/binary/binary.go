@@ -21,14 +21,16 @@ import (
 
 // Main speaks the protocol until nothing of the job is left. It returns the exit status.
 func Main(p *cli.Program) int {
-	caught, err := signals.Catch(signals.Fatal)
+	err := subreaper.Become()
+	var caught *signals.Caught
 	if err == nil {
-		err = subreaper.Become()
+		caught, err = signals.Catch(signals.Fatal)
 	}
 	if err == nil {
 		err = roomFor(neededFDs)
 	}
 	if err != nil {
+		subreaper.Abandon() // the children exist, and nothing is to outlive us
 		p.Complain(err)
 		return abandon()
 	}

@@ -30,6 +30,7 @@ type twin struct {
 	name       *[16]byte       // TASK_COMM_LEN
 	into       bool            // the twin is born in another cgroup: by clone3
 	clone      cloneArgs       // for that
+	pause      unix.Timespec   // before it tries again to execute this program
 	pidfd      int32           // the twin's, written by the kernel in the parent (CLONE_PIDFD, Linux 5.2); before -1
 
 	// A sentinel's: the pipe is its socket then.
@@ -45,6 +46,8 @@ type cloneArgs struct {
 
 // plan is the twin's. It is no part of the heap, which the twin gives back.
 var plan twin
+
+const executeTimes = 100 // with pauses of 100 ms
 
 const (
 	maxArg    = 32
@@ -120,11 +123,15 @@ func watch(t *twin) {
 		n, _, errno = syscall.RawSyscall(unix.SYS_READ, t.pipe, uintptr(unsafe.Pointer(&b)), 1)
 	}
 	if n == 0 {
-		syscall.RawSyscall(unix.SYS_WRITE, t.kill, uintptr(unsafe.Pointer(&one)), 1)
 		syscall.RawSyscall(unix.SYS_FCNTL, t.keep[0], unix.F_SETFD, 0)
 		syscall.RawSyscall(unix.SYS_FCNTL, t.keep[1], unix.F_SETFD, 0)
-		syscall.RawSyscall(unix.SYS_EXECVE, uintptr(unsafe.Pointer(&selfExe)),
-			uintptr(unsafe.Pointer(&t.argv)), uintptr(unsafe.Pointer(&t.envv)))
+		// What is lacking, memory or a descriptor, may be there a little later.
+		for range executeTimes {
+			syscall.RawSyscall(unix.SYS_WRITE, t.kill, uintptr(unsafe.Pointer(&one)), 1)
+			syscall.RawSyscall(unix.SYS_EXECVE, uintptr(unsafe.Pointer(&selfExe)),
+				uintptr(unsafe.Pointer(&t.argv)), uintptr(unsafe.Pointer(&t.envv)))
+			syscall.RawSyscall6(unix.SYS_PPOLL, 0, 0, uintptr(unsafe.Pointer(&t.pause)), 0, 0, 0)
+		}
 	}
 	exit()
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/program"
 	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/record"
 	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/subreaper"
+	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/wire"
 	"github.com/seed-c1490a04/supervise/protocol"
 )
 
@@ -141,7 +142,7 @@ func (n *nestedJob) listen() {
 func (n *nestedJob) read() (more bool) {
 	var b [protocol.EventSize + nested.UsageSize]byte
 	size, _, err := unix.Recvfrom(n.events, b[:], unix.MSG_DONTWAIT)
-	if err == unix.EAGAIN || err == unix.EINTR {
+	if err = wire.Later(err); err == unix.EAGAIN || err == unix.EINTR {
 		return err == unix.EINTR
 	}
 	// A message of any other size is the end, or no event; neither is followed by a good

@@ -65,7 +65,7 @@ func (t *Tree) SetMark(m Mark) (settled bool, err error) {
 		}
 		settled = false
 		err = m.put(p.pid)
-		if errors.Is(err, unix.ESRCH) {
+		if errors.Is(err, unix.ESRCH) || errors.Is(err, unix.EPERM) { // it has gone, or is another user's
 			return false, nil
 		}
 		return err == nil, err

@@ -69,6 +69,14 @@ func ownProc() error {
 	return nil
 }
 
+// Abandon ends all descendants of a process that cannot hold them, as far as they are to be
+// found.
+func Abandon() {
+	if ownProc() == nil {
+		(&Tree{}).Kill()
+	}
+}
+
 // prctlError wraps the error of becoming a subreaper; nil stays nil.
 func prctlError(err error) error {
 	if err != nil {
@@ -157,6 +165,10 @@ func goOn(pid int) {
 // killLimit bounds the wait for processes that were sent SIGKILL: one that hangs
 // in the kernel (D state) does not go.
 const killLimit = 10 * time.Second
+
+// killEvery is how often what was killed and lives is killed again: it may have changed its
+// user meanwhile.
+const killEvery = time.Second
 
 // Hold stops every descendant, for a look at leisure before Kill. To be outrun is no
 // error: Kill comes next.
@@ -284,9 +296,16 @@ func (t *Tree) Kill() error {
 			return t.alive()
 		}
 		for _, p := range held {
-			awaitDeath(p, deadline)
+			awaitDeath(p, soonest(deadline, time.Now().Add(killEvery)))
 		}
 	}
+}
+
+func soonest(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
 }
 
 // An AliveError names descendants that could not be ended.

@@ -1,6 +1,7 @@
 package supervisor
 
 import (
+	"errors"
 	"os"
 	"strings"
 	"time"
@@ -32,39 +33,40 @@ func (j *Job) listLeftovers(pids []int) {
 			return
 		}
 		// What a process does not use of its share is for those behind it.
-		l, size, exiting, ok := readLeftover(pid, min(maxArgv, room/(len(pids)-i)))
+		l, size, exiting, err := readLeftover(pid, min(maxArgv, room/(len(pids)-i)))
 		room -= size
 		if most := began.Sub(j.started).Seconds(); l.AgeS != nil && *l.AgeS > most {
 			l.AgeS = &most // its start is told in ticks of 10 ms; it is younger than the job
 		}
-		if ok && (!exiting || !few) {
+		switch {
+		case err == nil && (!exiting || !few):
 			j.left = append(j.left, l)
-		} else if few {
-			j.leftAll--
+		case few && (err == nil || errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ESRCH)):
+			j.leftAll-- // it has gone, or is going; one that could not be read counts
 		}
 	}
 }
 
 // readLeftover describes a process from /proc/PID/stat and cmdline
-// (proc_pid_stat(5)), and says how many bytes the command line took, of most;
-// not ok: it is gone. One that is exiting has no argv any more, and no memory.
-func readLeftover(pid, most int) (l protocol.Leftover, size int, exiting, ok bool) {
+// (proc_pid_stat(5)), and says how many bytes the command line took, of most.
+// One that is exiting has no argv any more, and no memory.
+func readLeftover(pid, most int) (l protocol.Leftover, size int, exiting bool, err error) {
 	stat, err := proc.ReadStat(pid)
 	if err != nil {
-		return l, 0, false, false
+		return l, 0, false, err
 	}
 	l = protocol.Leftover{PID: pid, Comm: string(stat.Comm), Argv: []string{}, AgeS: age(stat.Start)}
 	if stat.Exiting() {
-		return l, 0, true, true
+		return l, 0, true, nil
 	}
 	if b, err := proc.Read(pid, "cmdline", most+1); err == nil && len(b) > 0 {
 		b, l.ArgvCut = cut(b, most)
 		l.Argv, size = splitArgv(b), len(b)
 	} else if now, err := proc.ReadStat(pid); err != nil || now.Exiting() { // it has ended meanwhile
-		return l, 0, true, true
+		return l, 0, true, nil
 	}
 	l.RSSBytes = resident(stat.RSS)
-	return l, size, false, true
+	return l, size, false, nil
 }
 
 // cut shortens a command line that is too long, not inside of a character.

@@ -20,9 +20,9 @@ func TestReadLeftover(t *testing.T) {
 	for l := (protocol.Leftover{}); len(l.Argv) != 2 && time.Since(began) < killLimit; { // until it has executed
 		l, _, _, _ = readLeftover(pid, maxArgv)
 	}
-	l, size, exiting, ok := readLeftover(pid, maxArgv)
-	if !ok || exiting || l.PID != pid || l.Comm != "sleep" || !slices.Equal(l.Argv, []string{"sleep", "100"}) || l.ArgvCut || size != len("sleep.100.") {
-		t.Errorf("%+v of %d bytes, exiting %t, %t", l, size, exiting, ok)
+	l, size, exiting, err := readLeftover(pid, maxArgv)
+	if err != nil || exiting || l.PID != pid || l.Comm != "sleep" || !slices.Equal(l.Argv, []string{"sleep", "100"}) || l.ArgvCut || size != len("sleep.100.") {
+		t.Errorf("%+v of %d bytes, exiting %t, %v", l, size, exiting, err)
 	}
 	if us, _, _, _ := readLeftover(os.Getpid(), maxArgv); us.RSSBytes == nil || *us.RSSBytes < 1<<20 || *us.RSSBytes%int64(os.Getpagesize()) != 0 {
 		t.Errorf("RSS %v", us.RSSBytes) // of a small process the kernel may not have counted any yet
@@ -32,11 +32,11 @@ func TestReadLeftover(t *testing.T) {
 	}
 	unix.Kill(pid, unix.SIGKILL)
 	await(t, pid, unix.WEXITED)
-	if l, _, exiting, ok := readLeftover(pid, maxArgv); !ok || !exiting || l.Argv == nil || len(l.Argv) != 0 || l.RSSBytes != nil {
-		t.Errorf("a zombie: %+v, exiting %t, %t", l, exiting, ok)
+	if l, _, exiting, err := readLeftover(pid, maxArgv); err != nil || !exiting || l.Argv == nil || len(l.Argv) != 0 || l.RSSBytes != nil {
+		t.Errorf("a zombie: %+v, exiting %t, %v", l, exiting, err)
 	}
 	end(pid)
-	if _, _, _, ok := readLeftover(pid, maxArgv); ok {
+	if _, _, _, err := readLeftover(pid, maxArgv); err == nil {
 		t.Error("described though it is gone")
 	}
 }

@@ -325,7 +325,7 @@ func (s *Supervisor) request(r protocol.Request) {
 		return
 	}
 	if r.PID > 0 && isChild(int(r.PID)) {
-		unix.Kill(int(r.PID), unix.Signal(r.Signal)) // EPERM, for a setuid child, is the owner's to see
+		kernel.kill(int(r.PID), unix.Signal(r.Signal)) // EPERM, for a setuid child, is the owner's to see
 	}
 }
 

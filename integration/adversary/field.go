@@ -33,15 +33,18 @@ func survey() (*field, error) {
 			f.guardian = pid
 		}
 	}
-	if twin := guardianOf(f.supervisor); twin > 0 {
-		f.guardian = twin
-	}
 	dir, err := ownDir()
 	if err != nil {
 		return nil, err
 	}
 	f.main = dir
 	if filepath.Base(dir) == "main" {
+		for range 1000 { // it may not have its name yet; in a PID namespace there is none to be seen
+			if f.guardian = guardianOf(f.supervisor); f.guardian > 0 || f.supervisor == 0 {
+				break
+			}
+			pauseMillisecond()
+		}
 		f.node = filepath.Dir(dir)
 		f.session = filepath.Dir(f.node)
 		f.root = filepath.Dir(f.session)

@@ -170,6 +170,20 @@ func (c *cell) gone(soon time.Duration) bool {
 	return err == io.EOF
 }
 
+// goneNow says whether no process is left at this moment.
+func (c *cell) goneNow() bool {
+	n, err := 0, error(nil)
+	c.leak.SetReadDeadline(time.Time{})
+	raw, err1 := c.leak.SyscallConn()
+	if err1 == nil {
+		err1 = raw.Read(func(fd uintptr) bool {
+			n, err = syscall.Read(int(fd), make([]byte, 1))
+			return true
+		})
+	}
+	return n == 0 && err == nil && err1 == nil
+}
+
 // ended says whether supervise has ended, or does soon.
 func (c *cell) ended(soon time.Duration) bool {
 	select {

@@ -25,8 +25,11 @@ var (
 	seed   = flag.Uint64("seed", 0, "of the random attacks; 0: a new one")
 )
 
-// bin is where the programs are, ground the cgroup of this run.
-var bin, ground string
+// bin is where the programs are, ground the cgroup of this run; noGround says why there is none.
+var (
+	bin, ground string
+	noGround    error
+)
 
 func TestMain(m *testing.M) {
 	flag.Parse()
@@ -36,16 +39,16 @@ func TestMain(m *testing.M) {
 	os.Exit(testbed.Run("hostile", func(dir string) int {
 		bin = dir
 		mount, err := testbed.Mount()
-		if err == nil && os.Geteuid() == 0 {
+		if err == nil {
 			ground = filepath.Join(mount, fmt.Sprintf("hostile-%d", os.Getpid()))
 			err = os.Mkdir(ground, 0o755)
 		}
-		if err != nil {
-			fmt.Fprintln(os.Stderr, "hostile:", err)
-			return 1
-		}
+		noGround = err
 		code := m.Run()
-		if err := os.Remove(ground); ground != "" && err != nil {
+		if noGround != nil {
+			return code
+		}
+		if err := os.Remove(ground); err != nil {
 			fmt.Fprintln(os.Stderr, "hostile: the cgroup of the run is not empty at the end:", err)
 			code = max(code, 1)
 		}
@@ -58,6 +61,7 @@ func needRoot(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only for root, which can be as many users as it likes")
 	}
+	testbed.Need(t, "a cgroup of our own", noGround)
 }
 
 // kind is a kind of user that the job runs as, and how the job is started for it.

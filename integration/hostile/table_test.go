@@ -19,6 +19,7 @@ type row struct {
 	groups bool // it is on cgroups: there is nothing to attack in the fallback
 	harm   bool // it has succeeded if it could be done at all
 	next   bool // another supervise in the same place may end what is left
+	chance bool // whether supervise comes to write a record is chance
 }
 
 // rows are in the order of the table.
@@ -41,7 +42,7 @@ var rows = []row{
 	{attack: "nofile", title: "prlimit(2) of these: no descriptor"},
 	{attack: "nproc", title: "no process"},
 	{attack: "fsize", title: "no file size"},
-	{attack: "as", title: "no memory"},
+	{attack: "as", title: "no memory", chance: true},
 	{attack: "cpu", title: "no processor time"},
 	{attack: "limits", title: "writing its own limits", groups: true},
 	{attack: "chmod-files", title: "`chmod 0` of the files of its cgroups", groups: true},
@@ -155,7 +156,7 @@ func (c *cell) judge(r row, gone bool) string {
 		return broken
 	case r.next:
 		return held // by the next one, which has no record of the job
-	case record == nil:
+	case record == nil, r.chance && c.kind.own && !c.kind.recipe:
 		return noRecord
 	case record.Cause != "owner-gone" && record.Cause != "signaled":
 		return broken

@@ -52,6 +52,20 @@ func (j *Job) move(pid int, inside string) (moved bool, err error) {
 	return !exiting, nil
 }
 
+// Capture moves a process into the leaf and SIGKILLs all that is there. For both it needs no
+// permission over the process, which may be another user's, but over its cgroup and this one
+// (cgroups(7), "Delegation").
+func (j *Job) Capture(pid int) error {
+	leaf, err := j.leaf()
+	if err == nil {
+		err = leaf.write("cgroup.procs", strconv.Itoa(pid))
+	}
+	if err != nil {
+		return err
+	}
+	return j.Kill()
+}
+
 // evict moves every process of the job to this process's own cgroup.
 func (j *Job) evict() error {
 	here, err := locate()

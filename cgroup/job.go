@@ -20,6 +20,7 @@ type Job struct {
 	main *dir // closed after Start until leaf reopens it: a running job costs three descriptors
 	name string
 	s    *Session
+	set  []setLimit // see Changed
 }
 
 // NewJob makes a job's cgroup. The directory is called by the job's name, with unsafe

@@ -3,6 +3,7 @@
 package proc
 
 import (
+	"os"
 	"slices"
 	"strconv"
 
@@ -13,9 +14,14 @@ import (
 // some more. It is os.ReadFile with a third of the system calls, none for Go's poller.
 // The error is that of open(2), or read(2): ENOENT or ESRCH for a process that is gone.
 func Read(pid int, name string, most int) ([]byte, error) {
-	fd, err := unix.Open("/proc/"+strconv.Itoa(pid)+"/"+name, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	return ReadFile("/proc/"+strconv.Itoa(pid)+"/"+name, most)
+}
+
+// ReadFile is Read for a file by its path.
+func ReadFile(path string, most int) ([]byte, error) {
+	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	for err == unix.EINTR {
-		fd, err = unix.Open("/proc/"+strconv.Itoa(pid)+"/"+name, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+		fd, err = unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	}
 	if err != nil {
 		return nil, err
@@ -34,4 +40,17 @@ func Read(pid int, name string, most int) ([]byte, error) {
 		b = b[:len(b)+n]
 	}
 	return b, nil
+}
+
+// Names lists a directory, as Readdirnames of os.File does, and with its error. It does
+// not set up Go's poller, which takes two descriptors more, and ends the program if there
+// are none.
+func Names(dir string) ([]string, error) {
+	fd, err := unix.Open(dir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
+	}
+	f := os.NewFile(uintptr(fd), dir)
+	defer f.Close()
+	return f.Readdirnames(-1)
 }

@@ -3,9 +3,13 @@
 package cli
 
 import (
+	"errors"
+	"fmt"
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	_ "github.com/seed-c1490a04/supervise/cmd/internal/fatal" // the programs end by it where Go's runtime cannot go on
 )
 
 // Exit statuses of supervise's own; any other is the job's.
@@ -27,12 +31,13 @@ type Program struct {
 	Quiet   bool                            // stderr is the job's alone
 }
 
-// Complain writes one line to stderr.
+// Complain writes one line to stderr. It ends with what to do, where a limit may be too
+// tight for the program itself.
 func (p *Program) Complain(err error) {
 	if p.Quiet {
 		return
 	}
-	unix.Write(2, []byte(p.Name+": "+OneLine(err)+"\n")) // not os.Stderr: a broken pipe there ends a Go program
+	unix.Write(2, []byte(p.Name+": "+OneLine(advise(err))+"\n")) // not os.Stderr: a broken pipe there ends a Go program
 }
 
 // Usage complains about the command line and returns the exit status for that.
@@ -45,4 +50,23 @@ func (p *Program) Usage(err error) (status int) {
 // characters.
 func OneLine(err error) string {
 	return Printable(strings.ReplaceAll(err.Error(), "\n", "; "))
+}
+
+// shortages are errors that are often due to a limit.
+var shortages = []struct {
+	err         error
+	few, option string
+}{
+	{unix.EAGAIN, "too few processes may be allowed here (ulimit -u, pids.max)", "--nproc"},
+	{unix.EMFILE, "too few descriptors are allowed here (ulimit -n)", "--nofile"},
+	{unix.ENOMEM, "too little memory may be allowed here (ulimit -v)", "--as"},
+}
+
+func advise(err error) error {
+	for _, s := range shortages {
+		if errors.Is(err, s.err) {
+			return fmt.Errorf("%w; %s; a limit for the command alone: supervise run -- prlimit %s=N COMMAND", err, s.few, s.option)
+		}
+	}
+	return err
 }

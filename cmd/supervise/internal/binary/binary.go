@@ -5,8 +5,12 @@ package binary
 
 import (
 	"errors"
+	"os"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/seed-c1490a04/supervise/cmd/internal/cli"
+	"github.com/seed-c1490a04/supervise/cmd/internal/fatal"
 	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/containment"
 	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/resident"
 	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/signals"
@@ -22,10 +26,13 @@ func Main(p *cli.Program) int {
 	if err == nil {
 		caught, err = signals.Catch(signals.Fatal)
 	}
+	if err == nil {
+		err = roomFor(neededFDs)
+	}
 	if err != nil {
 		subreaper.Abandon() // the children exist, and nothing is to outlive us
 		p.Complain(err)
-		return cli.ExitFailure
+		return abandon()
 	}
 	place := containment.Fallback("")
 	s := &supervisor.Supervisor{
@@ -40,7 +47,39 @@ func Main(p *cli.Program) int {
 	s.Start(supervisor.Spec{Containment: place}) // cannot fail: there is no process to start
 	if record := s.Run()[0]; record.Error != nil {
 		p.Complain(errors.New(*record.Error))
+		abandon()
 		return cli.ExitFailed
 	}
 	return 0
+}
+
+// neededFDs is how many descriptors may be taken, in a cgroup or without, until the job can
+// be ended. There is no way back from there on: the children exist, and are to be held.
+const neededFDs = 16
+
+// roomFor says whether so many descriptors can be opened.
+func roomFor(n int) (err error) {
+	var fds []int
+	for len(fds) < n && err == nil {
+		var fd int
+		if fd, err = unix.FcntlInt(1, unix.F_DUPFD_CLOEXEC, 0); err == nil {
+			fds = append(fds, fd)
+		}
+	}
+	for _, fd := range fds {
+		unix.Close(fd)
+	}
+	if err == unix.EBADF { // no owner: the loop sees that
+		err = nil
+	}
+	return os.NewSyscallError("fcntl", err)
+}
+
+// abandon ends the children where they cannot be held: what is stopped first cannot leave,
+// and what cannot be looked for, for want of descriptors say, is killed one by one. It
+// returns the exit status.
+func abandon() int {
+	(&subreaper.Tree{}).Kill()
+	fatal.EndChildren()
+	return cli.ExitFailure
 }

@@ -38,7 +38,11 @@ func (r *runner) guardedBySupervise() int {
 		return r.startFailed(err)
 	}
 	// One byte says that the inner supervise came to its end. Without it the inner one
-	// was killed, the loop here has swept up its job, and no record was written.
+	// was killed, the loop here has swept up its job, and no record was written. One that
+	// has ended by package fatal has said why.
+	if e := result.Exit; e != nil && e.Code != nil && *e.Code == cli.ExitFailure {
+		return cli.ExitFailure
+	}
 	if n, _, _ := unix.Recvfrom(ours, make([]byte, 1), unix.MSG_DONTWAIT); n != 1 && !diedOfSignal(result) {
 		r.Complain(errors.New("the supervisor below this one was killed, or crashed; the job is ended"))
 		return cli.ExitFailure

@@ -87,7 +87,7 @@ func nap() { unix.Nanosleep(&unix.Timespec{Nsec: 200_000}, nil) }
 // pending says whether a signal to this process was taken by none of its threads yet
 // (ShdPnd in proc(5), a mask in hexadecimal).
 func pending(sig unix.Signal) bool {
-	b, _ := os.ReadFile("/proc/self/status")
+	b, _ := proc.ReadFile("/proc/self/status", 0)
 	for line := range strings.Lines(string(b)) {
 		if set, ok := strings.CutPrefix(line, "ShdPnd:"); ok {
 			n, _ := strconv.ParseUint(strings.TrimSpace(set), 16, 64)
@@ -113,9 +113,9 @@ func (t *terminal) Resume(pid int) {
 // crowded says whether there are others in supervise's process group. It looks through all
 // processes, as nothing shorter tells.
 func (t *terminal) crowded() bool {
-	entries, _ := os.ReadDir("/proc")
-	for _, entry := range entries {
-		pid, err := strconv.Atoi(entry.Name())
+	names, _ := proc.Names("/proc")
+	for _, name := range names {
+		pid, err := strconv.Atoi(name)
 		if err != nil || pid == os.Getpid() {
 			continue
 		}

@@ -41,14 +41,28 @@ func (j *job) startNested(p *plan) error {
 	if err != nil {
 		return err
 	}
-	// An end that stayed open here would keep the other from ever seeing the end of file.
-	defer unix.Close(theirs[0])
-	defer unix.Close(theirs[1])
 	n := j.nested
-	if err := j.v.checkDescriptorReserve(); err != nil {
+	// An end that stayed open here would keep the other from seeing the end of file: the
+	// wait for the first message of one that has died, too.
+	if err = j.v.checkDescriptorReserve(); err == nil {
+		err = j.forkNested(p, theirs)
+	}
+	unix.Close(theirs[0])
+	unix.Close(theirs[1])
+	if err != nil {
 		n.close()
 		return err
 	}
+	if j.pid, err = nested.AwaitStarted(n.events); err != nil {
+		// The end of its input has the nested supervisor exit.
+		n.over = true // of which ended will not tell
+		unix.Shutdown(n.events, unix.SHUT_WR)
+	}
+	return err
+}
+
+// forkNested starts the nested supervisor, with its ends of the connections.
+func (j *job) forkNested(p *plan, theirs [2]int) (err error) {
 	spec := p.spec
 	spec.Path, spec.Argv = nested.Exe, nested.Served(&nested.Job{
 		Name: p.Name, Program: p.spec.Path, Leftovers: p.spec.Leftovers, Reason: j.v.place.Reason(), Argv: p.Argv,
@@ -61,16 +75,8 @@ func (j *job) startNested(p *plan) error {
 	attr.Files, spec.Attr = files, &attr
 	// Leftovers is the nested supervisor's to decide. For this loop nothing may outlive
 	// the main process, which is the nested supervisor.
-	spec.Containment, spec.Nested, spec.Leftovers = n, true, protocol.LeftoversKill
-	if j.loop, err = j.v.s.Start(spec); err != nil {
-		n.close()
-		return err
-	}
-	if j.pid, err = nested.AwaitStarted(n.events); err != nil {
-		// The end of its input has the nested supervisor exit.
-		n.over = true // of which ended will not tell
-		unix.Shutdown(n.events, unix.SHUT_WR)
-	}
+	spec.Containment, spec.Nested, spec.Leftovers = j.nested, true, protocol.LeftoversKill
+	j.loop, err = j.v.s.Start(spec)
 	return err
 }
 

@@ -3,11 +3,11 @@ package serve
 import (
 	"errors"
 	"fmt"
-	"os"
 	"strconv"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/seed-c1490a04/supervise/cgroup/proc"
 	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/program"
 	"github.com/seed-c1490a04/supervise/protocol"
 )
@@ -127,10 +127,10 @@ func isOpen(fd int) bool {
 // named; a pipe's writing end, say, would keep its reader waiting for as long as the job
 // lives.
 func keepToOurselves() (map[int]bool, error) {
-	entries, err := os.ReadDir("/proc/self/fd")
+	names, err := proc.Names("/proc/self/fd")
 	legacy := map[int]bool{}
-	for _, e := range entries {
-		fd, _ := strconv.Atoi(e.Name())
+	for _, name := range names {
+		fd, _ := strconv.Atoi(name)
 		flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0)
 		if err == nil && fd > 2 && flags&unix.FD_CLOEXEC == 0 {
 			// Those that have the flag already are the Go runtime's, or this listing's

@@ -36,6 +36,9 @@ type Tree struct {
 	// it may, and says how many: a lineage in which each process forks the next and
 	// ends fills that up, and slower to read it is ever harder to catch.
 	Reap func() int
+	// Capture, if not nil, ends a process that may not be signalled, another user's, in another
+	// way.
+	Capture func(pid int) error
 
 	keeps bool // Reap must not be called between two looks
 	mark  Mark // if set, the processes that bear it instead of the descendants
@@ -274,12 +277,16 @@ func (t *Tree) Kill() error {
 		}
 		outrun, progress := err == errTooFast, false
 		for pid, p := range held {
-			switch send(p, unix.SIGKILL) {
-			case nil:
+			err := send(p, unix.SIGKILL)
+			if err == unix.EPERM && t.Capture != nil {
+				err = t.Capture(pid)
+			}
+			switch {
+			case err == nil:
 				id := process{pid: pid, start: p.start}
 				progress = progress || !killed[id]
 				killed[id] = true
-			case unix.EPERM: // another user's: its end is not in our hands
+			case err != unix.ESRCH: // another user's: its end is not in our hands
 				outrun = false
 			}
 		}
@@ -307,6 +314,9 @@ type AliveError struct{ Pids []int }
 func (e *AliveError) Error() string {
 	return fmt.Sprintf("processes %v cannot be ended (another user's, or hanging in the kernel)", e.Pids)
 }
+
+// Survivors returns the processes.
+func (e *AliveError) Survivors() []int { return e.Pids }
 
 // alive names the processes that are left; nil if the last of them has gone in the
 // meantime.

@@ -180,12 +180,7 @@ func childLists() (func(pid int) []int, error) {
 // Children returns the pids of the children of a process, zombies too, from
 // /proc/PID/task/*/children (CONFIG_PROC_CHILDREN); none if it cannot be read.
 func Children(pid int) (pids []int) {
-	d, err := os.Open("/proc/" + strconv.Itoa(pid) + "/task")
-	if err != nil {
-		return nil
-	}
-	names, _ := d.Readdirnames(-1)
-	d.Close()
+	names, _ := proc.Names("/proc/" + strconv.Itoa(pid) + "/task")
 	for _, tid := range names {
 		b, _ := proc.Read(pid, "task/"+tid+"/children", 0)
 		for f := range bytes.FieldsSeq(b) {
@@ -233,12 +228,10 @@ func scan() (func(pid int) []int, error) {
 // processes reads the stat of every process there is. One that ends meanwhile is left
 // out, and its end may make the directory's reading fail with ENOENT or ESRCH.
 func processes() (all []process, err error) {
-	d, err := os.Open("/proc")
-	if err != nil {
+	names, err := proc.Names("/proc")
+	if names == nil && err != nil {
 		return nil, err
 	}
-	defer d.Close()
-	names, err := d.Readdirnames(-1)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, unix.ESRCH) {
 		return nil, err
 	}

@@ -66,7 +66,7 @@ func (j *Job) kill() {
 	}
 	j.s.trace(TraceEvent{What: "kill", Job: j.main, Error: errorText(err)})
 	if j.main != 0 && j.exit == nil && !j.Nested {
-		kernel.kill(j.main, unix.SIGKILL) // it may be outside: see signal
+		j.killMain()
 	}
 	j.killed = time.Now()
 	j.deadline(killEvery)
@@ -76,6 +76,14 @@ func (j *Job) kill() {
 		return
 	}
 	j.s.touch(j)
+}
+
+// killMain kills the main process, which may be outside of the containment: see signal. It may
+// be another user's as well.
+func (j *Job) killMain() {
+	if c, ok := j.Containment.(Capturer); kernel.kill(j.main, unix.SIGKILL) == unix.EPERM && ok {
+		c.Capture(j.main)
+	}
 }
 
 // Release forgets the job, which goes on without us. The containment is the
@@ -168,7 +176,7 @@ func (j *Job) giveUp() {
 	}
 	empty, err := j.Containment.Empty()
 	if !empty || err != nil {
-		j.stuck = j.procs()
+		j.stuck, j.lost = j.procs(), err != nil
 	}
 	if !j.isDead() && !slices.Contains(j.stuck, j.main) {
 		j.stuck = append(j.stuck, j.main)
@@ -190,7 +198,7 @@ func (j *Job) finish() {
 		j.s.collect() // the dead need no sweep
 	}
 	if !j.s.childless && j.s.alive == 1 && len(j.stuck) == 0 {
-		j.fail(j.s.Sweep())
+		j.sweep()
 	}
 	j.s.alive--
 	if j.ended.IsZero() { // else it was one of many: see account
@@ -206,6 +214,16 @@ func (j *Job) finish() {
 		delete(j.s.watched, j.watch)
 		j.s.Tell(Event{Kind: JobEnded, Job: j, Record: j.completeRecord()})
 	}
+}
+
+// sweep ends what has left the containment. What it cannot end is not waited for.
+func (j *Job) sweep() {
+	err := j.s.Sweep()
+	var alive interface{ Survivors() []int }
+	if errors.As(err, &alive) {
+		j.stuck = alive.Survivors()
+	}
+	j.fail(err)
 }
 
 // isTransient says whether an error is a lack of descriptors, memory or the like, which

@@ -60,6 +60,7 @@ type Job struct {
 	hidden   bool // there were some that could not even be counted
 	record   *protocol.Record
 	stuck    []int
+	lost     bool // what is left of it cannot be looked for
 	err      error
 }
 
@@ -101,7 +102,7 @@ func (j *Job) waits() bool {
 }
 
 // look sees whether the containment is empty, if the job waits for that. What cannot be
-// looked at is ended, and asked again by killAgain.
+// looked at is not called empty: it is ended, and asked again by killAgain.
 func (j *Job) look() (waits bool) {
 	if j.empty = false; !j.waits() {
 		return false
@@ -111,7 +112,7 @@ func (j *Job) look() (waits bool) {
 		empty, err = j.Containment.Empty() // of what was before it no hint comes
 	}
 	j.fail(err)
-	if isTransient(err) {
+	if err != nil {
 		if j.state < Killing {
 			j.kill()
 		} else if j.until.IsZero() {
@@ -119,7 +120,7 @@ func (j *Job) look() (waits bool) {
 		}
 		return false
 	}
-	j.empty = empty || err != nil
+	j.empty = empty
 	return true
 }
 

@@ -2,7 +2,6 @@ package supervisor
 
 import (
 	"errors"
-	"os"
 	"runtime"
 	"time"
 
@@ -58,7 +57,7 @@ func (j *Job) sample() {
 // processors is how many a job can use: all that are online, for it may widen its
 // affinity beyond ours.
 func processors() int {
-	b, _ := os.ReadFile("/sys/devices/system/cpu/online")
+	b, _ := proc.ReadFile("/sys/devices/system/cpu/online", 0)
 	if online, err := proc.ParseCPUList(string(b)); err == nil && len(online) > 0 {
 		return online.Len()
 	}

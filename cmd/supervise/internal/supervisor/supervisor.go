@@ -303,7 +303,7 @@ func (s *Supervisor) busy() bool {
 	}
 	stuck := false
 	for _, j := range s.jobs {
-		stuck = stuck || len(j.stuck) > 0
+		stuck = stuck || len(j.stuck) > 0 || j.lost
 	}
 	return s.More == nil && !s.childless && !stuck
 }

@@ -97,7 +97,7 @@ var calls = map[uintptr]kind{
 	unix.SYS_SENDTO:            {"sendto", byFD, 0, errnos{unix.EINTR, unix.EAGAIN, unix.ENOMEM, unix.ENOBUFS}},
 	unix.SYS_RECVMSG:           {"recvmsg", byFD, 0, errnos{unix.EINTR, unix.EAGAIN, unix.ENOMEM}},
 	unix.SYS_RECVFROM:          {"recvfrom", byFD, 0, errnos{unix.EINTR, unix.EAGAIN, unix.ENOMEM}},
-	unix.SYS_SHUTDOWN:          {"shutdown", byFD, 0, errnos{unix.ENOTCONN}},
+	unix.SYS_SHUTDOWN:          {"shutdown", byFD, 0, nil},
 	unix.SYS_GETSOCKOPT:        {"getsockopt", byFD, 0, nil},
 	unix.SYS_SETSOCKOPT:        {"setsockopt", byFD, 0, errnos{unix.ENOMEM}},
 	unix.SYS_GETSOCKNAME:       {"getsockname", byFD, 0, errnos{unix.ENOBUFS}},

@@ -19,7 +19,7 @@ const settleTime = 8 * time.Second
 
 // settle waits until no process below us is left.
 func (b *bench) settle() error {
-	end := time.Now().Add(settleTime)
+	end := time.Now().Add(patience(settleTime))
 	for {
 		pids := children(os.Getpid())
 		if len(pids) == 0 {

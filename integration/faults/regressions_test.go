@@ -44,6 +44,7 @@ var regressions = []regression{
 	// A wrong pid, and events that were lost.
 	{"serve/subreaper", "child sendmsg", errnos{unix.ENOBUFS, unix.EAGAIN}},
 	{"serve/cgroup", "supervise recvfrom", errnos{unix.ENOMEM}},
+	{"serve/subreaper", "supervise recvfrom", errnos{unix.ENOMEM}},
 	// Leftovers that were not counted.
 	{"run/cgroup", "supervise openat stat", errnos{unix.EMFILE}},
 	{"run/cgroup", "supervise openat2 cgroup.procs", errnos{unix.EACCES}},

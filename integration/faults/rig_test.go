@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"syscall"
@@ -19,6 +20,15 @@ import (
 
 // limit is how long a run may take, all told.
 const limit = 15 * time.Second
+
+// patience is longer on a machine that has more than four processes to run for each processor, up to four times as long: a
+// guardian looks through all of /proc, and each call of it waits for the notifier.
+func patience(d time.Duration) time.Duration {
+	text, _ := os.ReadFile("/proc/loadavg")
+	load := 0.0
+	fmt.Sscan(string(text), &load)
+	return time.Duration(float64(d) * min(4, max(1, load/float64(4*runtime.NumCPU()))))
+}
 
 // A rig is what one run happens in.
 type rig struct {
@@ -134,7 +144,7 @@ func (b *bench) try(s *scenario, f *fault) (o outcome) {
 	}
 	var wrong []error
 	hung := make(chan error, 1)
-	timer := time.AfterFunc(limit, func() {
+	timer := time.AfterFunc(patience(limit), func() {
 		err := fmt.Errorf("hangs: %s", describe(descendants(os.Getpid())))
 		b.killAll()
 		hung <- err

@@ -221,7 +221,7 @@ func (o *owner) await(job int, stopped bool) error {
 	}
 	want := wanted{code: 7, cause: "exited", left: 1, containment: o.rig.s.containment()}
 	if stopped {
-		want = wanted{signal: "KILL", cause: "killed", containment: o.rig.s.containment()}
+		want = wanted{signal: "SIGKILL", cause: "killed", containment: o.rig.s.containment()}
 	}
 	return want.check(r)
 }

@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// wanted is what a record has to say. A signal, or a code.
+// wanted is what a record has to say. A signal (or SIGKILL), or a code.
 type wanted struct {
 	code        int
 	signal      string
@@ -30,7 +30,7 @@ func (w wanted) check(r map[string]any) error {
 	case exit == nil && failed:
 	case exit == nil:
 		say("no exit")
-	case w.signal != "" && exit["signal"] != "SIG"+w.signal && exit["signal"] != w.signal && !failed,
+	case w.signal != "" && exit["signal"] != "SIGKILL" && exit["signal"] != w.signal && !failed,
 		w.signal == "" && exit["code"] != float64(w.code) && !failed:
 		say("exit %v", exit)
 	}
@@ -144,10 +144,10 @@ func (r *rig) checkRecord(status int) error {
 	return wanted{code: r.s.status, cause: r.s.cause, left: r.s.left, containment: r.s.containment(), signal: r.signal()}.check(record)
 }
 
-// signal is the one that ends the main process.
+// signal is the one that ends the main process: by its timeout, before it has come to ignore SIGTERM, that.
 func (r *rig) signal() string {
 	if r.s.status == 124 {
-		return "KILL"
+		return "SIGTERM"
 	}
 	return ""
 }

@@ -76,24 +76,26 @@ func (p *Place) guardAgain() error {
 // safe as with the seed.
 func (p *Place) GuardMarked(s *supervisor.Supervisor) {
 	if p.guardian == nil {
-		p.guardMarked()
+		settled, err := p.guardMarked()
 		p.WatchGuardian(s)
-		p.markOn(s)
+		if !settled && err == nil {
+			p.markOn(s)
+		}
 	}
 }
 
-func (p *Place) guardMarked() error {
+func (p *Place) guardMarked() (settled bool, err error) {
 	mark, err := subreaper.NewMark()
 	if err != nil {
-		return err
+		return false, err
 	}
 	p.mark = mark
 	if err := p.startMarked(); err != nil {
 		p.mark = 0
-		return err
+		return false, err
 	}
-	_, err = p.Tree.SetMark(mark)
-	return err
+	defer p.Tree.Still()()
+	return p.Tree.SetMark(mark)
 }
 
 // startMarked starts the guardian of the processes that bear the mark.

@@ -37,6 +37,7 @@ type Tree struct {
 	// ends fills that up, and slower to read it is ever harder to catch.
 	Reap func() int
 
+	still bool // stopped by Still
 	keeps bool // Reap must not be called between two looks
 	mark  Mark // if set, the processes that bear it instead of the descendants
 }
@@ -175,7 +176,7 @@ func (t *Tree) rush() {
 	if t.mark != 0 {
 		return
 	}
-	r := rushing{t: t, seen: map[int]bool{}, buf: make([]byte, 32<<10)}
+	r := newRushing(t)
 	for found := true; found; {
 		if t.reap() > 0 {
 			clear(r.seen) // a number may be another's now
@@ -198,8 +199,13 @@ func (t *Tree) reap() int {
 type rushing struct {
 	t            *Tree
 	seen         map[int]bool
+	leave        func(pid int) bool // says of a process that it is not to be stopped; nil: all are
 	groupStopped bool
 	buf          []byte
+}
+
+func newRushing(t *Tree) *rushing {
+	return &rushing{t: t, seen: map[int]bool{}, buf: make([]byte, 32<<10)}
 }
 
 // rushStep is how many processes are stopped before the walk looks for dead ones: to look
@@ -230,6 +236,9 @@ func (r *rushing) walk() (found bool) {
 // that the number of the group might be another's.
 func (r *rushing) stop(pid int) {
 	r.seen[pid] = true
+	if r.leave != nil && r.leave(pid) {
+		return
+	}
 	unix.Kill(pid, unix.SIGSTOP)
 	if group, err := unix.Getpgid(pid); err == nil && group == r.t.Group && group > 0 && !r.groupStopped {
 		r.groupStopped = unix.Kill(-group, unix.SIGSTOP) == nil

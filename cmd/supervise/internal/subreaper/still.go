@@ -28,6 +28,10 @@ func (t *Tree) Still() (goOnAll func()) {
 	if t.still || !t.isBomb() {
 		return func() {}
 	}
+	return t.stopAll()
+}
+
+func (t *Tree) stopAll() (goOnAll func()) {
 	t.still = true
 	var stopped []int
 	r := newRushing(t)

@@ -240,7 +240,10 @@ func (r *rushing) stop(pid int) {
 		return
 	}
 	unix.Kill(pid, unix.SIGSTOP)
-	if group, err := unix.Getpgid(pid); err == nil && group == r.t.Group && group > 0 && !r.groupStopped {
+	if r.t.Group <= 0 || r.groupStopped {
+		return
+	}
+	if group, err := unix.Getpgid(pid); err == nil && group == r.t.Group {
 		r.groupStopped = unix.Kill(-group, unix.SIGSTOP) == nil
 	}
 }

@@ -91,6 +91,7 @@ func (r *root) trySession() (*Session, error) {
 	}
 	if err := unix.Flock(d.fd, unix.LOCK_EX|unix.LOCK_NB); err != nil {
 		d.close()
+		r.rmdir(name)
 		return nil, d.fail("flock", "", err)
 	}
 	if err := d.mark(xattrSession, layoutVersion); err != nil {

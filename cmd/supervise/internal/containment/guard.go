@@ -76,8 +76,9 @@ func (p *Place) guardAgain() error {
 // If there is none after all, the job is as safe as with the seed.
 func (p *Place) GuardMarked(s *supervisor.Supervisor) {
 	if p.guardian == nil && p.mark == 0 {
-		p.guardMarked(s)
-		p.markOn(s)
+		if settled, _ := p.guardMarked(s); !settled {
+			p.markOn(s)
+		}
 	}
 }
 
@@ -94,6 +95,7 @@ func (p *Place) guardMarked(s *supervisor.Supervisor) (settled bool, err error) 
 		}
 		p.WatchGuardian(s)
 	}
+	defer p.Tree.Still()()
 	if settled, err = p.Tree.SetMark(p.mark); err != nil {
 		settled, err = p.Tree.SetMark(p.mark)
 	}

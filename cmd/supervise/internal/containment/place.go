@@ -222,6 +222,7 @@ func (p *Place) Enter(where func() (*cgroup.Session, error), jobName string) err
 	if err != nil {
 		return err
 	}
+	defer p.Tree.Still()()
 	in.Tree = p.Tree // which spares the guardian of the fallback, if there is one
 	if err = in.adopt(); err != nil {
 		return errors.Join(err, in.Close())

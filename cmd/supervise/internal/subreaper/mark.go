@@ -5,7 +5,9 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 	"strconv"
 
 	"golang.org/x/sys/unix"
@@ -52,24 +54,29 @@ func (m Mark) String() string { return strconv.FormatUint(uint64(m), 10) }
 
 // SetMark marks every descendant. One that is just being forked is missed: it has
 // copied its limits already, and appears later. A process that sleeps is not forking,
-// so settled says that all did, and that none was new: else have it done again a
-// little later.
+// so settled says that all did, and that none was new or, after Still, that all are
+// stopped by now: else have it done again a little later.
 func (t *Tree) SetMark(m Mark) (settled bool, err error) {
 	t.keeps = true
 	defer func() { t.keeps = false }()
 	settled = true
+	running := map[int]bool{}
 	err = t.each(func(p process) (acted bool, err error) {
 		if m.isOn(p.pid) {
-			settled = settled && p.state != 'R' && p.state != 'D'
+			running[p.pid] = p.state == 'R' || p.state == 'D'
+			settled = settled && !running[p.pid]
 			return false, nil
 		}
-		settled = false
+		settled, running[p.pid] = false, true
 		err = m.put(p.pid)
 		if errors.Is(err, unix.ESRCH) || errors.Is(err, unix.EPERM) { // it has gone, or is another user's
 			return false, nil
 		}
 		return err == nil, err
 	}, nil)
+	if t.still {
+		settled = !slices.Contains(slices.Collect(maps.Values(running)), true)
+	}
 	return settled, err
 }
 

@@ -40,6 +40,7 @@ type Tree struct {
 	// way.
 	Capture func(pid int) error
 
+	still bool // stopped by Still
 	keeps bool // Reap must not be called between two looks
 	mark  Mark // if set, the processes that bear it instead of the descendants
 }
@@ -47,12 +48,24 @@ type Tree struct {
 // Become makes this process a child subreaper (Linux 3.4): an orphan below it becomes its
 // child rather than init's. The attribute survives execve and is not inherited by
 // children. It is an error if /proc shows the descendants by other numbers than kill(2)
-// takes.
+// takes, or where jobs could not be waited for.
 func Become() error {
-	if err := ownProc(); err != nil {
+	if err := errors.Join(ownProc(), calls()); err != nil {
 		return err
 	}
 	return prctlError(unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0))
+}
+
+// calls makes sure that no filter refuses the system calls without which a job could not be
+// waited for: the loop would sleep for ever, or never.
+func calls() error {
+	if _, err := unix.Ppoll(nil, &unix.Timespec{}, nil); isRefused(err) {
+		return fmt.Errorf("a filter of system calls is in the way: ppoll: %w", err)
+	}
+	if err := unix.Waitid(unix.P_ALL, 0, nil, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, nil); isRefused(err) {
+		return fmt.Errorf("a filter of system calls is in the way: waitid: %w", err)
+	}
+	return nil
 }
 
 // ownProc makes sure that /proc belongs to the PID namespace of this process: by
@@ -190,7 +203,7 @@ func (t *Tree) rush() {
 	if t.mark != 0 {
 		return
 	}
-	r := rushing{t: t, seen: map[int]bool{}, buf: make([]byte, 32<<10)}
+	r := newRushing(t)
 	for found := true; found; {
 		if t.reap() > 0 {
 			clear(r.seen) // a number may be another's now
@@ -213,8 +226,13 @@ func (t *Tree) reap() int {
 type rushing struct {
 	t            *Tree
 	seen         map[int]bool
+	leave        func(pid int) bool // says of a process that it is not to be stopped; nil: all are
 	groupStopped bool
 	buf          []byte
+}
+
+func newRushing(t *Tree) *rushing {
+	return &rushing{t: t, seen: map[int]bool{}, buf: make([]byte, 32<<10)}
 }
 
 // rushStep is how many processes are stopped before the walk looks for dead ones: to look
@@ -245,8 +263,14 @@ func (r *rushing) walk() (found bool) {
 // that the number of the group might be another's.
 func (r *rushing) stop(pid int) {
 	r.seen[pid] = true
+	if r.leave != nil && r.leave(pid) {
+		return
+	}
 	unix.Kill(pid, unix.SIGSTOP)
-	if group, err := unix.Getpgid(pid); err == nil && group == r.t.Group && group > 0 && !r.groupStopped {
+	if r.t.Group <= 0 || r.groupStopped {
+		return
+	}
+	if group, err := unix.Getpgid(pid); err == nil && group == r.t.Group {
 		r.groupStopped = unix.Kill(-group, unix.SIGSTOP) == nil
 	}
 }
@@ -359,7 +383,7 @@ func (t *Tree) stop() (held map[int]process, wasStopped map[int]bool, err error)
 // worse.
 func send(p process, sig unix.Signal) error {
 	fd, err := unix.PidfdOpen(p.pid, 0)
-	if err == unix.ENOSYS || err == unix.EPERM || err == unix.EMFILE {
+	if isRefused(err) || err == unix.EMFILE {
 		return unix.Kill(p.pid, sig)
 	}
 	if err != nil {
@@ -369,8 +393,16 @@ func send(p process, sig unix.Signal) error {
 	if now, err := readProcess(p.pid); err != nil || now.start != p.start {
 		return unix.ESRCH
 	}
-	return unix.PidfdSendSignal(fd, sig, nil, 0)
+	if err = unix.PidfdSendSignal(fd, sig, nil, 0); isRefused(err) {
+		return unix.Kill(p.pid, sig)
+	}
+	return err
 }
+
+// isRefused says whether a system call may be unknown to the kernel, or to a filter of
+// system calls. Older profiles of containers let pidfd_open(2) through, and not
+// pidfd_send_signal(2). EPERM may be about the process as well: then it is so again.
+func isRefused(err error) bool { return err == unix.ENOSYS || err == unix.EPERM }
 
 // awaitDeath returns when a process is a zombie or gone: a pidfd is readable from the end
 // of the process on. Without pidfds the caller's next pass decides.

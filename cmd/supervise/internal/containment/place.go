@@ -121,6 +121,11 @@ func (p *Place) setReason(reason string) {
 // them, and waits for supervise-scope.
 func (p *Place) Connect(s *supervisor.Supervisor) {
 	s.Watch, s.Sweep, p.Tree.Reap = p.watch, p.Tree.Kill, s.CollectDead
+	s.Spare = func(pid int, is bool) {
+		if p.spareNoMore(pid); is {
+			p.Tree.Spare = append(p.Tree.Spare, pid)
+		}
+	}
 	if p.session != nil {
 		p.Tree.Capture = p.Capture
 	}

@@ -18,7 +18,7 @@ import (
 // error Adopt puts the processes moved so far into this process's own cgroup, and leaves
 // the job as empty as before.
 func (j *Job) Adopt(each func(move func(pid int) (moved bool, err error)) error) error {
-	inside, err := j.procPath()
+	inside, err := procPath(j.main.path)
 	if err != nil {
 		return err
 	}
@@ -52,6 +52,20 @@ func (j *Job) move(pid int, inside string) (moved bool, err error) {
 	return !exiting, nil
 }
 
+// Capture moves a process into the leaf and SIGKILLs all that is there. For both it needs no
+// permission over the process, which may be another user's, but over its cgroup and this one
+// (cgroups(7), "Delegation").
+func (j *Job) Capture(pid int) error {
+	leaf, err := j.leaf()
+	if err == nil {
+		err = leaf.write("cgroup.procs", strconv.Itoa(pid))
+	}
+	if err != nil {
+		return err
+	}
+	return j.Kill()
+}
+
 // evict moves every process of the job to this process's own cgroup.
 func (j *Job) evict() error {
 	here, err := locate()
@@ -72,15 +86,15 @@ func (j *Job) evict() error {
 	return err
 }
 
-// procPath returns the leaf as /proc/PID/cgroup names it.
-func (j *Job) procPath() (string, error) {
+// procPath returns a cgroup as /proc/PID/cgroup names it.
+func procPath(dir string) (string, error) {
 	here, err := locate()
 	if err != nil {
 		return "", err
 	}
-	rest, ok := strings.CutPrefix(j.main.path, strings.TrimSuffix(here.mount.point, "/"))
+	rest, ok := strings.CutPrefix(dir, strings.TrimSuffix(here.mount.point, "/"))
 	if !ok {
-		return "", fmt.Errorf("%s is not below %s", j.main.path, here.mount.point)
+		return "", fmt.Errorf("%s is not below %s", dir, here.mount.point)
 	}
 	return strings.TrimSuffix(here.mount.root, "/") + rest, nil
 }

@@ -151,6 +151,8 @@ func TestInherit(t *testing.T) {
 	}
 	pid := start(t, j, "echo ready; exec sleep 100")
 	j.node.close()
+	unix.Close(s.killFile)
+	unix.Close(s.eventsFile)
 	h, err := Inherit(s.FD(), s.RootFD())
 	if err != nil {
 		t.Fatal(err)

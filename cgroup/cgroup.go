@@ -29,4 +29,4 @@ const (
 	xattrJob     = "user.supervise.job"     // on a job node: the job's name
 )
 
-const layoutVersion = "1"
+const layoutVersion = "2"

@@ -111,6 +111,12 @@ func attr() *syscall.ProcAttr {
 // start starts a shell command that says "ready" when it is.
 func start(t *testing.T, j *Job, script string) (pid int) {
 	t.Helper()
+	return startAs(t, j, "sh", script)
+}
+
+// startAs is start with a value for $0.
+func startAs(t *testing.T, j *Job, name, script string) (pid int) {
+	t.Helper()
 	r, w, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
@@ -118,7 +124,7 @@ func start(t *testing.T, j *Job, script string) (pid int) {
 	defer r.Close()
 	a := attr()
 	a.Files[1] = w.Fd()
-	pid, err = j.Start("/bin/sh", []string{"sh", "-c", script}, a)
+	pid, err = j.Start("/bin/sh", []string{"sh", "-c", script, name}, a)
 	w.Close()
 	if err != nil {
 		t.Fatal(err)

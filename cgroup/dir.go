@@ -17,6 +17,14 @@ import (
 type dir struct {
 	fd   int
 	path string // for messages: the path in the file system at opening time
+
+	// What a job of the same user may do to it (chmod(2)) is undone where it is in the way:
+	// the directory is a session, or below one.
+	forced bool
+
+	// cgroup.kill and cgroup.events, held open: what can no more be opened, for want of a
+	// descriptor say, can still be ended, and seen to be empty. 0: they are not held.
+	killFile, eventsFile int
 }
 
 // openDir opens the cgroup at an absolute path and checks that it is one.
@@ -25,7 +33,7 @@ func openDir(path string) (*dir, error) {
 	if err != nil {
 		return nil, &fs.PathError{Op: "open", Path: path, Err: err}
 	}
-	d := &dir{fd, path}
+	d := &dir{fd: fd, path: path}
 	if err := d.verify(); err != nil {
 		d.close()
 		return nil, err
@@ -56,6 +64,23 @@ func (d *dir) close() {
 		unix.Close(d.fd)
 		d.fd = -1
 	}
+	for _, fd := range []*int{&d.killFile, &d.eventsFile} {
+		if *fd > 0 {
+			unix.Close(*fd)
+			*fd = 0
+		}
+	}
+}
+
+// hold opens cgroup.kill, where the kernel has it, and cgroup.events, and keeps them open.
+func (d *dir) hold() (err error) {
+	if d.killFile, err = d.open("cgroup.kill", unix.O_WRONLY); errors.Is(err, fs.ErrNotExist) {
+		d.killFile, err = 0, nil // before Linux 5.14
+	}
+	if err == nil {
+		d.eventsFile, err = d.open("cgroup.events", unix.O_RDONLY)
+	}
+	return err
 }
 
 // fail names operation and path, as fs.PathError does.
@@ -74,6 +99,27 @@ func (d *dir) join(name string) string {
 // look-up; where a seccomp filter does not know it, O_NOFOLLOW on a plain name
 // gives the same.
 func (d *dir) open(name string, flags int) (int, error) {
+	fd, err := d.tryOpen(name, flags)
+	if err == unix.EACCES && d.unlock(name) {
+		fd, err = d.tryOpen(name, flags)
+	}
+	if err != nil {
+		return -1, d.fail("open", name, err)
+	}
+	return fd, nil
+}
+
+// unlock sets back the modes of a directory, if that is forced, and of a file or sub-cgroup in
+// it. It says whether another try may help.
+func (d *dir) unlock(name string) bool {
+	if !d.forced {
+		return false
+	}
+	unix.Fchmod(d.fd, 0o755)
+	return unix.Fchmodat(d.fd, name, 0o755, 0) == nil
+}
+
+func (d *dir) tryOpen(name string, flags int) (int, error) {
 	flags |= unix.O_CLOEXEC | unix.O_NOFOLLOW
 	how := unix.OpenHow{Flags: uint64(flags), Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS}
 	for {
@@ -84,10 +130,7 @@ func (d *dir) open(name string, flags int) (int, error) {
 		if err == unix.EINTR || err == unix.EAGAIN { // openat2: a rename raced with "..", try again
 			continue
 		}
-		if err != nil {
-			return -1, d.fail("open", name, err)
-		}
-		return fd, nil
+		return fd, err
 	}
 }
 
@@ -97,12 +140,29 @@ func (d *dir) child(name string) (*dir, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &dir{fd, d.join(name)}, nil
+	return &dir{fd: fd, path: d.join(name), forced: d.forced}, nil
+}
+
+// childForced opens a sub-cgroup that is a session, or in one. If its mode forbids that, it
+// sets the mode back first.
+func (d *dir) childForced(name string) (*dir, error) {
+	c, err := d.child(name)
+	if errors.Is(err, fs.ErrPermission) && unix.Fchmodat(d.fd, name, 0o755, 0) == nil {
+		c, err = d.child(name)
+	}
+	if err == nil {
+		c.forced = true
+	}
+	return c, err
 }
 
 // mkdir creates a sub-cgroup and opens it.
 func (d *dir) mkdir(name string) (*dir, error) {
-	if err := unix.Mkdirat(d.fd, name, 0o755); err != nil {
+	err := unix.Mkdirat(d.fd, name, 0o755)
+	if err == unix.EACCES && d.unlock(".") {
+		err = unix.Mkdirat(d.fd, name, 0o755)
+	}
+	if err != nil {
 		return nil, d.fail("mkdir", name, err)
 	}
 	c, err := d.child(name)
@@ -115,6 +175,9 @@ func (d *dir) mkdir(name string) (*dir, error) {
 // rmdir removes a sub-cgroup; one that is not there is no error.
 func (d *dir) rmdir(name string) error {
 	err := unix.Unlinkat(d.fd, name, unix.AT_REMOVEDIR)
+	if err == unix.EACCES && d.unlock(".") {
+		err = unix.Unlinkat(d.fd, name, unix.AT_REMOVEDIR)
+	}
 	if err != nil && err != unix.ENOENT {
 		return d.fail("rmdir", name, err)
 	}
@@ -176,6 +239,11 @@ func (d *dir) write(name, value string) error {
 		return err
 	}
 	defer unix.Close(fd)
+	return d.writeTo(fd, name, value)
+}
+
+// writeTo is write for a file that is open.
+func (d *dir) writeTo(fd int, name, value string) error {
 	for {
 		_, err := unix.Write(fd, []byte(value))
 		if err == nil {
@@ -194,6 +262,11 @@ func (d *dir) keyed(name, key string) (uint64, error) {
 		return 0, err
 	}
 	defer unix.Close(fd)
+	return d.keyedIn(fd, name, key)
+}
+
+// keyedIn is keyed for a file that is open.
+func (d *dir) keyedIn(fd int, name, key string) (uint64, error) {
 	buf := takeBuffer()
 	defer func() { giveBuffer(buf) }()
 	b, err := readInto(fd, &buf)

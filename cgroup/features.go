@@ -78,7 +78,7 @@ func (v *View) open(j *Job) []*dir {
 	var dirs []*dir
 	if j != nil {
 		if fd, err := unix.FcntlInt(uintptr(j.main.fd), unix.F_DUPFD_CLOEXEC, 0); err == nil {
-			dirs = append(dirs, &dir{fd, j.main.path})
+			dirs = append(dirs, &dir{fd: fd, path: j.main.path})
 		}
 	}
 	for i := len(v.Ancestors) - 1; i >= 0; i-- {

@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"strconv"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 const mainLeaf = "main"
@@ -15,9 +17,10 @@ const mainLeaf = "main"
 // goroutine.
 type Job struct {
 	node *dir
-	main *dir // closed after Start until leaf reopens it: a running job costs one descriptor
+	main *dir // closed after Start until leaf reopens it: a running job costs three descriptors
 	name string
 	s    *Session
+	set  []setLimit // see Changed
 }
 
 // NewJob makes a job's cgroup. The directory is called by the job's name, with unsafe
@@ -35,7 +38,7 @@ func (s *Session) NewJob(name string) (*Job, error) {
 		return nil, err
 	}
 	j := &Job{node: node, name: dirName, s: s}
-	if err = node.mark(xattrJob, name); err == nil {
+	if err = errors.Join(node.hold(), node.mark(xattrJob, name)); err == nil {
 		j.main, err = node.mkdir(mainLeaf)
 	}
 	if err != nil {
@@ -88,14 +91,25 @@ func (j *Job) leaf() (*dir, error) {
 }
 
 // Empty reports whether no live process is left; zombies do not count
-// (cgroup.events, "populated").
+// (cgroup.events, "populated"). A cgroup that another program has removed is empty, since the
+// kernel refuses to remove one that is not.
 func (j *Job) Empty() (bool, error) {
 	return j.node.empty()
 }
 
 func (d *dir) empty() (bool, error) {
-	populated, err := d.keyed("cgroup.events", "populated")
+	populated, err := d.populated()
+	if errors.Is(err, unix.ENODEV) || d.forced && errors.Is(err, fs.ErrNotExist) {
+		return true, nil
+	}
 	return err == nil && populated == 0, err
+}
+
+func (d *dir) populated() (uint64, error) {
+	if d.eventsFile > 0 {
+		return d.keyedIn(d.eventsFile, "cgroup.events", "populated")
+	}
+	return d.keyed("cgroup.events", "populated")
 }
 
 // CPU returns the job's user and system time so far, in microseconds (cpu.stat, which does
@@ -119,10 +133,26 @@ func (j *Job) Procs() ([]int, error) { return j.node.procs() }
 // Close removes the job's cgroup, which must be empty, with all sub-cgroups that the job
 // made.
 func (j *Job) Close() error {
+	r, err := j.Remove()
+	if r != nil {
+		err = r.finish()
+		r.Close()
+	}
+	return err
+}
+
+// Remove is Close without waiting. What is not gone at once is left to the Removal; nil: it
+// is gone.
+func (j *Job) Remove() (*Removal, error) {
 	j.s.gone++
 	j.main.close()
-	err := j.node.removeTree(mainLeaf)
-	err = errors.Join(err, j.s.removeTree(j.name))
-	j.node.close()
-	return err
+	defer j.node.close()
+	if j.s.left {
+		return nil, nil
+	}
+	j.node.rmdir(mainLeaf) // its error is told by the next one
+	if err := j.s.rmdir(j.name); !isBusy(err) {
+		return nil, err
+	}
+	return j.s.removal(j.name), nil
 }

@@ -204,8 +204,9 @@ func (s *standing) judgeScope() {
 	case len(left) > 0:
 		s.stay(fmt.Sprintf("a new scope would leave behind %s", strings.Join(left, ", ")))
 	default:
-		s.stay("no limit of " + name + " is left behind by a new scope")
-		s.Verdict, s.Slice = NewScope, slice
+		reason := "no limit of " + name + " is left behind by a new scope"
+		s.stay(reason) // refused where the own cgroup is another user's, which does not matter to a scope
+		s.Verdict, s.Slice, s.Reason = NewScope, slice, reason
 	}
 }
 

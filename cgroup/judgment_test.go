@@ -242,6 +242,22 @@ func TestOwnersAlone(t *testing.T) {
 	}
 }
 
+// TestOwnersScope: that the own cgroup is another user's, as below sudo, is nothing to a new scope, whose reason is told.
+func TestOwnersScope(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root may give directories away")
+	}
+	p := place{t, testRoot(t)}
+	d := p.dir("/a.slice/b.scope")
+	p.populate("/a.slice/b.scope")
+	if err := os.Chown(d.path, 1234, -1); err != nil {
+		t.Fatal(err)
+	}
+	if j := p.judge("/a.slice/b.scope", true); j.Verdict != NewScope || !strings.Contains(j.Reason, "no limit of b.scope") {
+		t.Errorf("%s, reason %q", p.text(j), j.Reason)
+	}
+}
+
 // TestLeftBehind: a limit on the way keeps a job in its place. Hugetlb stands in for the
 // controllers that this machine may lack.
 func TestLeftBehind(t *testing.T) {

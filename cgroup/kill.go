@@ -5,11 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"slices"
 	"strconv"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/seed-c1490a04/supervise/cgroup/proc"
 )
 
 // Kill SIGKILLs every process of the job, the ones being forked included, and returns at
@@ -20,11 +23,22 @@ import (
 func (j *Job) Kill() error { return j.node.kill() }
 
 func (d *dir) kill() error {
-	err := d.write("cgroup.kill", "1")
-	if errors.Is(err, fs.ErrNotExist) {
+	err := d.writeKill()
+	switch {
+	case errors.Is(err, unix.ENODEV): // it was removed
+		return nil
+	case errors.Is(err, fs.ErrNotExist), // before Linux 5.14
+		errors.Is(err, unix.EOPNOTSUPP): // the job has made it threaded
 		return d.signal(unix.SIGKILL)
 	}
 	return err
+}
+
+func (d *dir) writeKill() error {
+	if d.killFile > 0 {
+		return d.writeTo(d.killFile, "cgroup.kill", "1")
+	}
+	return d.write("cgroup.kill", "1")
 }
 
 // Signal sends sig to every process of the job. The job is frozen meanwhile, so that no
@@ -32,7 +46,7 @@ func (d *dir) kill() error {
 func (j *Job) Signal(sig unix.Signal) error { return j.node.signal(sig) }
 
 func (d *dir) signal(sig unix.Signal) error {
-	if err := d.freeze(); err != nil {
+	if err := d.freeze(); err != nil && sig != unix.SIGKILL {
 		return err
 	}
 	pids, err := d.procs()
@@ -68,11 +82,13 @@ func (d *dir) freeze() error {
 // file is read anew after every wait: the kernel delays notifications (10 ms
 // and more) and may leave one out (cgroup_file_notify in cgroup.c).
 func (d *dir) await(key string, want uint64, limit time.Duration) (bool, error) {
-	fd, err := d.open("cgroup.events", unix.O_RDONLY)
-	if err != nil {
-		return false, err
+	fd, err := d.eventsFile, error(nil)
+	if fd <= 0 {
+		if fd, err = d.open("cgroup.events", unix.O_RDONLY); err != nil {
+			return false, err
+		}
+		defer unix.Close(fd)
 	}
-	defer unix.Close(fd)
 	deadline := time.Now().Add(limit)
 	for wait := 1; ; wait = min(2*wait, 64) {
 		b, err := readAll(fd)
@@ -113,27 +129,12 @@ func (d *dir) killWithin(limit time.Duration) error {
 }
 
 // procs lists the processes of the whole tree.
-func (d *dir) procs() ([]int, error) {
-	pids, err := d.ownProcs()
-	if err != nil {
-		return nil, err
-	}
-	names, err := d.subdirs()
-	if err != nil {
-		return pids, err
-	}
-	for _, name := range names {
-		c, e := d.childForced(name)
-		if e != nil {
-			if !errors.Is(e, fs.ErrNotExist) {
-				err = errors.Join(err, e)
-			}
-			continue
-		}
-		sub, e := c.procs()
-		c.close()
-		pids, err = append(pids, sub...), errors.Join(err, e)
-	}
+func (d *dir) procs() (pids []int, err error) {
+	err = d.each(func(at *dir) error {
+		own, err := at.ownProcs()
+		pids = append(pids, own...)
+		return err
+	})
 	return pids, err
 }
 
@@ -146,21 +147,43 @@ func (d *dir) ownProcs() ([]int, error) {
 // unseen is the number in cgroup.procs of a process outside our PID namespace.
 const unseen = 0
 
-// members lists all processes of this cgroup alone. In a threaded cgroup the
-// file cannot be read (EOPNOTSUPP); its processes are listed at the domain above.
+// members lists all processes of this cgroup alone. In a threaded cgroup cgroup.procs cannot be
+// read (EOPNOTSUPP): there it is the processes that have a thread in it.
 func (d *dir) members() ([]int, error) {
 	b, err := d.read("cgroup.procs")
-	if errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.ENODEV) {
+	if errors.Is(err, unix.EOPNOTSUPP) {
+		return d.processesOfThreads()
+	}
+	if errors.Is(err, unix.ENODEV) {
 		return nil, nil
 	}
 	if err != nil && !errors.Is(err, fs.ErrPermission) {
 		return nil, err
 	}
-	var pids []int
+	return parsePIDs(b), nil
+}
+
+// processesOfThreads lists the processes that have a thread in a threaded cgroup, but for this
+// process, of which a job of the same user may have moved a thread there.
+func (d *dir) processesOfThreads() (pids []int, err error) {
+	b, err := d.read("cgroup.threads")
+	if err != nil {
+		return nil, err
+	}
+	for _, tid := range parsePIDs(b) {
+		pid, err := proc.Leader(tid)
+		if err == nil && pid != os.Getpid() && !slices.Contains(pids, pid) {
+			pids = append(pids, pid)
+		}
+	}
+	return pids, nil
+}
+
+func parsePIDs(b []byte) (pids []int) {
 	for field := range bytes.FieldsSeq(b) {
 		if pid, err := strconv.Atoi(string(field)); err == nil && pid >= 0 {
 			pids = append(pids, pid)
 		}
 	}
-	return pids, nil
+	return pids
 }

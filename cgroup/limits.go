@@ -101,11 +101,14 @@ func (l Limits) ordered() Limits {
 // A caller that needs all of them closes the job.
 func (j *Job) Limit(l Limits) error {
 	var failed LimitErrors
-	for _, one := range l.ordered() {
+	done := l.ordered()
+	for i, one := range done {
 		if err := j.limit(one); err != nil {
 			failed = append(failed, LimitError{one, err})
+			done[i].File = ""
 		}
 	}
+	j.remember(done)
 	if failed == nil {
 		return nil
 	}

@@ -93,6 +93,16 @@ func (s Search) openPath(here position) (*root, error) {
 	return r, nil
 }
 
+// apart says whether r, which was named, is neither above nor below the own cgroup, so that
+// what ends the one does not end the other.
+func (r *root) apart() (bool, error) {
+	if r.origin != Explicit {
+		return false, nil
+	}
+	here, err := locate()
+	return err == nil && !isBelow(here.path, r.path) && !isBelow(r.path, here.path), err
+}
+
 // marked says whether a cgroup carries one of our extended attributes.
 func marked(path, attr string) bool {
 	var buf [256]byte

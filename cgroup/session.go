@@ -30,6 +30,7 @@ type Session struct {
 	gone  int
 	stat  int  // cpu.stat, open; 0: not yet
 	born  bool // a process was born in a job and survived: see killedAtBirth
+	left  bool // the directories stay: see LeaveToManager
 }
 
 // Open makes a locked session in the best place for jobs that Judge finds, without a new
@@ -89,10 +90,11 @@ func (r *root) trySession() (*Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := unix.Flock(d.fd, unix.LOCK_EX|unix.LOCK_NB); err != nil {
+	d.forced = true
+	if err := d.lock(); err != nil {
 		d.close()
-		r.rmdir(name)
-		return nil, d.fail("flock", "", err)
+		r.rmdir(name) // another supervisor removes only what is old
+		return nil, err
 	}
 	if err := d.mark(xattrSession, layoutVersion); err != nil {
 		d.close()
@@ -126,10 +128,9 @@ func isName(name string) bool {
 	return ok && len(id) == 8 && err == nil
 }
 
-// RemoveStale ends and removes the sessions that dead supervisors left in the same root. A
-// session whose lock is held stays. An unmarked directory stays as well, unless it is empty,
-// has a session's name and is more than a minute old: then its supervisor was killed after
-// mkdir and before the mark, between which a start takes less than that.
+// RemoveStale ends and removes the sessions that dead supervisors left in the same root, which
+// it knows by their names: a job may have removed the mark. One that is locked stays. So does,
+// for a minute, an unmarked one that is empty: another supervisor may have made it just now.
 func (s *Session) RemoveStale() {
 	names, err := s.root.subdirs()
 	if err != nil {
@@ -139,25 +140,24 @@ func (s *Session) RemoveStale() {
 		if name == guardianLeaf && !s.root.shelter {
 			s.root.rmdir(name) // of a guardian that has ended a session; the kernel refuses it unless it is empty
 		}
-		if !strings.HasPrefix(name, sessionPrefix) || name == s.name {
+		if !isName(name) || name == s.name {
 			continue
 		}
-		if d, err := s.root.child(name); err == nil {
-			d.removeIfStale(s.root)
+		if d, err := s.root.childForced(name); err == nil {
+			d.removeIfStale(s.root, name)
 			d.close()
 		}
 	}
 }
 
-func (d *dir) removeIfStale(r *root) {
+func (d *dir) removeIfStale(r *root, name string) {
 	var buf [8]byte
-	name := d.path[len(r.path)+1:]
-	_, unmarked := unix.Fgetxattr(d.fd, xattrSession, buf[:])
+	n, err := unix.Fgetxattr(d.fd, xattrSession, buf[:])
+	marked := err == nil
+	empty, err := d.empty()
 	switch {
-	case unmarked != nil && !(isName(name) && d.untouchedFor(time.Minute)):
-	case unix.Flock(d.fd, unix.LOCK_EX|unix.LOCK_NB) != nil: // alive
-	case unmarked != nil:
-		r.rmdir(name) // the kernel refuses it unless it is empty
+	case err != nil || d.isLocked(marked && string(buf[:n]) == lockedByDirectory):
+	case !marked && empty && !d.untouchedFor(time.Minute):
 	default:
 		s := &Session{dir: d, root: r, name: name}
 		s.destroy()
@@ -176,11 +176,7 @@ func (s *Session) Root() (path string, origin Origin) { return s.root.path, s.ro
 // ends that, and this process in it, must not end the guardian as well. It is -1 elsewhere:
 // then what ends the own cgroup ends the jobs. The caller owns the descriptor.
 func (s *Session) Shelter() (fd int, err error) {
-	if s.root.origin != Explicit {
-		return -1, nil
-	}
-	here, err := locate()
-	if err != nil || isBelow(here.path, s.root.path) || isBelow(s.root.path, here.path) {
+	if apart, err := s.root.apart(); err != nil || !apart {
 		return -1, err
 	}
 	leaf, err := s.root.mkdir(guardianLeaf)
@@ -192,6 +188,16 @@ func (s *Session) Shelter() (fd int, err error) {
 	}
 	s.root.shelter = true
 	return leaf.fd, nil
+}
+
+// LeaveToManager has the directories stay where they are from now on: systemd stops the unit
+// that they are in, and removes them with it. To remove one while systemd sends SIGTERM to the
+// processes of the unit may fail its reading of cgroup.procs (ENODEV); it then takes the
+// signal for sent to nobody, and sends SIGKILL at once (unit_kill_context and cg_kill_recursive
+// of systemd 252). A root apart from the own cgroup is none of that unit's.
+func (s *Session) LeaveToManager() {
+	apart, err := s.root.apart()
+	s.left = !apart && err == nil
 }
 
 // LeftBehind lists what holds for this process, and not for a job in the session, and
@@ -249,8 +255,8 @@ func Inherit(sessionFD, rootFD int) (*Session, error) {
 		p, _ := os.Readlink("/proc/self/fd/" + strconv.Itoa(fd))
 		return p
 	}
-	r := &root{dir: &dir{rootFD, path(rootFD)}, origin: Explicit}
-	s := &Session{dir: &dir{sessionFD, path(sessionFD)}, root: r}
+	r := &root{dir: &dir{fd: rootFD, path: path(rootFD)}, origin: Explicit}
+	s := &Session{dir: &dir{fd: sessionFD, path: path(sessionFD), forced: true}, root: r}
 	if err := s.verify(); err != nil {
 		return nil, err
 	}
@@ -273,9 +279,16 @@ func Inherit(sessionFD, rootFD int) (*Session, error) {
 }
 
 // Destroy kills every process left in the session, waits until it is empty, and removes it.
-func (s *Session) Destroy() error {
-	err := s.destroy()
-	s.release()
+// It tries again for two seconds: what is lacking, memory or a descriptor, may be there a
+// little later, and no caller to tell.
+func (s *Session) Destroy() (err error) {
+	defer s.release()
+	for range 20 {
+		if err = s.destroy(); err == nil {
+			break
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
 	return err
 }
 
@@ -288,14 +301,18 @@ func (s *Session) destroy() error {
 
 // Close removes the session, which must be empty, and moves this process back to the root if
 // Claim had moved it.
-func (s *Session) Close() error {
-	err := s.root.removeTree(s.name)
+func (s *Session) Close() (err error) {
+	if !s.left {
+		err = s.root.removeTree(s.name)
+	}
 	s.release()
 	return err
 }
 
 func (s *Session) release() {
-	s.root.restore()
+	if !s.left {
+		s.root.restore()
+	}
 	s.above.close()
 	if s.stat > 0 {
 		unix.Close(s.stat)

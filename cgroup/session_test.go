@@ -1,6 +1,7 @@
 package cgroup
 
 import (
+	"errors"
 	"os"
 	"strings"
 	"testing"
@@ -45,6 +46,25 @@ func TestSessionKill(t *testing.T) {
 		unix.Kill(pid, unix.SIGTERM) // for a kill that does nothing
 		if ws := wait(t, pid); ws.Signal() != unix.SIGKILL {
 			t.Errorf("%s: ended by %v", name, ws)
+		}
+	}
+}
+
+// TestLeaveToManager: what systemd is about to remove is left alone.
+func TestLeaveToManager(t *testing.T) {
+	s := newSession(t, testRoot(t))
+	path := s.Path()
+	j, err := s.NewJob("one")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.LeaveToManager()
+	if err := errors.Join(j.Close(), s.Close()); err != nil {
+		t.Error(err)
+	}
+	for _, dir := range []string{path + "/one/main", path + "/one", path} {
+		if err := os.Remove(dir); err != nil {
+			t.Error(err)
 		}
 	}
 }

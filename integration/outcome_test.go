@@ -27,6 +27,8 @@ type record struct {
 	CPU               *cpu       `json:"cpu"`
 	Reaped            *int       `json:"reaped"`
 	Leftovers         []leftover `json:"leftovers"`
+	Limits            []struct{ Name, File, Value string }
+	Unenforced        []struct{ Name, Reason string }
 }
 
 type exit struct {

@@ -55,7 +55,12 @@ func (b *box) startSeed(c containment, via transport, spec seedSpec) *seed {
 	l.attr.Setpgid = true
 	l.deadline = 3 * time.Minute // it may start thousands of children
 	s.proc = b.start(l)
-	closeAll(append(l.extra, l.stdin, l.stdout))
+	if spec.same != nil {
+		*spec.same = [2]*os.File{l.stdin, l.stdout}
+	} else {
+		closeAll([]*os.File{l.stdin, l.stdout})
+	}
+	closeAll(l.extra)
 	defer report.Close()
 	if err := json.NewDecoder(report).Decode(&s.pids); err != nil {
 		s.t.Fatalf("starting the children: %v; stderr: %s", err, s.stderr)

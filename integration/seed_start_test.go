@@ -32,6 +32,8 @@ type seedSpec struct {
 	Spin      int        // go round an empty loop so often
 	Nonblock  bool       // make the descriptions behind fd 0 and 1 non-blocking
 	testbed.Held
+
+	same *[2]*os.File // if not nil, for other descriptors of the descriptions behind fd 0 and 1; the test closes them
 }
 
 func init() {

@@ -202,12 +202,14 @@ func TestSeedFlagsUntouched(t *testing.T) {
 	for _, via := range []transport{seqpacket, stream, pipes} {
 		for _, nonblock := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s,nonblock=%v", via, nonblock), func(t *testing.T) {
-				s := newBox(t).startSeed(inSubreaper, via, seedSpec{Nonblock: nonblock, Children: [][]string{sleeper, sleeper}})
+				var same [2]*os.File
+				s := newBox(t).startSeed(inSubreaper, via, seedSpec{Nonblock: nonblock, Children: [][]string{sleeper, sleeper}, same: &same})
 				s.kill(s.pids[0])
-				for fd := range 2 {
-					if s.nonblocking(fd) != nonblock {
+				for fd, f := range same {
+					if nonblocking(t, f) != nonblock {
 						t.Errorf("fd %d: O_NONBLOCK is %v now", fd, !nonblock)
 					}
+					f.Close()
 				}
 				s.kill(s.pids[1])
 				s.wantExit(0)
@@ -216,18 +218,16 @@ func TestSeedFlagsUntouched(t *testing.T) {
 	}
 }
 
-// nonblocking reads the flags of an open description of supervise.
-func (s *seed) nonblocking(fd int) bool {
-	s.t.Helper()
-	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/fdinfo/%d", s.pid(), fd))
-	s.must(err)
-	for line := range strings.Lines(string(data)) {
-		if text, ok := strings.CutPrefix(line, "flags:"); ok {
-			flags, err := strconv.ParseUint(strings.TrimSpace(text), 8, 64)
-			s.must(err)
-			return flags&unix.O_NONBLOCK != 0
-		}
+// nonblocking reads the flags of an open description.
+func nonblocking(t *testing.T, f *os.File) bool {
+	t.Helper()
+	var flags int
+	raw, err := f.SyscallConn()
+	if err == nil {
+		err = raw.Control(func(fd uintptr) { flags, err = unix.FcntlInt(fd, unix.F_GETFL, 0) })
 	}
-	s.t.Fatalf("no flags in %q", data)
-	return false
+	if err != nil {
+		t.Fatal(err)
+	}
+	return flags&unix.O_NONBLOCK != 0
 }

@@ -117,7 +117,8 @@ type Limit struct {
 	Value string `json:"value"` // that was written to it
 }
 
-// An Unenforced limit was asked for with --best-effort, and cannot be had.
+// An Unenforced limit was asked for with --best-effort, and cannot be had; or, in a record, it
+// was not as it had been set at the end of the job any more.
 type Unenforced struct {
 	Name   string `json:"name"`
 	Reason string `json:"reason"`

@@ -20,6 +20,9 @@ func Read(pid int, name string, most int) ([]byte, error) {
 // ReadFile is Read for a file by its path.
 func ReadFile(path string, most int) ([]byte, error) {
 	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	for err == unix.EINTR {
+		fd, err = unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -43,6 +43,18 @@ func ReadStat(pid int) (Stat, error) {
 	return ParseStat(b)
 }
 
+// Leader returns the process that a thread belongs to, from /proc/TID/status (Tgid). The error
+// is that of [Read].
+func Leader(tid int) (pid int, err error) {
+	b, err := Read(tid, "status", 0)
+	if err != nil {
+		return 0, err
+	}
+	_, rest, _ := bytes.Cut(b, []byte("\nTgid:"))
+	line, _, _ := bytes.Cut(rest, []byte("\n"))
+	return strconv.Atoi(string(bytes.TrimSpace(line)))
+}
+
 // Fields of proc_pid_stat(5), counted from the state, which is the third.
 const (
 	fieldState = iota

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -67,6 +68,22 @@ func TestStatOfProcess(t *testing.T) {
 	}
 	if s, err := ReadStat(1 << 30); err == nil {
 		t.Errorf("a process that cannot be: %s", describe(s))
+	}
+}
+
+func TestLeader(t *testing.T) {
+	threads, err := os.ReadDir("/proc/self/task")
+	if err != nil || len(threads) < 2 {
+		t.Fatal(threads, err)
+	}
+	for _, entry := range threads {
+		tid, _ := strconv.Atoi(entry.Name())
+		if pid, err := Leader(tid); pid != os.Getpid() || err != nil {
+			t.Errorf("%d: %d, %v", tid, pid, err)
+		}
+	}
+	if pid, err := Leader(1 << 30); err == nil {
+		t.Errorf("a thread that cannot be: %d", pid)
 	}
 }
 

@@ -56,6 +56,11 @@ status. When it ends, or supervise does, whatever it has started is killed.
   --while-linked FILE  end the job when FILE has no link left: rm FILE ends it
   --no-guard           do without the guardian: then kill -9 on supervise leaks
 
+A command of the same user can stop or kill supervise and its guardian together,
+and write to its own cgroup. One that you do not trust needs another user, or:
+  supervise run -- bwrap --dev-bind / / --unshare-user --unshare-pid --proc /proc \
+    --ro-bind /sys /sys --die-with-parent -- ./job
+
 At the prompt of a shell the command has the terminal, as without supervise. In a
 script, in a pipeline and below a program it shares it, and takes it from nobody.
 A limit that is too tight for supervise itself is for the command to have:

@@ -21,6 +21,7 @@ import (
 	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/containment"
 	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/doctor"
 	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/guardian"
+	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/resident"
 	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/run"
 	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/serve"
 	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/signals"
@@ -33,6 +34,7 @@ func init() { runtime.LockOSThread() }
 func main() {
 	signals.Init()
 	cgroup.Init()
+	resident.Shield()
 	if args, ok := guardian.Invoked(); ok {
 		if containment.Clean(args) != nil {
 			os.Exit(cli.ExitFailure)

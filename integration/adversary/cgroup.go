@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 )
 
 // ownDir is the directory of the cgroup this process is in.
@@ -127,4 +128,12 @@ func nest(o options) error {
 		}
 	}
 	return nil
+}
+
+// rooted becomes root with all its IDs, so that the user that has started it may not signal it, and leaves for another cgroup.
+func rooted(o options) error {
+	if err := errors.Join(syscall.Setgid(0), syscall.Setuid(0)); err != nil {
+		return err
+	}
+	return enter(o.cgroup, 0)
 }

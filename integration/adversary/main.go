@@ -26,7 +26,11 @@ type options struct {
 	exit   int
 	pause  int
 	cgroup string
+	do     string
 }
+
+// late is what can only be done when the line ready is out.
+var late []func() error
 
 // A mode sets up its tree and returns when it is complete.
 type mode struct {
@@ -45,6 +49,7 @@ var modes = map[string]mode{
 	"vfork":       {vfork, "threads that hang in vfork, their children not yet exec'ed"},
 	"setuid":      {setuid, "children of the user -uid"},
 	"move":        {move, "a daemon and the program itself move to the cgroup directory -cgroup"},
+	"rooted":      {rooted, "the program itself becomes root, as the setuid copy of it can, and moves to the cgroup directory -cgroup"},
 	"freeze":      {freeze, "children in a frozen sub-cgroup"},
 	"freeze-self": {freezeSelf, "freeze the own cgroup, right after the line ready"},
 	"nest":        {nest, "sub-cgroups nested -count deep, a child in each, all of mode 000"},
@@ -53,7 +58,11 @@ var modes = map[string]mode{
 	"linger":      {linger, "a child that lives until descriptor 4 ends"},
 	"signals":     {signals, "print a line for each signal; TERM ends it only with -exit 0"},
 	"flood":       {flood, "send the parent -count signals as fast as possible"},
+	"attack":      {attack, "what -do names, one after the other, as a user of its own"},
+	"hang":        {hang, "a child whose command line cannot be read before its parent, a FUSE server, has ended"},
 	"bomb-root":   {bombRoot, "(the first process of bomb)"},
+	"hang-server": {hangServer, "(the server of hang)"},
+	"hang-victim": {hangVictim, "(its child)"},
 }
 
 func main() {
@@ -71,6 +80,7 @@ func main() {
 	flags.IntVar(&o.exit, "exit", 0, "status to end with")
 	flags.IntVar(&o.pause, "pause", 0, "microseconds between the steps of busy")
 	flags.StringVar(&o.cgroup, "cgroup", "", "directory of another cgroup")
+	flags.StringVar(&o.do, "do", "", "attacks, with commas between")
 	flags.Parse(os.Args[2:])
 	if err := modes[os.Args[1]].set(o); err != nil {
 		fmt.Fprintf(os.Stderr, "adversary %s: %v\n", os.Args[1], err)
@@ -78,6 +88,9 @@ func main() {
 	}
 	// A line of its own, in one write: busy has written dots by now.
 	fmt.Print("\nready\n")
+	for _, blow := range late {
+		blow()
+	}
 	io.Copy(io.Discard, os.Stdin)
 	os.Exit(o.exit)
 }

@@ -16,13 +16,15 @@ import (
 	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/signals"
 	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/subreaper"
 	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/supervisor"
+	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/transient"
 )
 
 // Main speaks the protocol until nothing of the job is left. It returns the exit status.
 func Main(p *cli.Program) int {
-	caught, err := signals.Catch(signals.Fatal)
+	err := subreaper.Become()
+	var caught *signals.Caught
 	if err == nil {
-		err = subreaper.Become()
+		caught, err = signals.Catch(signals.Fatal)
 	}
 	if err == nil {
 		err = roomFor(neededFDs)
@@ -34,7 +36,7 @@ func Main(p *cli.Program) int {
 	place := containment.Fallback("")
 	s := &supervisor.Supervisor{
 		Owner:   &supervisor.Owner{In: 0, Out: 1},
-		Signals: caught, Idle: resident.GiveBackStartUp,
+		Signals: caught, IsManager: transient.IsManager, Idle: resident.GiveBackStartUp,
 	}
 	place.Connect(s)
 	reap := place.Tree.Reap
@@ -72,11 +74,11 @@ func roomFor(n int) (err error) {
 	return os.NewSyscallError("fcntl", err)
 }
 
-// abandon ends the children where they cannot be held: what is stopped first cannot leave,
-// and what cannot be looked for, for want of descriptors say, is killed one by one. It
-// returns the exit status.
+// abandon ends the children where they cannot be held, as nothing is to outlive us. What
+// cannot be looked for, for want of descriptors say, is killed one by one. It returns the
+// exit status.
 func abandon() int {
-	(&subreaper.Tree{}).Kill()
+	subreaper.Abandon()
 	fatal.EndChildren()
 	return cli.ExitFailure
 }

@@ -72,35 +72,46 @@ func (p *Place) guardAgain() error {
 
 // GuardMarked starts the guardian of the fallback, once, for children that exist
 // already: it knows them by a mark. The loop marks again for a while, for the sake of
-// processes that were being forked. If there is no guardian to be had, the job is as
-// safe as with the seed.
+// processes that were being forked, and tries again where there was no guardian to be had.
+// If there is none after all, the job is as safe as with the seed.
 func (p *Place) GuardMarked(s *supervisor.Supervisor) {
-	if p.guardian == nil {
-		settled, err := p.guardMarked()
-		p.WatchGuardian(s)
-		if !settled && err == nil {
+	if p.guardian == nil && p.mark == 0 {
+		if settled, _ := p.guardMarked(s); !settled {
 			p.markOn(s)
 		}
 	}
 }
 
-func (p *Place) guardMarked() (settled bool, err error) {
-	mark, err := subreaper.NewMark()
-	if err != nil {
-		return false, err
+// guardMarked does what is still to be done; settled says that nothing was.
+func (p *Place) guardMarked(s *supervisor.Supervisor) (settled bool, err error) {
+	if p.mark == 0 {
+		if p.mark, err = subreaper.NewMark(); err != nil {
+			return false, err
+		}
 	}
-	p.mark = mark
-	if err := p.startMarked(); err != nil {
-		p.mark = 0
-		return false, err
+	if p.guardian == nil {
+		if err = p.startMarked(); err != nil {
+			return false, err
+		}
+		p.WatchGuardian(s)
 	}
 	defer p.Tree.Still()()
-	return p.Tree.SetMark(mark)
+	if settled, err = p.Tree.SetMark(p.mark); err != nil {
+		settled, err = p.Tree.SetMark(p.mark)
+	}
+	return settled, err
 }
 
-// startMarked starts the guardian of the processes that bear the mark.
-func (p *Place) startMarked() error {
-	return p.startGuardian(guardian.Plan{Kill: -1, Keep: [2]int{-1, -1}, Args: [2]string{markArg, p.mark.String()}})
+// startMarked starts the guardian of the processes that bear the mark, at the third try if
+// need be: without it a SIGKILL to this process sets them free.
+func (p *Place) startMarked() (err error) {
+	for range 3 {
+		err = p.startGuardian(guardian.Plan{Kill: -1, Keep: [2]int{-1, -1}, Args: [2]string{markArg, p.mark.String()}})
+		if err == nil {
+			break
+		}
+	}
+	return err
 }
 
 // How long marking goes on, in the background.
@@ -122,9 +133,9 @@ func (p *Place) markOn(s *supervisor.Supervisor) {
 		var ticks [8]byte
 		unix.Read(fd, ticks[:])
 		times++
-		if p.mark != 0 && times < markTimes {
-			settled, err := p.Tree.SetMark(p.mark)
-			more = !settled && err == nil
+		if p.session == nil && times < markTimes { // else it has entered a cgroup meanwhile
+			settled, err := p.guardMarked(s)
+			more = !settled || err != nil
 		}
 		if !more {
 			unix.Close(fd)
@@ -161,7 +172,7 @@ func Clean(args []string) error {
 		if err != nil {
 			return err
 		}
-		return mark.Kill()
+		return persist(mark.Kill)
 	}
 	session, err1 := strconv.Atoi(args[0])
 	root, err2 := strconv.Atoi(args[1])
@@ -173,4 +184,18 @@ func Clean(args []string) error {
 		return err
 	}
 	return s.Destroy()
+}
+
+// persist tries until there is no error, for some time: what is lacking, memory or a
+// descriptor, may be there a little later. What cannot be ended was waited for already.
+func persist(try func() error) (err error) {
+	for range 100 {
+		err = try()
+		var alive *subreaper.AliveError
+		if err == nil || errors.As(err, &alive) {
+			break
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	return err
 }

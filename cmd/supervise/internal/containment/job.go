@@ -20,9 +20,10 @@ type Job struct {
 
 	limits     cgroup.Limits // that are enforced
 	unenforced []protocol.Unenforced
-	oomWatch   *cgroup.OOMWatch // nil: the record will not say what the job used
-	account    *cgroup.Account  // nil: not read yet
-	reason     string           // the place's
+	oomWatch   *cgroup.OOMWatch      // nil: the record will not say what the job used
+	account    *cgroup.Account       // nil: not read yet
+	reason     string                // the place's
+	later      func(*cgroup.Removal) // takes what Close cannot remove at once; nil: Close waits
 }
 
 // NewJob makes the cgroup of a job.
@@ -31,7 +32,7 @@ func (p *Place) NewJob(name string) (*Job, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Job{Job: j, reason: p.reason}, nil
+	return &Job{Job: j, reason: p.reason, later: p.later}, nil
 }
 
 // SetLimits sets the limits that the job begins with, which the record will name.
@@ -66,6 +67,17 @@ func unenforced(l cgroup.Limit, why error, warn func(error)) protocol.Unenforced
 // Limits are those that the job began with, as the record has them.
 func (j *Job) Limits() ([]protocol.Limit, []protocol.Unenforced) {
 	return record.Limits(j.limits), append([]protocol.Unenforced{}, j.unenforced...)
+}
+
+// keptLimits are the limits at the end of the job. One that is not as it was set any more, or may
+// not be, is not enforced: a job that owns its cgroup can write to it.
+func (j *Job) keptLimits() ([]protocol.Limit, []protocol.Unenforced) {
+	kept, not := slices.Clone(j.limits), slices.Clone(j.unenforced)
+	for _, c := range j.Changed() {
+		kept = slices.DeleteFunc(kept, func(one cgroup.Limit) bool { return one.File == c.Limit.File })
+		not = append(not, unenforced(c.Limit, c, nil))
+	}
+	return record.Limits(kept), append([]protocol.Unenforced{}, not...)
 }
 
 // Count has the record say what the job uses. It is called before the job's start.
@@ -114,7 +126,7 @@ func Accounts(jobs []*Job) {
 func (j *Job) Record(r *protocol.Record, unkilled bool) {
 	path := j.Path()
 	r.Containment, r.Cgroup, r.ContainmentReason = protocol.ContainmentCgroup, &path, record.Optional(j.reason)
-	r.Limits, r.Unenforced = j.Limits()
+	r.Limits, r.Unenforced = j.keptLimits()
 	if j.oomWatch != nil {
 		if j.account == nil {
 			j.account = j.oomWatch.Account(unkilled)
@@ -127,10 +139,17 @@ func (j *Job) Record(r *protocol.Record, unkilled bool) {
 	}
 }
 
-// Close removes the job's cgroup, which is empty.
+// Close removes the job's cgroup, which is empty. Where many jobs run, none waits for it.
 func (j *Job) Close() error {
 	if j.Samples != nil {
 		j.Samples.Close()
 	}
-	return j.Job.Close()
+	if j.later == nil {
+		return j.Job.Close()
+	}
+	rest, err := j.Remove()
+	if rest != nil {
+		j.later(rest)
+	}
+	return err
 }

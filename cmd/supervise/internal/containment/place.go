@@ -36,6 +36,9 @@ type Place struct {
 	foreign    []int              // children that are no job's: see Disown
 	reason     string             // why it is this place; "": it is the one that was named, or the only one
 	unenforced []protocol.Unenforced
+	captured   *cgroup.Job           // of processes that may not be signalled; nil: there was none
+	removals   []*cgroup.Removal     // that are under way; see removing
+	later      func(*cgroup.Removal) // takes one more; nil: jobs wait for their end
 }
 
 // What the loop asks of a containment beyond the least, the place and its jobs both have.
@@ -45,6 +48,7 @@ type full interface {
 	supervisor.Accountant
 	supervisor.Sampler
 	supervisor.Recorder
+	supervisor.Capturer
 	io.Closer
 }
 
@@ -117,8 +121,22 @@ func (p *Place) setReason(reason string) {
 // them, and waits for supervise-scope.
 func (p *Place) Connect(s *supervisor.Supervisor) {
 	s.Watch, s.Sweep, p.Tree.Reap = p.watch, p.Tree.Kill, s.CollectDead
+	s.Spare = func(pid int, is bool) {
+		if p.spareNoMore(pid); is {
+			p.Tree.Spare = append(p.Tree.Spare, pid)
+		}
+	}
+	if p.session != nil {
+		p.Tree.Capture = p.Capture
+	}
 	if p.session != nil && p.job == nil {
 		s.KillAll = p.session.Kill
+		p.later = p.removing(s)
+	}
+	s.Stopped = func() {
+		if p.session != nil {
+			p.session.LeaveToManager()
+		}
 	}
 	if p.sentinel != nil {
 		s.Inputs = append(s.Inputs, p.sentinelInput(s))
@@ -300,11 +318,19 @@ func (p *Place) release() error {
 	if p.watcher != nil {
 		p.watcher.Close()
 	}
+	for _, r := range p.removals { // the session's end removes the rest
+		r.Close()
+	}
+	p.removals = nil
 	program.Reap(p.helper) // unless the loop did
 	p.helper = 0
 	err := error(nil)
+	if p.captured != nil {
+		err = p.captured.Close()
+		p.captured = nil
+	}
 	if p.job != nil && p.session != nil {
-		err = p.job.Close()
+		err = errors.Join(err, p.job.Close())
 	}
 	if p.guardian != nil {
 		p.guardian.Wait() // it is where we are, and that may have to go

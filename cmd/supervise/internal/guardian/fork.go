@@ -30,12 +30,15 @@ type twin struct {
 	name       *[16]byte       // TASK_COMM_LEN
 	into       bool            // the twin is born in another cgroup: by clone3
 	clone      cloneArgs       // for that
+	pause      unix.Timespec   // before it tries again to execute this program
 	pidfd      int32           // the twin's, written by the kernel in the parent (CLONE_PIDFD, Linux 5.2); before -1
 
 	// A sentinel's: the pipe is its socket then.
 	signals uintptr // a signalfd; 0: a guardian
 	polled  [2]unix.PollFd
 	info    [infoSize]byte
+
+	reads *reading // a reader's; nil: another
 }
 
 // cloneArgs is the kernel's struct clone_args (clone3(2)), up to the cgroup (Linux 5.7).
@@ -45,6 +48,8 @@ type cloneArgs struct {
 
 // plan is the twin's. It is no part of the heap, which the twin gives back.
 var plan twin
+
+const executeTimes = 100 // with pauses of 100 ms
 
 const (
 	maxArg    = 32
@@ -62,6 +67,7 @@ func inUse() [2]uintptr {
 var (
 	guardianName = [16]byte{'g', 'u', 'a', 'r', 'd', 'i', 'a', 'n'}
 	sentinelName = [16]byte{'s', 'e', 'n', 't', 'i', 'n', 'e', 'l'}
+	readerName   = [16]byte{'r', 'e', 'a', 'd', 'e', 'r'}
 
 	selfExe = [...]byte{'/', 'p', 'r', 'o', 'c', '/', 's', 'e', 'l', 'f', '/', 'e', 'x', 'e', 0}
 	slash   = [2]byte{'/', 0}
@@ -106,6 +112,9 @@ func watch(t *twin) {
 	for i := range t.closing {
 		closeRange(t.closing[i][0], t.closing[i][1])
 	}
+	if t.reads != nil {
+		read(t)
+	}
 	var b byte
 	keep := uintptr(unsafe.Pointer(&b)) &^ 0xffff                 // a page of up to 64 KiB
 	if t.heap[0]+stackRoom < keep && keep+stackRoom < t.heap[1] { // else the stack is elsewhere: leave it all
@@ -120,11 +129,15 @@ func watch(t *twin) {
 		n, _, errno = syscall.RawSyscall(unix.SYS_READ, t.pipe, uintptr(unsafe.Pointer(&b)), 1)
 	}
 	if n == 0 {
-		syscall.RawSyscall(unix.SYS_WRITE, t.kill, uintptr(unsafe.Pointer(&one)), 1)
 		syscall.RawSyscall(unix.SYS_FCNTL, t.keep[0], unix.F_SETFD, 0)
 		syscall.RawSyscall(unix.SYS_FCNTL, t.keep[1], unix.F_SETFD, 0)
-		syscall.RawSyscall(unix.SYS_EXECVE, uintptr(unsafe.Pointer(&selfExe)),
-			uintptr(unsafe.Pointer(&t.argv)), uintptr(unsafe.Pointer(&t.envv)))
+		// What is lacking, memory or a descriptor, may be there a little later.
+		for range executeTimes {
+			syscall.RawSyscall(unix.SYS_WRITE, t.kill, uintptr(unsafe.Pointer(&one)), 1)
+			syscall.RawSyscall(unix.SYS_EXECVE, uintptr(unsafe.Pointer(&selfExe)),
+				uintptr(unsafe.Pointer(&t.argv)), uintptr(unsafe.Pointer(&t.envv)))
+			syscall.RawSyscall6(unix.SYS_PPOLL, 0, 0, uintptr(unsafe.Pointer(&t.pause)), 0, 0, 0)
+		}
 	}
 	exit()
 }
@@ -147,6 +160,39 @@ func stand(t *twin) {
 			syscall.RawSyscall(unix.SYS_WRITE, t.pipe, uintptr(unsafe.Pointer(&t.info)), infoSize)
 		}
 	}
+}
+
+// read is the rest of a reader's life.
+//
+//go:norace
+//go:nosplit
+//go:noinline
+func read(t *twin) {
+	syscall.RawSyscall(unix.SYS_PRCTL, unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), 0) // of the thread that we are forked from
+	r := t.reads
+	text := uintptr(unsafe.Pointer(&r.text))
+	for i := range r.files {
+		n := uintptr(0)
+		fd, _, errno := syscall.RawSyscall6(unix.SYS_OPENAT, 0, uintptr(unsafe.Pointer(&r.files[i])), unix.O_RDONLY, 0, 0, 0)
+		for errno == 0 && n < r.most {
+			var got uintptr
+			got, _, errno = syscall.RawSyscall(unix.SYS_READ, fd, text+headerSize+n, r.most-n)
+			if errno != 0 || got == 0 {
+				break
+			}
+			n += got
+		}
+		syscall.RawSyscall(unix.SYS_CLOSE, fd, 0, 0) // of one that is not open it fails
+		*(*uint32)(unsafe.Pointer(&r.text)) = uint32(n)
+		for from, end := uintptr(0), headerSize+n; from < end; {
+			put, _, errno := syscall.RawSyscall(unix.SYS_WRITE, t.pipe, text+from, end-from)
+			if errno != 0 {
+				exit() // the supervisor is dead
+			}
+			from += put
+		}
+	}
+	exit()
 }
 
 // exit does not return.

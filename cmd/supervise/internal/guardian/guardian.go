@@ -60,6 +60,7 @@ func Start(p Plan) (*Guardian, error) {
 func (p *Plan) layOut(pipe int) (*twin, error) {
 	t := &plan
 	*t = twin{all: ^uint64(0), pipe: uintptr(pipe), kill: uintptr(p.Kill), heap: inUse(), name: &guardianName, pidfd: -1}
+	t.pause.Nsec = 100e6
 	keep := []int{pipe}
 	for i, fd := range [...]int{p.Kill, p.Keep[0], p.Keep[1]} {
 		if fd >= 0 {

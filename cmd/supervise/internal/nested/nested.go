@@ -24,6 +24,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/wire"
 	"github.com/seed-c1490a04/supervise/protocol"
 )
 
@@ -83,7 +84,7 @@ func AwaitStarted(fd int) (pid int, err error) {
 		break
 	}
 	var first [8]byte
-	size, _, err := unix.Recvfrom(fd, first[:], unix.MSG_DONTWAIT)
+	size, _, err := unix.Recvfrom(fd, first[:], unix.MSG_DONTWAIT|unix.MSG_TRUNC) // an event would be longer
 	if err != nil || size != len(first) {
 		return 0, errors.New("the supervisor of the job did not start")
 	}
@@ -101,5 +102,10 @@ func TellStarted(fd, pid int, err error) {
 		binary.NativeEndian.PutUint32(first[4:], uint32(errno))
 	}
 	binary.NativeEndian.PutUint32(first[:], uint32(pid))
-	unix.SendmsgN(fd, first[:], nil, nil, unix.MSG_NOSIGNAL|unix.MSG_DONTWAIT)
+	for range 100 { // the socket is empty, so there is room; but the kernel may lack memory
+		if _, err := unix.SendmsgN(fd, first[:], nil, nil, unix.MSG_NOSIGNAL|unix.MSG_DONTWAIT); wire.Later(err) != unix.EAGAIN {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
 }

@@ -43,12 +43,13 @@ func Main(p *cli.Program, args []string) int {
 		return p.Help("run")
 	}
 	r := &runner{Program: *p, c: c, began: time.Now()}
+	status := cli.ExitFailure
 	if err := r.openFiles(); err != nil {
 		r.Complain(fmt.Errorf("run: %w", err))
-		return cli.ExitFailure
+	} else {
+		r.Quiet = c.events >= 0 // below a server stderr is the job's alone: errors go by the socket
+		status = r.run()
 	}
-	r.Quiet = c.events >= 0 // below a server stderr is the job's alone: errors go by the socket
-	status := r.run()
 	if c.guarded {
 		unix.SendmsgN(c.owner, []byte{0}, nil, nil, unix.MSG_NOSIGNAL) // for the outer supervise: see guardedBySupervise
 	}

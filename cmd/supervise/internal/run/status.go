@@ -34,7 +34,7 @@ func (r *runner) finish(result *protocol.Record) int {
 // from the keyboard takes supervise, and the script that it is in, along: a shell goes on
 // with a script unless the command died of SIGINT itself.
 func (r *runner) status(result *protocol.Record) int {
-	if *result.LeftoversTotal > 0 && r.c.leftovers == protocol.LeftoversFail && !r.guarding {
+	if left := result.LeftoversTotal; (left == nil || *left > 0) && r.c.leftovers == protocol.LeftoversFail && !r.guarding {
 		r.Complain(leftoversError(result))
 		return cli.ExitFailure
 	}
@@ -58,6 +58,9 @@ func (r *runner) status(result *protocol.Record) int {
 // leftoversError names the processes that --leftovers=fail is about. The list in the
 // record is bounded, and the rest is a number.
 func leftoversError(result *protocol.Record) error {
+	if result.LeftoversTotal == nil {
+		return errors.New("the command left processes running that could not be listed, now killed")
+	}
 	names := ""
 	for _, l := range result.Leftovers {
 		names += fmt.Sprintf(" %s (%d)", cli.Printable(l.Comm), l.PID)

@@ -13,6 +13,7 @@ import (
 	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/program"
 	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/record"
 	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/subreaper"
+	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/wire"
 	"github.com/seed-c1490a04/supervise/protocol"
 )
 
@@ -110,6 +111,9 @@ func (j *job) openNested() (theirs [2]int, err error) {
 	return [2]int{pair[1], w}, err
 }
 
+// maxUnread is more than there is room for in the socket.
+const maxUnread = 1 << 20
+
 // readRecord takes a part of the record; more says that there may be another.
 func (n *nestedJob) readRecord() (more bool) {
 	part := program.ReadPipe(n.out)
@@ -141,8 +145,8 @@ func (n *nestedJob) listen() {
 func (n *nestedJob) read() (more bool) {
 	var b [protocol.EventSize + nested.UsageSize]byte
 	size, _, err := unix.Recvfrom(n.events, b[:], unix.MSG_DONTWAIT)
-	if err == unix.EAGAIN || err == unix.EINTR {
-		return err == unix.EINTR
+	if later := wire.Later(err); later == unix.EAGAIN || err == unix.EINTR {
+		return err != unix.EAGAIN
 	}
 	// A message of any other size is the end, or no event; neither is followed by a good
 	// one.
@@ -188,7 +192,7 @@ func (n *nestedJob) Record(r *protocol.Record, _ bool) {
 		return
 	}
 	// Events that are still in the socket come before ended.
-	for n.read() {
+	for tries := 0; n.read() && tries < maxUnread; tries++ {
 	}
 	for n.readRecord() {
 	}

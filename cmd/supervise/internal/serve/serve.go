@@ -156,7 +156,7 @@ func (v *server) open() error {
 	}
 	// With Tell set a signal is told as an event: its meaning depends on the sender.
 	v.s = &supervisor.Supervisor{
-		Signals: caught, Idle: v.idle, Tell: v.hear, Trace: v.o.Trace(),
+		Signals: caught, IsManager: transient.IsManager, Idle: v.idle, Tell: v.hear, Trace: v.o.Trace(),
 		Serving: supervisor.Serving{
 			More: v.more, Blocked: v.blocked, Attribute: v.attribute, Unreaped: v.unreaped, Account: v.readAccounts,
 		},

@@ -46,6 +46,14 @@ func ownProc() error {
 	return nil
 }
 
+// Abandon ends all descendants of a process that cannot hold them, as far as they are to be
+// found.
+func Abandon() {
+	if ownProc() == nil {
+		(&Tree{}).Kill()
+	}
+}
+
 // prctlError wraps the error of becoming a subreaper; nil stays nil.
 func prctlError(err error) error {
 	if err != nil {
@@ -53,4 +61,3 @@ func prctlError(err error) error {
 	}
 	return nil
 }
-

@@ -69,7 +69,7 @@ func (t *Tree) SetMark(m Mark) (settled bool, err error) {
 		}
 		settled, running[p.pid] = false, true
 		err = m.put(p.pid)
-		if errors.Is(err, unix.ESRCH) {
+		if errors.Is(err, unix.ESRCH) || errors.Is(err, unix.EPERM) { // it has gone, or is another user's
 			return false, nil
 		}
 		return err == nil, err

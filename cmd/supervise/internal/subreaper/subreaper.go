@@ -35,6 +35,9 @@ type Tree struct {
 	// it may, and says how many: a lineage in which each process forks the next and
 	// ends fills that up, and slower to read it is ever harder to catch.
 	Reap func() int
+	// Capture, if not nil, ends a process that may not be signalled, another user's, in another
+	// way.
+	Capture func(pid int) error
 
 	still bool // stopped by Still
 	keeps bool // Reap must not be called between two looks
@@ -121,6 +124,10 @@ func goOn(pid int) {
 // killLimit bounds the wait for processes that were sent SIGKILL: one that hangs
 // in the kernel (D state) does not go.
 const killLimit = 10 * time.Second
+
+// killEvery is how often what was killed and lives is killed again: it may have changed its
+// user meanwhile.
+const killEvery = time.Second
 
 // Hold stops every descendant, for a look at leisure before Kill. To be outrun is no
 // error: Kill comes next.
@@ -240,12 +247,16 @@ func (t *Tree) Kill() error {
 		}
 		outrun, progress := err == errTooFast, false
 		for pid, p := range held {
-			switch send(p, unix.SIGKILL) {
-			case nil:
+			err := send(p, unix.SIGKILL)
+			if err == unix.EPERM && t.Capture != nil {
+				err = t.Capture(pid)
+			}
+			switch {
+			case err == nil:
 				id := process{pid: pid, start: p.start}
 				progress = progress || !killed[id]
 				killed[id] = true
-			case unix.EPERM: // another user's: its end is not in our hands
+			case err != unix.ESRCH: // another user's: its end is not in our hands
 				outrun = false
 			}
 		}
@@ -255,9 +266,16 @@ func (t *Tree) Kill() error {
 			return t.alive()
 		}
 		for _, p := range held {
-			awaitDeath(p, deadline)
+			awaitDeath(p, soonest(deadline, time.Now().Add(killEvery)))
 		}
 	}
+}
+
+func soonest(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
 }
 
 // An AliveError names descendants that could not be ended.
@@ -266,6 +284,9 @@ type AliveError struct{ Pids []int }
 func (e *AliveError) Error() string {
 	return fmt.Sprintf("processes %v cannot be ended (another user's, or hanging in the kernel)", e.Pids)
 }
+
+// Survivors returns the processes.
+func (e *AliveError) Survivors() []int { return e.Pids }
 
 // alive names the processes that are left; nil if the last of them has gone in the
 // meantime.

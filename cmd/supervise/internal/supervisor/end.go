@@ -34,7 +34,7 @@ func (j *Job) signal(sig unix.Signal) {
 	outside := j.main != 0 && j.exit == nil && !j.Nested && !slices.Contains(j.procs(), j.main)
 	j.fail(j.Containment.Signal(sig))
 	if outside {
-		unix.Kill(j.main, sig)
+		kernel.kill(j.main, sig)
 	}
 }
 
@@ -66,7 +66,7 @@ func (j *Job) kill() {
 	}
 	j.s.trace(TraceEvent{What: "kill", Job: j.main, Error: errorText(err)})
 	if j.main != 0 && j.exit == nil && !j.Nested {
-		unix.Kill(j.main, unix.SIGKILL) // it may be outside: see signal
+		j.killMain()
 	}
 	j.killed = time.Now()
 	j.deadline(killEvery)
@@ -76,6 +76,14 @@ func (j *Job) kill() {
 		return
 	}
 	j.s.touch(j)
+}
+
+// killMain kills the main process, which may be outside of the containment: see signal. It may
+// be another user's as well.
+func (j *Job) killMain() {
+	if c, ok := j.Containment.(Capturer); kernel.kill(j.main, unix.SIGKILL) == unix.EPERM && ok {
+		c.Capture(j.main)
+	}
 }
 
 // Release forgets the job, which goes on without us. The containment is the
@@ -125,24 +133,55 @@ func (j *Job) expire() {
 
 // killAgain kills the processes that a kill has missed, or gives up.
 func (j *Job) killAgain() {
-	left := killLimit - time.Since(j.killed)
-	if left <= 0 {
+	limit := killLimit
+	if j.Nested {
+		limit += nestedRoom
+	}
+	left := limit - time.Since(j.killed)
+	empty, err := j.Containment.Empty()
+	switch {
+	case empty && err == nil && j.isDead():
+		if j.s.touch(j); j.HasExited() || j.main == 0 {
+			j.deadline(killEvery)
+		}
+		return // without a deadline: its status is with the kernel until the owner reads
+	case left <= 0:
 		j.giveUp()
 		return
-	}
-	if empty, err := j.Containment.Empty(); empty && err == nil {
-		j.s.touch(j)
-	} else {
+	case !empty || err != nil:
 		j.fail(j.Containment.Kill())
 		j.s.trace(TraceEvent{What: "kill again", Job: j.main})
 	}
 	j.deadline(min(killEvery, left))
 }
 
-// giveUp ends the job though processes of it live on, and names them.
+// nestedRoom is how much longer a supervisor below us is waited for than it waits itself.
+const nestedRoom = 5 * time.Second
+
+// isDead says whether the main process is, reaped or not.
+func (j *Job) isDead() bool {
+	if j.main == 0 || j.exit != nil {
+		return true
+	}
+	e, err := kernel.waitid(unix.P_PID, j.main, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, nil)
+	return err != nil || e.PID() != 0
+}
+
+// giveUp ends the job though processes of it live on, and names them. The main process may
+// be outside.
 func (j *Job) giveUp() {
-	if empty, err := j.Containment.Empty(); !empty || err != nil {
+	if !j.HasExited() && j.main != 0 && j.isDead() && j.s.undelivered() {
+		j.deadline(killEvery) // its end is to be told first, when the owner reads
+		return
+	}
+	empty, err := j.Containment.Empty()
+	if !empty || err != nil {
 		j.stuck, j.lost = j.procs(), err != nil
+	}
+	if !j.isDead() && !slices.Contains(j.stuck, j.main) {
+		j.stuck = append(j.stuck, j.main)
+	}
+	if !empty || err != nil || len(j.stuck) > 0 {
 		j.fail(fmt.Errorf("processes %v could not be ended", j.stuck))
 	}
 	j.finish()
@@ -159,7 +198,7 @@ func (j *Job) finish() {
 		j.s.collect() // the dead need no sweep
 	}
 	if !j.s.childless && j.s.alive == 1 && len(j.stuck) == 0 {
-		j.fail(j.s.Sweep())
+		j.sweep()
 	}
 	j.s.alive--
 	if j.ended.IsZero() { // else it was one of many: see account
@@ -175,6 +214,16 @@ func (j *Job) finish() {
 		delete(j.s.watched, j.watch)
 		j.s.Tell(Event{Kind: JobEnded, Job: j, Record: j.completeRecord()})
 	}
+}
+
+// sweep ends what has left the containment. What it cannot end is not waited for.
+func (j *Job) sweep() {
+	err := j.s.Sweep()
+	var alive interface{ Survivors() []int }
+	if errors.As(err, &alive) {
+		j.stuck = alive.Survivors()
+	}
+	j.fail(err)
 }
 
 // isTransient says whether an error is a lack of descriptors, memory or the like, which

@@ -76,6 +76,9 @@ func (s *Supervisor) Relay(sig signals.Signal) {
 
 // signal handles a signal that was sent to this process.
 func (s *Supervisor) signal(sig signals.Signal) {
+	if isTerm(sig) && s.Stopped != nil && s.IsManager != nil && s.IsManager(sig.From) {
+		s.Stopped()
+	}
 	if !s.halves.second(sig, false) {
 		s.handle(sig)
 	}

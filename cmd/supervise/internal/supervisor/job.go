@@ -56,7 +56,8 @@ type Job struct {
 	reaped   int          // processes known to be the job's
 	ended    time.Time    // when it was empty; zero: not yet
 	left     []protocol.Leftover
-	leftAll  int // how many processes outlived the main process, listed in left or not
+	leftAll  int  // how many processes outlived the main process, listed in left or not
+	hidden   bool // there were some that could not even be counted
 	record   *protocol.Record
 	stuck    []int
 	lost     bool // what is left of it cannot be looked for
@@ -101,7 +102,7 @@ func (j *Job) waits() bool {
 }
 
 // look sees whether the containment is empty, if the job waits for that. What cannot be
-// looked at is ended, and asked again by killAgain.
+// looked at is not called empty: it is ended, and asked again by killAgain.
 func (j *Job) look() (waits bool) {
 	if j.empty = false; !j.waits() {
 		return false
@@ -111,13 +112,15 @@ func (j *Job) look() (waits bool) {
 		empty, err = j.Containment.Empty() // of what was before it no hint comes
 	}
 	j.fail(err)
-	if isTransient(err) {
+	if err != nil {
 		if j.state < Killing {
 			j.kill()
+		} else if j.until.IsZero() {
+			j.deadline(killEvery)
 		}
 		return false
 	}
-	j.empty = empty || err != nil
+	j.empty = empty
 	return true
 }
 
@@ -168,6 +171,10 @@ func (j *Job) outlived() {
 		j.fail(err)
 	}
 	pids := j.procs()
+	if len(pids) == 0 { // it may have become empty, or the job has made its files unreadable
+		empty, err := j.Containment.Empty()
+		j.hidden = !empty || err != nil
+	}
 	if j.leftAll = len(pids); j.Leftovers == protocol.LeftoversWait {
 		j.listLeftovers(pids)
 		j.enter(Waiting)
@@ -215,7 +222,7 @@ func (j *Job) forward(s signals.Signal) {
 	switch {
 	case j.exit == nil && j.main != 0 && j.s.Terminal != nil && j.s.Terminal.Reached(j.main, s):
 	case j.exit == nil && j.main != 0:
-		unix.Kill(j.main, sig)
+		kernel.kill(j.main, sig)
 		j.forced = j.forced || sig == unix.SIGHUP || sig == unix.SIGINT || sig == unix.SIGQUIT || sig == unix.SIGTERM
 	case j.state == Waiting && isFatal(sig) && !s.Held: // no main process is left to take it
 		j.End(protocol.CauseKilled, nil)

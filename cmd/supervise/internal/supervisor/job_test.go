@@ -57,7 +57,7 @@ func TestLook(t *testing.T) {
 		{"empty", Running, false, true, nil, true, true, 0, 0, false},
 		{"leftovers, which are decided about first", Running, false, false, nil, true, false, 0, 0, false},
 		{"waiting", Waiting, false, false, nil, true, false, 0, 1, false},
-		{"cannot be looked at", Waiting, false, false, errTest, true, true, 0, 0, true},
+		{"cannot be looked at", Waiting, false, false, errTest, false, false, 1, 0, true},
 		{"lacks something", Waiting, false, false, unix.EMFILE, false, false, 1, 0, true},
 		{"lacks something, and is killed already", Killing, false, false, unix.EMFILE, false, false, 0, 0, true},
 	}

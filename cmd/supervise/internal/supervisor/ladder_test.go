@@ -224,6 +224,7 @@ func TestKillLimit(t *testing.T) {
 	c.empty = func() (bool, error) { return false, nil }
 	c.procs = func() ([]int, error) { return []int{1}, nil }
 	j := start(t, s, c.shell("exit 0"))
+	await(t, j.PID(), unix.WEXITED)
 	j.kill()
 	j.deadline(0) // as expire does
 	if j.killAgain(); j.State() != Killing || c.killed != 2 {

@@ -1,6 +1,7 @@
 package supervisor
 
 import (
+	"errors"
 	"os"
 	"strings"
 	"time"
@@ -16,55 +17,50 @@ import (
 // that another's command lines take: a fork bomb need not be told in full.
 const (
 	maxLeftovers = 100
-	listLimit    = 10 * time.Millisecond
-	maxArgv      = 4 << 10  // bytes of one command line
-	maxArgvs     = 64 << 10 // bytes of all of them
+	slowLimit    = 200 * time.Millisecond // on a busy machine; else it takes one or two
+	maxArgv      = 4 << 10                // bytes of one command line
+	maxArgvs     = 64 << 10               // bytes of all of them
 )
 
 // listLeftovers notes the processes that outlived the main process. Of a few, one that
-// is ending by itself does not count.
+// is ending by itself does not count. What the kernel tells without asking the process
+// comes first; the command lines come from a reader, and not at all for those that were
+// killed, which have none.
 func (j *Job) listLeftovers(pids []int) {
 	began := time.Now()
-	few, room := len(pids) <= maxLeftovers, maxArgvs
-	pids = pids[:min(len(pids), maxLeftovers)]
-	for i, pid := range pids {
-		if len(j.left) > 0 && time.Since(began) > listLimit {
-			return
+	few := len(pids) <= maxLeftovers
+	for _, pid := range pids[:min(len(pids), maxLeftovers)] {
+		if len(j.left) > 0 && time.Since(began) > slowLimit {
+			break
 		}
-		// What a process does not use of its share is for those behind it.
-		l, size, exiting, ok := readLeftover(pid, min(maxArgv, room/(len(pids)-i)))
-		room -= size
+		l, exiting, err := readLeftover(pid)
 		if most := began.Sub(j.started).Seconds(); l.AgeS != nil && *l.AgeS > most {
 			l.AgeS = &most // its start is told in ticks of 10 ms; it is younger than the job
 		}
-		if ok && (!exiting || !few) {
+		switch {
+		case err == nil && (!exiting || !few):
 			j.left = append(j.left, l)
-		} else if few {
-			j.leftAll--
+		case few && (err == nil || errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ESRCH)):
+			j.leftAll-- // it has gone, or is going; one that could not be read counts
 		}
+	}
+	if j.state < Killing {
+		j.readArgvs(few)
 	}
 }
 
-// readLeftover describes a process from /proc/PID/stat and cmdline
-// (proc_pid_stat(5)), and says how many bytes the command line took, of most;
-// not ok: it is gone. One that is exiting has no argv any more, and no memory.
-func readLeftover(pid, most int) (l protocol.Leftover, size int, exiting, ok bool) {
+// readLeftover describes a process from /proc/PID/stat (proc_pid_stat(5)), which no process
+// can delay. One that is exiting has no memory any more.
+func readLeftover(pid int) (l protocol.Leftover, exiting bool, err error) {
 	stat, err := proc.ReadStat(pid)
 	if err != nil {
-		return l, 0, false, false
+		return l, false, err
 	}
 	l = protocol.Leftover{PID: pid, Comm: string(stat.Comm), Argv: []string{}, AgeS: age(stat.Start)}
-	if stat.Exiting() {
-		return l, 0, true, true
+	if !stat.Exiting() {
+		l.RSSBytes = resident(stat.RSS)
 	}
-	if b, err := proc.Read(pid, "cmdline", most+1); err == nil && len(b) > 0 {
-		b, l.ArgvCut = cut(b, most)
-		l.Argv, size = splitArgv(b), len(b)
-	} else if now, err := proc.ReadStat(pid); err != nil || now.Exiting() { // it has ended meanwhile
-		return l, 0, true, true
-	}
-	l.RSSBytes = resident(stat.RSS)
-	return l, size, false, true
+	return l, stat.Exiting(), nil
 }
 
 // cut shortens a command line that is too long, not inside of a character.

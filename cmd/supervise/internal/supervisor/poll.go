@@ -93,7 +93,7 @@ func (s *Supervisor) list() *polled {
 func (s *Supervisor) wait() (h happened) {
 	p := s.list()
 	h.inputs = p.inputs
-	n, err := unix.Ppoll(p.fds, s.timeout(), nil)
+	n, err := kernel.ppoll(p.fds, s.timeout(), nil)
 	if n == 0 && err == nil && !s.idled && !s.unreaped() {
 		s.idle()
 	}

@@ -102,7 +102,7 @@ func (s *Supervisor) Knows(pid int) bool { return s.jobs[pid] != nil || s.chores
 // ourselves. It says how many there were.
 func (s *Supervisor) CollectDead() (n int) {
 	for !s.undelivered() && n < 10*maxCollect {
-		event, err := waitid(unix.P_ALL, 0, unix.WEXITED|unix.WNOHANG, &s.usage)
+		event, err := kernel.waitid(unix.P_ALL, 0, unix.WEXITED|unix.WNOHANG, &s.usage)
 		if err != nil || event.PID() == 0 {
 			break
 		}

@@ -31,7 +31,10 @@ func (j *Job) makeRecord() {
 	if j.usage != nil {
 		r.Main = NewMainUsage(j.usage)
 	}
-	r.LeftoversTotal, r.Leftovers = &j.leftAll, append(r.Leftovers, j.left...)
+	r.Leftovers = append(r.Leftovers, j.left...)
+	if !j.hidden {
+		r.LeftoversTotal = &j.leftAll
+	}
 	r.Reaped = j.reaped
 	j.record = r
 	if c, ok := j.Containment.(Recorder); ok {

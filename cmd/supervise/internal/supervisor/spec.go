@@ -29,6 +29,9 @@ type Holder interface{ Hold() (held bool, err error) }
 // A Lister knows the pids of its live processes.
 type Lister interface{ Procs() ([]int, error) }
 
+// A Capturer kills a process that has left it and may not be signalled, another user's.
+type Capturer interface{ Capture(pid int) error }
+
 // An Accountant knows the processor time used inside, in microseconds.
 type Accountant interface {
 	CPU() (user, system uint64, err error)

@@ -11,6 +11,14 @@ import (
 // errNone says that no child has changed status.
 const errNone = unix.EAGAIN
 
+// kernel is what the loop asks of the kernel about children and descriptors. The model in
+// the tests has another one.
+var kernel = struct {
+	waitid func(idType, id, options int, usage *unix.Rusage) (*protocol.Event, error)
+	kill   func(pid int, sig unix.Signal) error
+	ppoll  func(fds []unix.PollFd, timeout *unix.Timespec, mask *unix.Sigset_t) (int, error)
+}{waitid, unix.Kill, unix.Ppoll}
+
 // changes are what is waited for.
 const changes = unix.WEXITED | unix.WSTOPPED | unix.WCONTINUED | unix.WNOHANG
 
@@ -22,8 +30,8 @@ const changes = unix.WEXITED | unix.WSTOPPED | unix.WCONTINUED | unix.WNOHANG
 // nowhere else: a pid is its process's for as long as that is not reaped. Every other wait
 // names a child that is no job's, or takes nothing:
 //
-//   - package guardian waits for the guardian, which has exit signal 0, so that a waitid
-//     without __WCLONE never finds it.
+//   - package guardian waits for its twins, which have exit signal 0, so that a waitid
+//     without __WCLONE never finds them.
 //   - package program reaps supervise-scope and its like, before the loop runs or after it;
 //     during it they are chores, which the loop reaps.
 //   - package cgroup reaps a process that the kernel killed at its birth in a cgroup, and
@@ -33,7 +41,7 @@ const changes = unix.WEXITED | unix.WSTOPPED | unix.WCONTINUED | unix.WNOHANG
 //     process; it looks with WNOWAIT whether a child is dead, and whether there were children
 //     from before our start.
 func waitChild(idType, id int, usage *unix.Rusage) (*protocol.Event, error) {
-	e, err := waitid(idType, id, changes, usage)
+	e, err := kernel.waitid(idType, id, changes, usage)
 	if err == nil && e.PID() == 0 {
 		return nil, errNone
 	}
@@ -42,7 +50,7 @@ func waitChild(idType, id int, usage *unix.Rusage) (*protocol.Event, error) {
 
 // peekChild returns what waitChild would, and leaves it there.
 func peekChild(idType, id int) (*protocol.Event, error) {
-	e, err := waitid(idType, id, changes|unix.WNOWAIT, nil)
+	e, err := kernel.waitid(idType, id, changes|unix.WNOWAIT, nil)
 	if err == nil && e.PID() == 0 {
 		return nil, errNone
 	}
@@ -51,7 +59,7 @@ func peekChild(idType, id int) (*protocol.Event, error) {
 
 // isChild says whether pid is a child of ours, living or zombie.
 func isChild(pid int) bool {
-	_, err := waitid(unix.P_PID, pid, changes|unix.WNOWAIT, nil)
+	_, err := kernel.waitid(unix.P_PID, pid, changes|unix.WNOWAIT, nil)
 	return err == nil
 }
 

@@ -100,7 +100,7 @@ func (c *Conn) receive(text []byte) (int, error) {
 	if size > 0 {
 		c.keep(control[:size])
 	}
-	return n, err
+	return n, Later(err)
 }
 
 // keep notes the descriptors of a control message (unix(7), SCM_RIGHTS).
@@ -241,7 +241,8 @@ func (c *Conn) send(first *chunk) (int, error) {
 	if len(first.fds) == 0 {
 		return c.out.Write(first.text)
 	}
-	return unix.SendmsgN(c.out.fd, first.text, unix.UnixRights(first.fds...), nil, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
+	n, err := unix.SendmsgN(c.out.fd, first.text, unix.UnixRights(first.fds...), nil, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
+	return n, Later(err)
 }
 
 // flushSize is how much text is kept for a Flush, at most, in bytes.

@@ -45,18 +45,30 @@ func (e End) FD() int { return e.fd }
 func (e End) Whole() bool { return e.whole }
 
 // Read reads the bytes that are there; EAGAIN if there are none, 0 at the end.
-func (e End) Read(b []byte) (int, error) {
+func (e End) Read(b []byte) (n int, err error) {
 	if e.socket {
-		n, _, err := unix.Recvfrom(e.fd, b, unix.MSG_DONTWAIT)
-		return n, err
+		n, _, err = unix.Recvfrom(e.fd, b, unix.MSG_DONTWAIT)
+	} else {
+		n, err = unix.Read(e.fd, b)
 	}
-	return unix.Read(e.fd, b)
+	return n, Later(err)
 }
 
 // Write writes as much as there is room for; EAGAIN if there is none.
-func (e End) Write(b []byte) (int, error) {
+func (e End) Write(b []byte) (n int, err error) {
 	if e.socket {
-		return unix.SendmsgN(e.fd, b, nil, nil, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
+		n, err = unix.SendmsgN(e.fd, b, nil, nil, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
+	} else {
+		n, err = unix.Write(e.fd, b)
 	}
-	return unix.Write(e.fd, b)
+	return n, Later(err)
+}
+
+// Later makes EAGAIN of a lack of memory in the kernel: it is not the end of the connection,
+// and what could not be taken or sent can be a little later.
+func Later(err error) error {
+	if err == unix.ENOMEM || err == unix.ENOBUFS {
+		return unix.EAGAIN
+	}
+	return err
 }

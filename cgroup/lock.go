@@ -1,0 +1,82 @@
+package cgroup
+
+import (
+	"bytes"
+	"fmt"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+)
+
+// lockedByDirectory is the version of sessions of which the directory alone is locked, which
+// everybody may lock who may read it.
+const lockedByDirectory = "1"
+
+// lock locks a new session for as long as it is open (flock(2)): by cgroup.kill, which other
+// users cannot open, and by the directory, for the guardian, and for a supervise of version 1.
+func (d *dir) lock() error {
+	if err := unix.Flock(d.fd, unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		return d.fail("flock", "", err)
+	}
+	if err := d.hold(); err != nil || d.killFile == 0 {
+		return err
+	}
+	if err := unix.Flock(d.killFile, unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		return d.fail("flock", "cgroup.kill", err)
+	}
+	return nil
+}
+
+// isLocked says whether a supervisor has the session locked, and else locks it. A process in
+// the session is no supervisor.
+func (d *dir) isLocked(byDirectory bool) bool {
+	if err := d.hold(); err != nil {
+		return true // not known
+	}
+	if d.killFile == 0 {
+		byDirectory = true
+	} else if d.isLockedFile(d.killFile) {
+		return true
+	}
+	return byDirectory && d.isLockedFile(d.fd)
+}
+
+func (d *dir) isLockedFile(fd int) bool {
+	err := unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB)
+	return err != nil && !d.holdsLockers(fd)
+}
+
+// holdsLockers says whether all processes that have locked a file are known, and are in d.
+func (d *dir) holdsLockers(fd int) bool {
+	var st unix.Stat_t
+	locks, err := readFile("/proc/locks")
+	if err != nil || unix.Fstat(fd, &st) != nil {
+		return false
+	}
+	inside, err := procPath(d.path)
+	if err != nil {
+		return false
+	}
+	pids := lockers(locks, &st)
+	return len(pids) > 0 && len(Outside(inside, pids)) == 0
+}
+
+// lockers returns the processes that have locked a file, from the text of /proc/locks
+// (proc_locks(5)):
+//
+//	1: FLOCK  ADVISORY  WRITE 1234 00:1b:5678 0 EOF
+//
+// A locker outside of our PID namespace is not listed there. One that has ended is.
+func lockers(text []byte, st *unix.Stat_t) (pids []int) {
+	file := fmt.Sprintf("%02x:%02x:%d", unix.Major(st.Dev), unix.Minor(st.Dev), st.Ino)
+	for line := range bytes.Lines(text) {
+		f := bytes.Fields(line)
+		if len(f) < 6 || string(f[1]) != "FLOCK" || string(f[5]) != file {
+			continue
+		}
+		if pid, err := strconv.Atoi(string(f[4])); err == nil {
+			pids = append(pids, pid)
+		}
+	}
+	return pids
+}

@@ -37,8 +37,9 @@ type Tree struct {
 	// ends fills that up, and slower to read it is ever harder to catch.
 	Reap func() int
 
-	keeps bool // Reap must not be called between two looks
-	mark  Mark // if set, the processes that bear it instead of the descendants
+	keeps bool         // Reap must not be called between two looks
+	mark  Mark         // if set, the processes that bear it instead of the descendants
+	roots func() []int // if set, these and what is below them instead of the descendants
 }
 
 // Become makes this process a child subreaper (Linux 3.4): an orphan below it becomes its

@@ -69,7 +69,7 @@ func (o *Orphans) ForgetAll() { clear(o.marks) }
 // of a job: it is read anew when listShare times as long has passed, and the orphans that
 // have come meanwhile are found by the end of a later job.
 const (
-	manyOrphans = 1000
+	manyOrphans = 300
 	listShare   = 50
 )
 

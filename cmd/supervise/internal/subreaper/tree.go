@@ -58,8 +58,7 @@ func (t *Tree) look(zombies map[int]process) (found []process, whole bool, err e
 	}
 	ended := 0
 	seen := map[int]bool{}
-	todo := below(os.Getpid())
-	slices.Reverse(todo) // the youngest may be about to end and leave a child: it comes first
+	todo := t.start(below)
 	for len(todo) > 0 {
 		pid := todo[0]
 		todo = todo[1:]

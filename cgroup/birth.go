@@ -33,6 +33,17 @@ func (e *JoinError) Unwrap() error { return e.Err }
 //
 // Start must not be called from several goroutines.
 func (j *Job) Start(path string, argv []string, attr *syscall.ProcAttr) (pid int, err error) {
+	pid, err = j.start(path, argv, attr)
+	if join := (*JoinError)(nil); errors.As(err, &join) && errors.Is(err, unix.EOPNOTSUPP) {
+		// The job of a supervisor that was killed may have made its session threaded: then
+		// nothing can be started beside it (cgroups(7), "domain invalid").
+		j.s.RemoveStale()
+		pid, err = j.start(path, argv, attr)
+	}
+	return pid, err
+}
+
+func (j *Job) start(path string, argv []string, attr *syscall.ProcAttr) (pid int, err error) {
 	sys := syscall.SysProcAttr{}
 	if attr.Sys != nil {
 		sys = *attr.Sys

@@ -187,6 +187,37 @@ func TestHiddenSession(t *testing.T) {
 	}
 }
 
+// TestBesideThreaded: a session that its job has made threaded does not keep the next supervisor from starting jobs.
+func TestBesideThreaded(t *testing.T) {
+	root := testRoot(t)
+	s := newSession(t, root)
+	j, err := s.NewJob("test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	thread(t, s.Path(), j.Path(), j.main.path)
+	pid := startIn(t, root, j.main.path)
+	for _, d := range []*dir{j.main, j.node, s.dir, s.root.dir} { // its supervisor dies
+		d.close()
+	}
+	next := newSession(t, root)
+	other, err := next.NewJob("test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	born := start(t, other, "echo ready; exec sleep 100")
+	unix.Kill(pid, unix.SIGTERM) // for one that was not ended
+	if ws := wait(t, pid); ws.Signal() != unix.SIGKILL {
+		t.Errorf("ended by %v", ws)
+	}
+	unix.Kill(born, unix.SIGKILL)
+	wait(t, born)
+	kill(t, other)
+	if err := errors.Join(other.Close(), next.Close()); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestLockedSession: a session that a supervisor holds stays, of this version and of the first.
 func TestLockedSession(t *testing.T) {
 	for _, version := range []string{layoutVersion, lockedByDirectory} {

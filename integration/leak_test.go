@@ -177,7 +177,10 @@ func openFds() map[string]string {
 func describe(pids []int) string {
 	var names []string
 	for _, pid := range pids {
-		cmdline, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+		var cmdline []byte
+		if state(pid) != "D" { // else the reading may hang as well
+			cmdline, _ = os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+		}
 		argv := strings.TrimSpace(strings.ReplaceAll(string(cmdline), "\x00", " "))
 		names = append(names, fmt.Sprintf("%d %s %s [%s]", pid, comm(pid), state(pid), argv))
 		if len(names) == 20 {

@@ -6,6 +6,9 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
+
+	"github.com/seed-c1490a04/supervise/integration/testbed"
 )
 
 // lingering starts a job whose main process has ended, with status 7, and whose one child ends when release is called, with a
@@ -62,6 +65,55 @@ func TestLeftoversLong(t *testing.T) {
 		}
 		if n := len(o.record.Leftovers); n == 0 || total > 64<<10 || len(o.stderr) > 80<<10 {
 			t.Errorf("%d leftovers with %d bytes, in the summary %d", n, total, len(o.stderr))
+		}
+	})
+}
+
+// TestLeftoversHang: a leftover whose command line cannot be read, for the kernel waits for its memory, is ended like any and
+// is listed without it. That of another is listed all the same.
+func TestLeftoversHang(t *testing.T) {
+	testbed.NeedHang(t, bin.adversary)
+	forEachContainment(t, func(t *testing.T, c containment) {
+		for mode, code := range map[string]int{"kill": 7, "fail": 125} {
+			t.Run(mode, func(t *testing.T) {
+				b := newBox(t)
+				const script = `"$0" hang </dev/null; sleep 1000 &` + untilExec + `exit 7`
+				l := b.run(c, []string{"--leftovers", mode}, append(sh(script), bin.adversary)...)
+				l.deadline = 20 * time.Second
+				o := b.start(l).wait()
+				o.wantCode(code)
+				r := o.wantRecord(c, "exited")
+				if len(r.Leftovers) != 3 || !r.hasLeftover("lurker") || !r.hasLeftover("sleep") {
+					t.Errorf("record: leftovers %+v, want the server, its victim and sleep", r.Leftovers)
+				}
+				for _, left := range r.Leftovers {
+					if hung := left.Comm == "lurker"; hung != (len(left.Argv) == 0) {
+						t.Errorf("record: leftover %+v", left)
+					}
+				}
+			})
+		}
+	})
+}
+
+// TestLeftoversHangWait: nor does such a process keep supervise from waiting, and from ending that.
+func TestLeftoversHangWait(t *testing.T) {
+	testbed.NeedHang(t, bin.adversary)
+	forEachContainment(t, func(t *testing.T, c containment) {
+		b := newBox(t)
+		l := b.run(c, []string{"--leftovers=wait"}, append(sh(`echo main $$; "$0" hang </dev/null; exit 7`), bin.adversary)...)
+		l.deadline = 20 * time.Second
+		p := b.start(l)
+		p.expect("ready")
+		main := p.printedPid("main")
+		if err := waitPid(main, killPatience); err != nil {
+			t.Fatal(err)
+		}
+		p.signal(syscall.SIGTERM)
+		o := p.wait()
+		o.wantCode(7)
+		if r := o.wantRecord(c, "exited"); !r.hasLeftover("lurker") {
+			t.Errorf("record: leftovers %+v", r.Leftovers)
 		}
 	})
 }

@@ -89,7 +89,7 @@ type Exit struct {
 type Leftover struct {
 	PID      int      `json:"pid"`
 	Comm     string   `json:"comm"`      // /proc/PID/stat, field 2
-	Argv     []string `json:"argv"`      // /proc/PID/cmdline; empty for a process that has none, or is dying
+	Argv     []string `json:"argv"`      // /proc/PID/cmdline; empty for a process that has none, is dying, or does not let it be read at once
 	ArgvCut  bool     `json:"argv_cut"`  // argv is not all: it is cut after 4 KiB, or earlier where all leftovers have 64 KiB; its last element may be a part
 	AgeS     *float64 `json:"age_s"`     // seconds since it was forked
 	RSSBytes *int64   `json:"rss_bytes"` // /proc/PID/stat, field 24; null if it is dying

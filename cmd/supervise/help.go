@@ -63,6 +63,8 @@ and write to its own cgroup. One that you do not trust needs another user, or:
 
 At the prompt of a shell the command has the terminal, as without supervise. In a
 script, in a pipeline and below a program it shares it, and takes it from nobody.
+A limit that is too tight for supervise itself is for the command to have:
+supervise run -- prlimit --as=N --nproc=N --nofile=N COMMAND
 
 exit status: the command's; 128+n if signal n ended it, 124 if a time was up,
 127 if it was not found, 126 if it cannot be executed, 125 if supervise failed,

@@ -59,7 +59,10 @@ var modes = map[string]mode{
 	"signals":     {signals, "print a line for each signal; TERM ends it only with -exit 0"},
 	"flood":       {flood, "send the parent -count signals as fast as possible"},
 	"attack":      {attack, "what -do names, one after the other, as a user of its own"},
+	"hang":        {hang, "a child whose command line cannot be read before its parent, a FUSE server, has ended"},
 	"bomb-root":   {bombRoot, "(the first process of bomb)"},
+	"hang-server": {hangServer, "(the server of hang)"},
+	"hang-victim": {hangVictim, "(its child)"},
 }
 
 func main() {

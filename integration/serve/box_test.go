@@ -217,8 +217,11 @@ func killDescendants() {
 func describe(pids []int) string {
 	var names []string
 	for _, pid := range pids[:min(len(pids), 20)] {
-		cmdline, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
-		names = append(names, fmt.Sprintf("%d [%s]", pid, strings.ReplaceAll(string(cmdline), "\x00", " ")))
+		var cmdline []byte
+		if stat, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid)); !strings.Contains(string(stat), ") D ") { // else the reading may hang as well
+			cmdline, _ = os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+		}
+		names = append(names, fmt.Sprintf("%d %s [%s]", pid, comm(pid), strings.ReplaceAll(string(cmdline), "\x00", " ")))
 	}
 	return fmt.Sprintf("%d: %s", len(pids), strings.Join(names, "; "))
 }

@@ -1,9 +1,13 @@
 package serve
 
 import (
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/seed-c1490a04/supervise/integration/testbed"
 )
 
 // TestLargeRecord: a record that is larger than a pipe arrives whole, and holds up no end.
@@ -15,6 +19,40 @@ func TestLargeRecord(t *testing.T) {
 		record := s.spawn(nil, argv...).ended("exited")
 		if got, _ := record["argv"].([]any); len(got) != len(argv) || got[3] != argv[3] {
 			t.Errorf("%d arguments", len(got))
+		}
+		s.shutdown()
+	})
+}
+
+// TestHangingLeftover: a leftover whose command line cannot be read holds up neither the end of its job nor the server, which
+// keeps nothing of it.
+func TestHangingLeftover(t *testing.T) {
+	adversary := filepath.Join(filepath.Dir(supervise), "adversary")
+	testbed.NeedHang(t, adversary)
+	forEachContainment(t, func(t *testing.T, c containment) {
+		s := newBox(t).serve(c, pipes)
+		s.hello()
+		jobs := 0
+		for range 10 { // more than may hang at once
+			record := s.shell(nil, quote(adversary)+` hang </dev/null >/dev/null; exit 7`).ended("exited")
+			left, _ := record["leftovers"].([]any)
+			for _, l := range left {
+				if l := l.(object); l["comm"] == "lurker" && len(l["argv"].([]any)) == 0 {
+					jobs++
+				}
+			}
+		}
+		if jobs != 10 {
+			t.Errorf("%d victims listed", jobs)
+		}
+		record := s.shell(nil, `sleep 1000 & while [ "$(cat /proc/$!/comm)" = sh ]; do :; done`).ended("exited")
+		if left, _ := record["leftovers"].([]any); len(left) != 1 || len(left[0].(object)["argv"].([]any)) != 2 {
+			t.Errorf("leftovers %v", left)
+		}
+		for patience := time.Now().Add(patience); len(descendants(s.pid())) > 1 && time.Now().Before(patience); {
+		}
+		if left := descendants(s.pid()); len(left) > 1 { // the guardian, but in the fallback
+			t.Errorf("below the server: %s", describe(left))
 		}
 		s.shutdown()
 	})

@@ -52,6 +52,16 @@ func build(dir string) error {
 	return os.Chmod(dir, 0o755)
 }
 
+// NeedHang skips the test where the program adversary cannot make a process hang, for want of FUSE.
+func NeedHang(t *testing.T, adversary string) {
+	t.Helper()
+	msg, err := exec.Command(adversary, "hang", "-count=0").CombinedOutput()
+	if err != nil {
+		err = fmt.Errorf("%w: %s", err, msg)
+	}
+	Need(t, "FUSE in a mount namespace", err)
+}
+
 // WarmUp makes the runtime open what it keeps open (epoll, eventfd), so that it is not taken for a leak.
 func WarmUp() {
 	if r, w, err := os.Pipe(); err == nil {

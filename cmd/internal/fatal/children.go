@@ -116,7 +116,12 @@ func kill(pid uintptr) (lives bool) {
 	info[0] = 0 // the low byte of si_signo, on either of the processors
 	_, _, errno := syscall.RawSyscall6(unix.SYS_WAITID, unix.P_PID, pid, uintptr(unsafe.Pointer(&info)),
 		unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, 0, 0)
-	if errno != 0 || info[0] != 0 {
+	if errno != 0 && errno != unix.ECHILD { // refused by a filter
+		dead, _, errno := syscall.RawSyscall6(unix.SYS_WAIT4, pid, 0, unix.WNOHANG, 0, 0, 0)
+		if errno != 0 || dead != 0 {
+			return false
+		}
+	} else if errno != 0 || info[0] != 0 {
 		return false
 	}
 	syscall.RawSyscall(unix.SYS_KILL, pid, uintptr(unix.SIGKILL), 0)

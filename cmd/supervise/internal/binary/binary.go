@@ -30,7 +30,6 @@ func Main(p *cli.Program) int {
 		err = roomFor(neededFDs)
 	}
 	if err != nil {
-		subreaper.Abandon() // the children exist, and nothing is to outlive us
 		p.Complain(err)
 		return abandon()
 	}
@@ -75,11 +74,11 @@ func roomFor(n int) (err error) {
 	return os.NewSyscallError("fcntl", err)
 }
 
-// abandon ends the children where they cannot be held: what is stopped first cannot leave,
-// and what cannot be looked for, for want of descriptors say, is killed one by one. It
-// returns the exit status.
+// abandon ends the children where they cannot be held, as nothing is to outlive us. What
+// cannot be looked for, for want of descriptors say, is killed one by one. It returns the
+// exit status.
 func abandon() int {
-	(&subreaper.Tree{}).Kill()
+	subreaper.Abandon()
 	fatal.EndChildren()
 	return cli.ExitFailure
 }

@@ -40,6 +40,7 @@ const jobName = "job"
 
 // begin moves what can be moved at once, or begins to ask.
 func (m *move) begin() {
+	defer m.place.Tree.Still()()
 	pids, err := m.place.Tree.Procs()
 	if err != nil {
 		m.giveUp(err)

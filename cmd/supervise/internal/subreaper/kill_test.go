@@ -3,6 +3,8 @@ package subreaper
 import (
 	"errors"
 	"fmt"
+	"os"
+	"runtime"
 	"slices"
 	"syscall"
 	"testing"
@@ -88,6 +90,45 @@ func helpSignal(tr *tree) error {
 	fmt.Println("got it:", slices.Equal(slices.Sorted(slices.Values(got)), running))
 	fmt.Printf("the stopped one: state %c, continued %t\n", p.state, changed(stopped, unix.WCONTINUED))
 	return errors.Join(err, tr.Kill(), tr.tell("after", tr.pids...))
+}
+
+// TestStill: all stop, and all go on but the one that was stopped before.
+func TestStill(t *testing.T) {
+	want := "still: T 7 of 7\nafter: T 1 of 7, told 0\n"
+	if got := helper(t, "still"); got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func helpStill(tr *tree) error {
+	if _, err := tr.start(everyKind, 7); err != nil {
+		return err
+	}
+	inState := func() (n int) {
+		for _, pid := range tr.pids {
+			if p, err := readProcess(pid); err == nil && p.state == 'T' {
+				n++
+			}
+		}
+		return n
+	}
+	for inState() != 1 { // it has reported, and is about to stop itself
+		runtime.Gosched()
+	}
+	goOn := tr.stopAll()
+	for inState() != 7 { // the signals are sent, and on their way
+		runtime.Gosched()
+	}
+	fmt.Printf("still: T %d of %d\n", inState(), len(tr.pids))
+	goOn()
+	told := 0
+	for _, pid := range tr.pids {
+		if p, err := readProcess(pid); err == nil && p.parent == os.Getpid() && changed(pid, unix.WSTOPPED|unix.WCONTINUED) && p.state != 'T' {
+			told++
+		}
+	}
+	fmt.Printf("after: T %d of %d, told %d\n", inState(), len(tr.pids), told)
+	return errors.Join(tr.Kill())
 }
 
 // TestSpare: a child that is spared is no member of the tree, nor are those

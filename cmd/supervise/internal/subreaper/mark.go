@@ -5,7 +5,9 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 	"strconv"
 
 	"golang.org/x/sys/unix"
@@ -52,24 +54,29 @@ func (m Mark) String() string { return strconv.FormatUint(uint64(m), 10) }
 
 // SetMark marks every descendant. One that is just being forked is missed: it has
 // copied its limits already, and appears later. A process that sleeps is not forking,
-// so settled says that all did, and that none was new: else have it done again a
-// little later.
+// so settled says that all did, and that none was new or, after Still, that all are
+// stopped by now: else have it done again a little later.
 func (t *Tree) SetMark(m Mark) (settled bool, err error) {
 	t.keeps = true
 	defer func() { t.keeps = false }()
 	settled = true
+	running := map[int]bool{}
 	err = t.each(func(p process) (acted bool, err error) {
 		if m.isOn(p.pid) {
-			settled = settled && p.state != 'R' && p.state != 'D'
+			running[p.pid] = p.state == 'R' || p.state == 'D'
+			settled = settled && !running[p.pid]
 			return false, nil
 		}
-		settled = false
+		settled, running[p.pid] = false, true
 		err = m.put(p.pid)
 		if errors.Is(err, unix.ESRCH) || errors.Is(err, unix.EPERM) { // it has gone, or is another user's
 			return false, nil
 		}
 		return err == nil, err
 	}, nil)
+	if t.still {
+		settled = !slices.Contains(slices.Collect(maps.Values(running)), true)
+	}
 	return settled, err
 }
 
@@ -92,21 +99,31 @@ func (m Mark) put(pid int) error {
 // too.
 func (m Mark) isOn(pid int) bool {
 	b, err := proc.Read(pid, "limits", 0)
-	return err == nil && parseLimit(b) == uint64(m)
+	if err != nil {
+		return false
+	}
+	for _, one := range parseMarks(b) {
+		if one == m || m.isSession() && one&^jobBits == m {
+			return true
+		}
+	}
+	return false
 }
 
-// parseLimit finds the soft limit in the text of /proc/PID/limits (proc(5)), 0 if
-// it is unlimited or not there.
-func parseLimit(limits []byte) uint64 {
+// parseMarks finds the soft limits that may be marks in the text of /proc/PID/limits
+// (proc(5)), 0 for each that is unlimited or not there.
+func parseMarks(limits []byte) (marks [2]Mark) {
 	for line := range bytes.Lines(limits) {
-		if rest, ok := bytes.CutPrefix(line, []byte("Max realtime timeout")); ok {
-			if fields := bytes.Fields(rest); len(fields) > 0 {
-				n, _ := strconv.ParseUint(string(fields[0]), 10, 64)
-				return n
+		for i, name := range [...]string{"Max realtime timeout", "Max file locks"} {
+			if rest, ok := bytes.CutPrefix(line, []byte(name)); ok {
+				if fields := bytes.Fields(rest); len(fields) > 0 {
+					n, _ := strconv.ParseUint(string(fields[0]), 10, 64)
+					marks[i] = Mark(n)
+				}
 			}
 		}
 	}
-	return 0
+	return marks
 }
 
 // bearers returns the live processes that have the mark, and all below them: a process
@@ -114,10 +131,15 @@ func parseLimit(limits []byte) uint64 {
 func (m Mark) bearers() (found []process, err error) {
 	all, err := processes()
 	bears := map[int]bool{}
+	for _, p := range all {
+		if !p.dead && m.isOn(p.pid) {
+			found, bears[p.pid] = append(found, p), true
+		}
+	}
 	for grown := true; grown; {
 		grown = false
 		for _, p := range all {
-			if !p.dead && !bears[p.pid] && (bears[p.parent] || m.isOn(p.pid)) {
+			if !p.dead && !bears[p.pid] && bears[p.parent] {
 				found, bears[p.pid], grown = append(found, p), true, true
 			}
 		}

@@ -14,7 +14,6 @@ import (
 	"fmt"
 	"os"
 	"slices"
-	"strconv"
 	"syscall"
 	"time"
 
@@ -40,49 +39,10 @@ type Tree struct {
 	// way.
 	Capture func(pid int) error
 
-	keeps bool // Reap must not be called between two looks
-	mark  Mark // if set, the processes that bear it instead of the descendants
-}
-
-// Become makes this process a child subreaper (Linux 3.4): an orphan below it becomes its
-// child rather than init's. The attribute survives execve and is not inherited by
-// children. It is an error if /proc shows the descendants by other numbers than kill(2)
-// takes.
-func Become() error {
-	if err := ownProc(); err != nil {
-		return err
-	}
-	return prctlError(unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0))
-}
-
-// ownProc makes sure that /proc belongs to the PID namespace of this process: by
-// another's it would take strangers for the job, and kill the processes that have their
-// numbers here.
-func ownProc() error {
-	self, err := os.Readlink("/proc/self")
-	if err != nil {
-		return fmt.Errorf("finding this process in /proc: %w", err)
-	}
-	if self != strconv.Itoa(os.Getpid()) {
-		return errors.New("/proc is that of another PID namespace; unshare --mount-proc or bwrap --proc /proc mount the right one")
-	}
-	return nil
-}
-
-// Abandon ends all descendants of a process that cannot hold them, as far as they are to be
-// found.
-func Abandon() {
-	if ownProc() == nil {
-		(&Tree{}).Kill()
-	}
-}
-
-// prctlError wraps the error of becoming a subreaper; nil stays nil.
-func prctlError(err error) error {
-	if err != nil {
-		return fmt.Errorf("becoming a child subreaper: %w", err)
-	}
-	return nil
+	still bool         // stopped by Still
+	keeps bool         // Reap must not be called between two looks
+	mark  Mark         // if set, the processes that bear it instead of the descendants
+	roots func() []int // if set, these and what is below them instead of the descendants
 }
 
 // Start runs a program as a child of this process; attr is as for syscall.StartProcess.
@@ -190,7 +150,7 @@ func (t *Tree) rush() {
 	if t.mark != 0 {
 		return
 	}
-	r := rushing{t: t, seen: map[int]bool{}, buf: make([]byte, 32<<10)}
+	r := newRushing(t)
 	for found := true; found; {
 		if t.reap() > 0 {
 			clear(r.seen) // a number may be another's now
@@ -213,8 +173,13 @@ func (t *Tree) reap() int {
 type rushing struct {
 	t            *Tree
 	seen         map[int]bool
+	leave        func(pid int) bool // says of a process that it is not to be stopped; nil: all are
 	groupStopped bool
 	buf          []byte
+}
+
+func newRushing(t *Tree) *rushing {
+	return &rushing{t: t, seen: map[int]bool{}, buf: make([]byte, 32<<10)}
 }
 
 // rushStep is how many processes are stopped before the walk looks for dead ones: to look
@@ -245,8 +210,14 @@ func (r *rushing) walk() (found bool) {
 // that the number of the group might be another's.
 func (r *rushing) stop(pid int) {
 	r.seen[pid] = true
+	if r.leave != nil && r.leave(pid) {
+		return
+	}
 	unix.Kill(pid, unix.SIGSTOP)
-	if group, err := unix.Getpgid(pid); err == nil && group == r.t.Group && group > 0 && !r.groupStopped {
+	if r.t.Group <= 0 || r.groupStopped {
+		return
+	}
+	if group, err := unix.Getpgid(pid); err == nil && group == r.t.Group {
 		r.groupStopped = unix.Kill(-group, unix.SIGSTOP) == nil
 	}
 }
@@ -359,7 +330,7 @@ func (t *Tree) stop() (held map[int]process, wasStopped map[int]bool, err error)
 // worse.
 func send(p process, sig unix.Signal) error {
 	fd, err := unix.PidfdOpen(p.pid, 0)
-	if err == unix.ENOSYS || err == unix.EPERM || err == unix.EMFILE {
+	if isRefused(err) || err == unix.EMFILE {
 		return unix.Kill(p.pid, sig)
 	}
 	if err != nil {
@@ -369,8 +340,16 @@ func send(p process, sig unix.Signal) error {
 	if now, err := readProcess(p.pid); err != nil || now.start != p.start {
 		return unix.ESRCH
 	}
-	return unix.PidfdSendSignal(fd, sig, nil, 0)
+	if err = unix.PidfdSendSignal(fd, sig, nil, 0); isRefused(err) {
+		return unix.Kill(p.pid, sig)
+	}
+	return err
 }
+
+// isRefused says whether a system call may be unknown to the kernel, or to a filter of
+// system calls. Older profiles of containers let pidfd_open(2) through, and not
+// pidfd_send_signal(2). EPERM may be about the process as well: then it is so again.
+func isRefused(err error) bool { return err == unix.ENOSYS || err == unix.EPERM }
 
 // awaitDeath returns when a process is a zombie or gone: a pidfd is readable from the end
 // of the process on. Without pidfds the caller's next pass decides.

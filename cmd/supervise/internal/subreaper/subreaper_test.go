@@ -33,6 +33,7 @@ var helpers = map[string]func(*tree) error{
 	"signal":   helpSignal,
 	"spare":    helpSpare,
 	"start":    helpStart,
+	"still":    helpStill,
 	"zombies":  helpZombies,
 }
 

@@ -58,8 +58,7 @@ func (t *Tree) look(zombies map[int]process) (found []process, whole bool, err e
 	}
 	ended := 0
 	seen := map[int]bool{}
-	todo := below(os.Getpid())
-	slices.Reverse(todo) // the youngest may be about to end and leave a child: it comes first
+	todo := t.start(below)
 	for len(todo) > 0 {
 		pid := todo[0]
 		todo = todo[1:]
@@ -180,7 +179,10 @@ func childLists() (func(pid int) []int, error) {
 // Children returns the pids of the children of a process, zombies too, from
 // /proc/PID/task/*/children (CONFIG_PROC_CHILDREN); none if it cannot be read.
 func Children(pid int) (pids []int) {
-	names, _ := proc.Names("/proc/" + strconv.Itoa(pid) + "/task")
+	names, err := proc.Names("/proc/" + strconv.Itoa(pid) + "/task")
+	if err != nil && len(names) == 0 {
+		names = []string{strconv.Itoa(pid)} // the first thread is better than none
+	}
 	for _, tid := range names {
 		b, _ := proc.Read(pid, "task/"+tid+"/children", 0)
 		for f := range bytes.FieldsSeq(b) {

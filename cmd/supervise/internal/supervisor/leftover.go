@@ -17,24 +17,23 @@ import (
 // that another's command lines take: a fork bomb need not be told in full.
 const (
 	maxLeftovers = 100
-	listLimit    = 10 * time.Millisecond
-	maxArgv      = 4 << 10  // bytes of one command line
-	maxArgvs     = 64 << 10 // bytes of all of them
+	slowLimit    = 200 * time.Millisecond // on a busy machine; else it takes one or two
+	maxArgv      = 4 << 10                // bytes of one command line
+	maxArgvs     = 64 << 10               // bytes of all of them
 )
 
 // listLeftovers notes the processes that outlived the main process. Of a few, one that
-// is ending by itself does not count.
+// is ending by itself does not count. What the kernel tells without asking the process
+// comes first; the command lines come from a reader, and not at all for those that were
+// killed, which have none.
 func (j *Job) listLeftovers(pids []int) {
 	began := time.Now()
-	few, room := len(pids) <= maxLeftovers, maxArgvs
-	pids = pids[:min(len(pids), maxLeftovers)]
-	for i, pid := range pids {
-		if len(j.left) > 0 && time.Since(began) > listLimit {
-			return
+	few := len(pids) <= maxLeftovers
+	for _, pid := range pids[:min(len(pids), maxLeftovers)] {
+		if len(j.left) > 0 && time.Since(began) > slowLimit {
+			break
 		}
-		// What a process does not use of its share is for those behind it.
-		l, size, exiting, err := readLeftover(pid, min(maxArgv, room/(len(pids)-i)))
-		room -= size
+		l, exiting, err := readLeftover(pid)
 		if most := began.Sub(j.started).Seconds(); l.AgeS != nil && *l.AgeS > most {
 			l.AgeS = &most // its start is told in ticks of 10 ms; it is younger than the job
 		}
@@ -45,28 +44,23 @@ func (j *Job) listLeftovers(pids []int) {
 			j.leftAll-- // it has gone, or is going; one that could not be read counts
 		}
 	}
+	if j.state < Killing {
+		j.readArgvs(few)
+	}
 }
 
-// readLeftover describes a process from /proc/PID/stat and cmdline
-// (proc_pid_stat(5)), and says how many bytes the command line took, of most.
-// One that is exiting has no argv any more, and no memory.
-func readLeftover(pid, most int) (l protocol.Leftover, size int, exiting bool, err error) {
+// readLeftover describes a process from /proc/PID/stat (proc_pid_stat(5)), which no process
+// can delay. One that is exiting has no memory any more.
+func readLeftover(pid int) (l protocol.Leftover, exiting bool, err error) {
 	stat, err := proc.ReadStat(pid)
 	if err != nil {
-		return l, 0, false, err
+		return l, false, err
 	}
 	l = protocol.Leftover{PID: pid, Comm: string(stat.Comm), Argv: []string{}, AgeS: age(stat.Start)}
-	if stat.Exiting() {
-		return l, 0, true, nil
+	if !stat.Exiting() {
+		l.RSSBytes = resident(stat.RSS)
 	}
-	if b, err := proc.Read(pid, "cmdline", most+1); err == nil && len(b) > 0 {
-		b, l.ArgvCut = cut(b, most)
-		l.Argv, size = splitArgv(b), len(b)
-	} else if now, err := proc.ReadStat(pid); err != nil || now.Exiting() { // it has ended meanwhile
-		return l, 0, true, nil
-	}
-	l.RSSBytes = resident(stat.RSS)
-	return l, size, false, nil
+	return l, stat.Exiting(), nil
 }
 
 // cut shortens a command line that is too long, not inside of a character.

@@ -13,18 +13,22 @@ import (
 	"github.com/seed-c1490a04/supervise/protocol"
 )
 
+// list lists processes as the leftovers of a job.
+func list(pids ...int) *Job {
+	j := &Job{s: &Supervisor{}, started: time.Now(), leftAll: len(pids)}
+	j.listLeftovers(pids)
+	return j
+}
+
 // TestReadLeftover describes a living process, a zombie and none.
 func TestReadLeftover(t *testing.T) {
 	began := time.Now()
 	pid := child(t, "sleep", "100")
-	for l := (protocol.Leftover{}); len(l.Argv) != 2 && time.Since(began) < killLimit; { // until it has executed
-		l, _, _, _ = readLeftover(pid, maxArgv)
+	l, exiting, err := readLeftover(pid)
+	if err != nil || exiting || l.PID != pid || l.Argv == nil || len(l.Argv) != 0 || l.ArgvCut {
+		t.Errorf("%+v, exiting %t, %v", l, exiting, err)
 	}
-	l, size, exiting, err := readLeftover(pid, maxArgv)
-	if err != nil || exiting || l.PID != pid || l.Comm != "sleep" || !slices.Equal(l.Argv, []string{"sleep", "100"}) || l.ArgvCut || size != len("sleep.100.") {
-		t.Errorf("%+v of %d bytes, exiting %t, %v", l, size, exiting, err)
-	}
-	if us, _, _, _ := readLeftover(os.Getpid(), maxArgv); us.RSSBytes == nil || *us.RSSBytes < 1<<20 || *us.RSSBytes%int64(os.Getpagesize()) != 0 {
+	if us, _, _ := readLeftover(os.Getpid()); us.RSSBytes == nil || *us.RSSBytes < 1<<20 || *us.RSSBytes%int64(os.Getpagesize()) != 0 {
 		t.Errorf("RSS %v", us.RSSBytes) // of a small process the kernel may not have counted any yet
 	}
 	if most := time.Since(began).Seconds() + 0.02; l.AgeS == nil || *l.AgeS < 0 || *l.AgeS > most {
@@ -32,12 +36,37 @@ func TestReadLeftover(t *testing.T) {
 	}
 	unix.Kill(pid, unix.SIGKILL)
 	await(t, pid, unix.WEXITED)
-	if l, _, exiting, err := readLeftover(pid, maxArgv); err != nil || !exiting || l.Argv == nil || len(l.Argv) != 0 || l.RSSBytes != nil {
+	if l, exiting, err := readLeftover(pid); err != nil || !exiting || l.Argv == nil || len(l.Argv) != 0 || l.RSSBytes != nil {
 		t.Errorf("a zombie: %+v, exiting %t, %v", l, exiting, err)
 	}
 	end(pid)
-	if _, _, _, err := readLeftover(pid, maxArgv); err == nil {
+	if _, _, err := readLeftover(pid); err == nil {
 		t.Error("described though it is gone")
+	}
+}
+
+// TestArgv: the command lines are read, each with its process. What is killed already has none.
+func TestArgv(t *testing.T) {
+	var pids []int
+	for _, seconds := range []string{"100", "101", "102"} {
+		pids = append(pids, child(t, "sleep", seconds))
+	}
+	var got []string
+	want := []string{"sleep 100", "sleep 101", "sleep 102"}
+	for began := time.Now(); !slices.Equal(got, want) && time.Since(began) < killLimit; { // until they have executed, and the reader had a processor
+		got = nil
+		for i, l := range list(pids...).left {
+			if got = append(got, strings.Join(l.Argv, " ")); l.PID != pids[i] || l.Comm != "sleep" && l.Comm != "sh" || l.ArgvCut {
+				t.Errorf("%+v", l)
+			}
+		}
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("%q", got)
+	}
+	j := &Job{s: &Supervisor{}, state: Killing, started: time.Now()}
+	if j.listLeftovers(pids); len(j.left) == 0 || len(j.left[0].Argv) > 0 {
+		t.Errorf("%+v", j.left)
 	}
 }
 
@@ -46,11 +75,6 @@ func TestReadLeftover(t *testing.T) {
 func TestListLeftovers(t *testing.T) {
 	dead, lives := child(t, "true"), child(t, "sleep", "100")
 	await(t, dead, unix.WEXITED)
-	list := func(pids ...int) *Job {
-		j := &Job{started: time.Now(), leftAll: len(pids)}
-		j.listLeftovers(pids)
-		return j
-	}
 	if j := list(dead, lives, 1<<30); j.leftAll != 1 || len(j.left) != 1 || j.left[0].PID != lives || *j.left[0].AgeS != 0 && *j.left[0].AgeS > 1 {
 		t.Errorf("%d leftovers, %+v", j.leftAll, j.left)
 	}
@@ -69,9 +93,8 @@ func TestLongArgv(t *testing.T) {
 	for _, n := range []int{1, 10, maxLeftovers} {
 		var j *Job
 		// The time for the list is bounded too.
-		for began := time.Now(); (j == nil || len(j.left) < n) && time.Since(began) < killLimit; {
-			j = &Job{started: time.Now(), leftAll: n}
-			j.listLeftovers(slices.Repeat([]int{pid}, n))
+		for began := time.Now(); (j == nil || len(j.left) < n || len(j.left[n-1].Argv) == 0) && time.Since(began) < killLimit; {
+			j = list(slices.Repeat([]int{pid}, n)...)
 		}
 		total := 0
 		for _, l := range j.left {
@@ -112,8 +135,7 @@ func TestCut(t *testing.T) {
 
 // TestLeftoverAge: the kernel tells it in ticks, but no leftover is older than its job.
 func TestLeftoverAge(t *testing.T) {
-	j := &Job{started: time.Now()}
-	j.listLeftovers([]int{os.Getpid()})
+	j := list(os.Getpid())
 	if len(j.left) != 1 || *j.left[0].AgeS > 0.01 {
 		t.Errorf("%+v", j.left)
 	}

@@ -32,6 +32,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/guardian"
 	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/signals"
 	"github.com/seed-c1490a04/supervise/protocol"
 )
@@ -88,6 +89,9 @@ type Supervisor struct {
 	// Strays lists the live descendants; it is called when the containment of the last job
 	// is empty. Nil: processes that left a containment are swept up, and not listed.
 	Strays func() ([]int, error)
+	// Spare has Sweep, Strays and the containments leave out a child that is no job's, or no
+	// more; nil: they need not.
+	Spare func(pid int, is bool)
 	// Watch asks for hints about a containment, all by the same watcher, which knows it
 	// by the key. It is called when the end of one is waited for; nil: there are none.
 	Watch func(Containment) (w Watcher, key int, err error)
@@ -128,6 +132,7 @@ type Supervisor struct {
 	idled     bool
 	killed    bool // KillAll was called just now
 	halves    halves
+	hanging   []*guardian.Reader
 }
 
 // Serving is what the loop asks of a front end that starts jobs while others run, from
@@ -231,6 +236,7 @@ func (s *Supervisor) Run() []*protocol.Record {
 		}
 		s.settle()
 	}
+	s.buryAll()
 	return s.records()
 }
 

@@ -30,8 +30,8 @@ const changes = unix.WEXITED | unix.WSTOPPED | unix.WCONTINUED | unix.WNOHANG
 // nowhere else: a pid is its process's for as long as that is not reaped. Every other wait
 // names a child that is no job's, or takes nothing:
 //
-//   - package guardian waits for the guardian, which has exit signal 0, so that a waitid
-//     without __WCLONE never finds it.
+//   - package guardian waits for its twins, which have exit signal 0, so that a waitid
+//     without __WCLONE never finds them.
 //   - package program reaps supervise-scope and its like, before the loop runs or after it;
 //     during it they are chores, which the loop reaps.
 //   - package cgroup reaps a process that the kernel killed at its birth in a cgroup, and

@@ -73,9 +73,7 @@ var hostiles = []hostile{
 	{mode: "freeze", endings: usual, only: inCgroup, lurkers: 4},
 	{mode: "freeze-self", endings: []ending{byKill}, only: inCgroup},
 	{mode: "nest", args: []string{"-count=5"}, endings: usual, only: inCgroup, lurkers: 5},
-	// Not byKill: the guardian ends the session, and these have left it.
-	{mode: "move", endings: []ending{byMain, byTerm}, only: inCgroup, prepare: elsewhere},
-	{mode: "move", endings: usual, only: inSubreaper, prepare: elsewhere},
+	{mode: "move", endings: usual, prepare: elsewhere},
 }
 
 // elsewhere makes a cgroup that is not the supervisor's, for the job to move to.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -102,6 +103,48 @@ func TestKillAtStart(t *testing.T) {
 		o := b.start(b.run(c, nil, "true")).wait()
 		o.wantCode(0) // and box.close finds no session of any round
 	})
+}
+
+// TestKillNested: a process that has left the cgroup of its job ends with its own supervise and with the one around that, be they
+// two deep or, where no mark is left to be had, three.
+func TestKillNested(t *testing.T) {
+	needCgroup(t)
+	for _, deep := range []int{2, 3} {
+		for _, shot := range []string{"outer", "inner"} {
+			t.Run(fmt.Sprintf("%s of %d", shot, deep), func(t *testing.T) {
+				b := newBox(t)
+				inner := []string{bin.supervise, "run", "--contain=cgroup", "--"}
+				argv := append(slices.Clone(inner), adversary("move", elsewhere(b)...)...)
+				for range deep - 2 {
+					argv = append(slices.Clone(inner), argv...)
+				}
+				const script = `exec 4<&0; "$@" <&4 & echo inner $!; wait; read x <&4`
+				p := b.start(b.run(inCgroup, nil, append(sh(script, "sh"), argv...)...))
+				p.expect("ready")
+				pid := p.printedPid("inner")
+				if shot == "outer" {
+					p.signal(syscall.SIGKILL)
+					byKill.check(p.wait(), inCgroup)
+					return
+				}
+				syscall.Kill(pid, syscall.SIGKILL)
+				if deep == 2 {
+					eventually(t, "the end of the inner job", func() error { return noneNamed("adversary", "lurker") })
+				}
+				p.closeStdin()
+				p.wait()
+			})
+		}
+	}
+}
+
+// noneNamed is an error that tells of descendants with one of these names.
+func noneNamed(names ...string) error {
+	all := descendants()
+	if named := slices.DeleteFunc(all, func(pid int) bool { return !slices.Contains(names, comm(pid)) }); len(named) > 0 {
+		return errors.New(describe(named))
+	}
+	return nil
 }
 
 // TestNoGuard: without a guardian there is one process less, and everything else is the same.

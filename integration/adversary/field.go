@@ -189,10 +189,13 @@ func inNamespace(*field) error {
 	return err
 }
 
-// ignoreAll ignores all signals but SIGCHLD, without which it could not wait for a child.
+// ignoreAll ignores all signals but SIGCHLD: else the kernel would throw away what wait4(2) is for.
 func ignoreAll() {
-	signal.Ignore()
-	signal.Reset(unix.SIGCHLD)
+	for sig := unix.Signal(1); sig <= 64; sig++ {
+		if sig != unix.SIGCHLD && sig != unix.SIGURG { // SIGURG is the runtime's own
+			signal.Ignore(sig)
+		}
+	}
 }
 
 func pauseMillisecond() {

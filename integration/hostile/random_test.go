@@ -42,7 +42,11 @@ func throw(dice *rand.Rand) (r round) {
 		r.attacks = append(r.attacks, pick(tricks))
 	}
 	if r.kind.name == "same user" {
-		r.attacks = append(r.attacks, pick(slices.Concat(moves, blows)))
+		all := slices.Concat(moves, blows)
+		if r.containment == "subreaper" { // there it may hit both supervises at the same moment
+			all = slices.DeleteFunc(all, func(one string) bool { return one == "as" })
+		}
+		r.attacks = append(r.attacks, pick(all))
 		return r
 	}
 	for range dice.IntN(4) {

@@ -2,6 +2,7 @@ package containment
 
 import (
 	"errors"
+	"fmt"
 	"strconv"
 	"time"
 
@@ -36,8 +37,17 @@ func (p *Place) Guard() error {
 	}
 	session, root := p.session.FD(), p.session.RootFD()
 	return p.startGuardian(guardian.Plan{
-		Kill: kill, Keep: [2]int{session, root}, Args: [2]string{strconv.Itoa(session), strconv.Itoa(root)}, Into: max(shelter, 0),
+		Kill: kill, Keep: [2]int{session, root}, Into: max(shelter, 0),
+		Args: [2]string{strconv.Itoa(session) + " " + strconv.Itoa(root), p.marks.Session().String()},
 	})
+}
+
+// MarkJobs has every job that starts from here on bear a mark, by which processes are
+// known that have left the cgroup of their job. Call it before Guard.
+func (p *Place) MarkJobs() {
+	if p.session != nil {
+		p.marks = subreaper.NewMarks()
+	}
 }
 
 // WatchGuardian has the loop start another guardian when the one has died, which only a
@@ -174,16 +184,18 @@ func Clean(args []string) error {
 		}
 		return persist(mark.Kill)
 	}
-	session, err1 := strconv.Atoi(args[0])
-	root, err2 := strconv.Atoi(args[1])
-	if err := errors.Join(err1, err2); err != nil {
+	var session, root int
+	if _, err := fmt.Sscanf(args[0], "%d %d", &session, &root); err != nil {
 		return err
 	}
 	s, err := cgroup.Inherit(session, root)
-	if err != nil {
-		return err
+	if err == nil {
+		err = s.Destroy()
 	}
-	return s.Destroy()
+	if mark, e := subreaper.ParseMark(args[1]); e == nil { // else the jobs bear none
+		err = errors.Join(err, mark.Kill())
+	}
+	return err
 }
 
 // persist tries until there is no error, for some time: what is lacking, memory or a

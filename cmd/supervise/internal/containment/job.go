@@ -4,11 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"syscall"
 	"time"
 
 	"github.com/seed-c1490a04/supervise/cgroup"
 	"github.com/seed-c1490a04/supervise/cmd/internal/cli"
 	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/record"
+	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/subreaper"
 	"github.com/seed-c1490a04/supervise/protocol"
 )
 
@@ -16,6 +18,10 @@ import (
 // counted. It is a containment for the loop.
 type Job struct {
 	*cgroup.Job
+	place   *Place
+	number  int             // that its mark has
+	killing bool            // Kill was called
+	exiting bool            // when it was last looked at, what has left the cgroup was, all of it
 	Samples *record.Samples // nil: none are taken
 
 	limits     cgroup.Limits // that are enforced
@@ -26,14 +32,23 @@ type Job struct {
 	later      func(*cgroup.Removal) // takes what Close cannot remove at once; nil: Close waits
 }
 
-// NewJob makes the cgroup of a job.
-func (p *Place) NewJob(name string) (*Job, error) {
+// NewJob makes the cgroup of a job. The number is for its mark.
+func (p *Place) NewJob(name string, number int) (*Job, error) {
 	j, err := p.session.NewJob(name)
 	if err != nil {
 		return nil, err
 	}
-	return &Job{Job: j, reason: p.reason, later: p.later}, nil
+	return &Job{Job: j, place: p, number: number, reason: p.reason, later: p.later}, nil
 }
+
+// Start implements supervisor.Containment: the main process is born with the job's mark.
+func (j *Job) Start(path string, argv []string, attr *syscall.ProcAttr) (pid int, err error) {
+	defer j.place.marks.Wear(j.Mark())()
+	return j.Job.Start(path, argv, attr)
+}
+
+// Mark is that of the job's processes; 0: they have none.
+func (j *Job) Mark() subreaper.Mark { return j.place.marks.Of(j.number) }
 
 // SetLimits sets the limits that the job begins with, which the record will name.
 func (j *Job) SetLimits(given cgroup.Limits, bestEffort bool, warn func(error)) (err error) {

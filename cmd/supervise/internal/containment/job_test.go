@@ -15,7 +15,7 @@ func TestAccounts(t *testing.T) {
 	jobs := make([]*Job, 3)
 	for i := range jobs {
 		var err error
-		if jobs[i], err = p.NewJob("job"); err != nil {
+		if jobs[i], err = p.NewJob("job", 1); err != nil {
 			t.Fatal(err)
 		}
 		if err := jobs[i].Count(); err != nil {
@@ -44,7 +44,7 @@ func TestAccounts(t *testing.T) {
 // TestLimit: with best effort it says what does not hold; without, it is an error.
 func TestLimit(t *testing.T) {
 	p := choose(t, Options{Cgroup: ground(t)})
-	j, err := p.NewJob("job")
+	j, err := p.NewJob("job", 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,7 +71,7 @@ func TestLimit(t *testing.T) {
 // TestSamples: they are taken between start and drop.
 func TestSamples(t *testing.T) {
 	p := choose(t, Options{Cgroup: ground(t)})
-	j, err := p.NewJob("job")
+	j, err := p.NewJob("job", 1)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -30,7 +30,10 @@ type Place struct {
 	job        *Job            // the one job; nil: there is none
 	guardian   *guardian.Guardian
 	sentinel   *guardian.Sentinel // in the cgroup that we have left; nil: none was left
-	mark       subreaper.Mark     // of the processes that the guardian knows; 0: none
+	mark       subreaper.Mark     // of the processes that the guardian of the fallback knows; 0: none
+	marks      *subreaper.Marks   // of the jobs in cgroups; nil: none
+	orphans    *subreaper.Orphans // among which strays are sought; nil: they are not
+	ending     bool               // all jobs are killed
 	watcher    *cgroup.Watcher    // nil until needed
 	helper     int                // supervise-scope, on its way out; 0: none
 	foreign    []int              // children that are no job's: see Disown
@@ -68,7 +71,7 @@ func open(where func() (*cgroup.Session, error), jobName string) (p *Place, err 
 	if jobName == "" {
 		return p, nil
 	}
-	if p.job, err = p.NewJob(jobName); err != nil {
+	if p.job, err = p.NewJob(jobName, 1); err != nil {
 		return nil, errors.Join(err, p.Close())
 	}
 	p.Containment = p.job
@@ -130,7 +133,10 @@ func (p *Place) Connect(s *supervisor.Supervisor) {
 		p.Tree.Capture = p.Capture
 	}
 	if p.session != nil && p.job == nil {
-		s.KillAll = p.session.Kill
+		s.KillAll = func() error {
+			p.ending = true
+			return p.session.Kill()
+		}
 		p.later = p.removing(s)
 	}
 	s.Stopped = func() {
@@ -162,6 +168,7 @@ func (p *Place) Disown(children []int) {
 // forget forgets a disowned child that was reaped: its pid may be another's from now on.
 func (p *Place) forget(pid int) {
 	is := func(one int) bool { return one == pid }
+	p.ForgetOrphan(pid)
 	p.foreign, p.Tree.Spare = slices.DeleteFunc(p.foreign, is), slices.DeleteFunc(p.Tree.Spare, is)
 }
 
@@ -238,6 +245,7 @@ func (p *Place) Enter(where func() (*cgroup.Session, error), jobName string) err
 		in.Tree.Spare = append(in.Tree.Spare, in.sentinel.PID())
 	}
 	*p = *in
+	p.job.place = p
 	return nil
 }
 

@@ -274,6 +274,7 @@ func (r *runner) addInputs(s *supervisor.Supervisor) {
 // as late as it can be: a page that is written after the fork is copied.
 func (r *runner) start(s *supervisor.Supervisor, spec supervisor.Spec) error {
 	if !r.c.NoGuard && !r.guarding {
+		r.place.MarkJobs()
 		if err := r.place.Guard(); err != nil {
 			return err
 		}

@@ -62,6 +62,7 @@ func (d *detaching) ask() error {
 	if err != nil {
 		return err
 	}
+	d.j.held.Unmark() // the guardian is not to know them any more
 	v := d.v
 	a, err := containment.AskScope(v.o.Patience, v.o.Slice, d.j.name, pids...)
 	if err != nil {
@@ -102,6 +103,7 @@ func (d *detaching) answer(result any, err error) {
 
 // undo has the job go on as it was, after a refusal.
 func (d *detaching) undo() {
+	d.j.held.Remark()
 	if d.thaw {
 		d.j.setFrozen(false)
 	}
@@ -112,7 +114,7 @@ func (d *detaching) undo() {
 // ended for a detached job, as it has not ended: an open wait is answered with -32004.
 func (d *detaching) release() error {
 	j := d.j
-	empty, err := j.held.Empty()
+	empty, err := j.held.Job.Empty()
 	if err != nil || !empty {
 		return errors.Join(err, errors.New("the manager has not moved all of it"))
 	}
@@ -134,6 +136,7 @@ func (d *detaching) release() error {
 // main process stays our child, so it is spared, by the cgroup in which each process is
 // now.
 func (v *server) sweepLast() error {
+	defer v.place.ForgetOrphans()
 	tree := v.place.Tree
 	for _, path := range v.detached {
 		pids, err := tree.Procs()

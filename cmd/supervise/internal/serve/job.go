@@ -62,7 +62,7 @@ func (v *server) readAccounts(jobs []*supervisor.Job) {
 // descriptors of the job are open and before its process exists: from then on there would
 // be something to kill.
 func (j *job) startInCgroup(p *plan) (err error) {
-	if j.held, err = j.v.place.NewJob(j.name); err != nil {
+	if j.held, err = j.v.place.NewJob(j.name, j.number); err != nil {
 		return err
 	}
 	if err = j.prepare(p); err == nil {
@@ -170,13 +170,13 @@ func (j *job) signal(sig unix.Signal, all bool) error {
 // While frozen, no process forks, and none can go and leave its number to another.
 // SIGKILL takes effect at once, other signals at the thaw.
 func (j *job) signalFrozen(sig unix.Signal) error {
-	pids, err := j.held.Procs()
+	pids, err := j.held.Job.Procs()
 	for _, pid := range pids {
 		if e := unix.Kill(pid, sig); e != nil && e != unix.ESRCH {
 			err = errors.Join(err, fmt.Errorf("sending signal %d to process %d: %w", sig, pid, e))
 		}
 	}
-	return err
+	return errors.Join(err, j.held.SignalStrays(sig))
 }
 
 // stop ends the job: sig, then the kill after grace. A frozen job could not act on the

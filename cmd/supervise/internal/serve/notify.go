@@ -2,7 +2,6 @@ package serve
 
 import (
 	"os"
-	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -85,13 +84,14 @@ func (j *job) tellStatus(e *protocol.Event, usage *unix.Rusage, main bool) {
 	}
 }
 
-// attribute implements supervisor.Serving: it finds the job of a zombie by its cgroup.
-// /proc/PID/cgroup keeps naming that until the zombie is reaped (cgroup v2), which is why
-// the loop asks before it reaps.
+// attribute implements supervisor.Serving: it finds the job of a zombie by its cgroup, or
+// by its mark if it has left that. /proc/PID keeps both until the zombie is reaped (cgroup
+// v2), which is why the loop asks before it reaps.
 func (v *server) attribute(pid int) *supervisor.Job {
 	if !v.place.InCgroup() {
 		return nil
 	}
+	defer v.place.ForgetOrphan(pid)
 	// A job's own sub-cgroups count as the job's.
 	b, err := proc.Read(pid, "cgroup", 0)
 	if err != nil {
@@ -100,17 +100,30 @@ func (v *server) attribute(pid int) *supervisor.Job {
 	if j := v.dirs[v.place.JobOf(string(b))]; j != nil {
 		return j.loop
 	}
+	if j := v.jobs[v.place.Marked(pid, v.last)]; j != nil {
+		return j.loop
+	}
 	return nil
 }
 
-// unreaped implements supervisor.Serving: it finds the children that attribute would. It
-// costs a look at each child, so it is done only if a job that ends has asked for its
-// descendants.
+// unreaped implements supervisor.Serving: it finds the jobs with a process that is about to
+// be a zombie, and the children that attribute would. The latter costs a look at each child,
+// so it is done only if a job that ends has asked for its descendants.
 func (v *server) unreaped(jobs []*supervisor.Job) map[*supervisor.Job]bool {
-	if !v.place.InCgroup() || !slices.ContainsFunc(jobs, func(of *supervisor.Job) bool { return jobOf(of).descendants }) {
+	if !v.place.InCgroup() {
 		return nil
 	}
-	found := map[*supervisor.Job]bool{}
+	found, wanted := map[*supervisor.Job]bool{}, false
+	for _, of := range jobs {
+		if j := jobOf(of); j.held.Exiting() {
+			found[of] = true
+		} else {
+			wanted = wanted || j.descendants
+		}
+	}
+	if !wanted {
+		return found
+	}
 	for _, pid := range subreaper.Children(os.Getpid()) {
 		// A main process, or a child that is no job's.
 		if v.s.Knows(pid) {

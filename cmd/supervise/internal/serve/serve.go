@@ -27,6 +27,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 
 	"golang.org/x/sys/unix"
 
@@ -109,6 +110,18 @@ func Main(p *cli.Program, args []string) int {
 		return p.Help("serve")
 	}
 	v := &server{program: *p, o: o, methods: methods(), jobs: map[int]*job{}, dirs: map[string]*job{}, version: p.Version()}
+	status := make(chan int)
+	go func() { // ends with the server
+		runtime.LockOSThread()
+		status <- v.main()
+	}()
+	return <-status
+}
+
+// main is the server's life. It is that of a thread of its own: the first thread sleeps, and
+// is given the orphans, which are told from the main processes by that.
+func (v *server) main() int {
+	p := v.program
 	if err := v.open(); err != nil {
 		p.Complain(fmt.Errorf("serve: %w", err))
 		return cli.ExitFailure
@@ -149,6 +162,8 @@ func (v *server) open() error {
 		return err
 	}
 	v.place.Disown(inherited)
+	v.place.MarkJobs()
+	v.place.SeekStrays()
 	if !v.o.NoGuard {
 		if err := v.place.Guard(); err != nil {
 			return errors.Join(err, v.place.Close())

@@ -99,21 +99,31 @@ func (m Mark) put(pid int) error {
 // too.
 func (m Mark) isOn(pid int) bool {
 	b, err := proc.Read(pid, "limits", 0)
-	return err == nil && parseLimit(b) == uint64(m)
+	if err != nil {
+		return false
+	}
+	for _, one := range parseMarks(b) {
+		if one == m || m.isSession() && one&^jobBits == m {
+			return true
+		}
+	}
+	return false
 }
 
-// parseLimit finds the soft limit in the text of /proc/PID/limits (proc(5)), 0 if
-// it is unlimited or not there.
-func parseLimit(limits []byte) uint64 {
+// parseMarks finds the soft limits that may be marks in the text of /proc/PID/limits
+// (proc(5)), 0 for each that is unlimited or not there.
+func parseMarks(limits []byte) (marks [2]Mark) {
 	for line := range bytes.Lines(limits) {
-		if rest, ok := bytes.CutPrefix(line, []byte("Max realtime timeout")); ok {
-			if fields := bytes.Fields(rest); len(fields) > 0 {
-				n, _ := strconv.ParseUint(string(fields[0]), 10, 64)
-				return n
+		for i, name := range [...]string{"Max realtime timeout", "Max file locks"} {
+			if rest, ok := bytes.CutPrefix(line, []byte(name)); ok {
+				if fields := bytes.Fields(rest); len(fields) > 0 {
+					n, _ := strconv.ParseUint(string(fields[0]), 10, 64)
+					marks[i] = Mark(n)
+				}
 			}
 		}
 	}
-	return 0
+	return marks
 }
 
 // bearers returns the live processes that have the mark, and all below them: a process
@@ -121,10 +131,15 @@ func parseLimit(limits []byte) uint64 {
 func (m Mark) bearers() (found []process, err error) {
 	all, err := processes()
 	bears := map[int]bool{}
+	for _, p := range all {
+		if !p.dead && m.isOn(p.pid) {
+			found, bears[p.pid] = append(found, p), true
+		}
+	}
 	for grown := true; grown; {
 		grown = false
 		for _, p := range all {
-			if !p.dead && !bears[p.pid] && (bears[p.parent] || m.isOn(p.pid)) {
+			if !p.dead && !bears[p.pid] && bears[p.parent] {
 				found, bears[p.pid], grown = append(found, p), true, true
 			}
 		}

@@ -75,7 +75,7 @@ func TestMarkString(t *testing.T) {
 	}
 }
 
-func TestParseLimit(t *testing.T) {
+func TestParseMarks(t *testing.T) {
 	const head = "Limit                     Soft Limit           Hard Limit           Units     \n" +
 		"Max processes             100                  200                  processes \n"
 	tests := []struct {
@@ -87,11 +87,12 @@ func TestParseLimit(t *testing.T) {
 		{"unlimited", head + "Max realtime timeout      unlimited            unlimited            us        \n", 0},
 		{"a number", head + "Max realtime timeout      4611686018427387905  unlimited            us        \n", 4611686018427387905},
 		{"cut short", head + "Max realtime timeout", 0},
+		{"another", head + "Max file locks            4611686018427387905  unlimited            locks     \n", 4611686018427387905},
 		{"no number", head + "Max realtime timeout      -1                   5                    us        \n", 0},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			if got := parseLimit([]byte(tt.in)); got != tt.want {
+			if got := parseMarks([]byte(tt.in)); uint64(max(got[0], got[1])) != tt.want || min(got[0], got[1]) != 0 {
 				t.Errorf("got %d, want %d", got, tt.want)
 			}
 		})

@@ -39,9 +39,10 @@ type Tree struct {
 	// way.
 	Capture func(pid int) error
 
-	still bool // stopped by Still
-	keeps bool // Reap must not be called between two looks
-	mark  Mark // if set, the processes that bear it instead of the descendants
+	still bool         // stopped by Still
+	keeps bool         // Reap must not be called between two looks
+	mark  Mark         // if set, the processes that bear it instead of the descendants
+	roots func() []int // if set, these and what is below them instead of the descendants
 }
 
 // Start runs a program as a child of this process; attr is as for syscall.StartProcess.

@@ -58,8 +58,7 @@ func (t *Tree) look(zombies map[int]process) (found []process, whole bool, err e
 	}
 	ended := 0
 	seen := map[int]bool{}
-	todo := below(os.Getpid())
-	slices.Reverse(todo) // the youngest may be about to end and leave a child: it comes first
+	todo := t.start(below)
 	for len(todo) > 0 {
 		pid := todo[0]
 		todo = todo[1:]
@@ -69,7 +68,9 @@ func (t *Tree) look(zombies map[int]process) (found []process, whole bool, err e
 		seen[pid] = true
 		p, known := zombies[pid]
 		if !known {
-			if p, err = readProcess(pid); err != nil {
+			if p, err = readProcess(pid); err == unix.EMFILE || err == unix.ENFILE {
+				return nil, false, fmt.Errorf("looking for descendants: %w", err)
+			} else if err != nil {
 				continue // gone: its children are to be found elsewhere by the next look
 			}
 		}
@@ -167,9 +168,13 @@ func (t *Tree) Each(visit func(pid int) (acted bool, err error)) error {
 // /proc/PID/task/*/children (CONFIG_PROC_CHILDREN) or else from one reading of
 // every /proc/PID/stat.
 func childLists() (func(pid int) []int, error) {
-	_, err := os.Stat("/proc/self/task/" + strconv.Itoa(os.Getpid()) + "/children")
-	if err == nil {
+	fd, err := unix.Open("/proc/self/task/"+strconv.Itoa(os.Getpid())+"/children", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	switch {
+	case err == nil:
+		unix.Close(fd)
 		return Children, nil
+	case err == unix.EMFILE || err == unix.ENFILE: // what cannot be looked for is not called gone
+		return nil, fmt.Errorf("looking for descendants: %w", err)
 	}
 	if _, err := os.Stat("/proc/self/stat"); err != nil {
 		return nil, fmt.Errorf("looking for descendants: %w", err)

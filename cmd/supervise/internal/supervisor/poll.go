@@ -94,6 +94,9 @@ func (s *Supervisor) wait() (h happened) {
 	p := s.list()
 	h.inputs = p.inputs
 	n, err := kernel.ppoll(p.fds, s.timeout(), nil)
+	if err == unix.EINVAL { // RLIMIT_NOFILE was lowered from outside: there are more than that
+		n, err = p.selectReady(s.timeout())
+	}
 	if n == 0 && err == nil && !s.idled && !s.unreaped() {
 		s.idle()
 	}
@@ -107,6 +110,43 @@ func (s *Supervisor) wait() (h happened) {
 		h.children = h.signals
 	}
 	return h
+}
+
+// selectReady is ppoll(2) by pselect(2), which no limit refuses. Of the descriptors beyond its
+// reach it says that they are ready: to read them does not wait.
+func (p *polled) selectReady(timeout *unix.Timespec) (n int, err error) {
+	var in, out unix.FdSet
+	last := -1
+	for i := range p.fds {
+		fd := int(p.fds[i].Fd)
+		if p.fds[i].Revents = 0; fd >= unix.FD_SETSIZE {
+			p.fds[i].Revents, timeout = p.fds[i].Events, &unix.Timespec{Nsec: 1e7}
+			continue
+		}
+		if p.fds[i].Events&unix.POLLIN != 0 {
+			in.Set(fd)
+		}
+		if p.fds[i].Events&unix.POLLOUT != 0 {
+			out.Set(fd)
+		}
+		last = max(last, fd)
+	}
+	if _, err = unix.Pselect(last+1, &in, &out, nil, timeout, nil); err != nil {
+		return 0, err
+	}
+	for i := range p.fds {
+		fd := int(p.fds[i].Fd)
+		if fd < unix.FD_SETSIZE && in.IsSet(fd) {
+			p.fds[i].Revents |= unix.POLLIN
+		}
+		if fd < unix.FD_SETSIZE && out.IsSet(fd) {
+			p.fds[i].Revents |= unix.POLLOUT
+		}
+		if p.fds[i].Revents != 0 {
+			n++
+		}
+	}
+	return n, nil
 }
 
 // timeout is the time until the next deadline; nil: there is none.

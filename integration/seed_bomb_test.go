@@ -17,6 +17,9 @@ func TestSeedBomb(t *testing.T) {
 		if os.Geteuid() == 0 {
 			args = append(args, fmt.Sprintf("-uid=%d", spareUID))
 		}
+		if others := threadsOf(os.Geteuid()); os.Geteuid() != 0 && others > 100 {
+			t.Skipf("this user has %d other processes and threads, which leave the bomb no room", others)
+		}
 		// The child ends when the bomb has gone off, which is supervise's from then on.
 		s := newBox(t).startSeed(c, seqpacket, seedSpec{Children: [][]string{adversary("bomb", args...)}, Dead: true})
 		s.want(event{cldExited, s.pids[0], 0})

@@ -57,8 +57,9 @@ func newCell(t *testing.T, k kind, held string) *cell {
 		t.Fatal(err)
 	}
 	if k.own {
-		for _, file := range []string{"", "cgroup.procs", "cgroup.threads", "cgroup.subtree_control"} {
-			if err := os.Chown(filepath.Join(c.dir, file), c.uid, c.uid); err != nil {
+		files, _ := filepath.Glob(filepath.Join(c.dir, "*")) // all of them, as a scope of the user's manager has it
+		for _, file := range append(files, c.dir) {
+			if err := os.Chown(file, c.uid, c.uid); err != nil {
 				t.Fatal(err)
 			}
 		}

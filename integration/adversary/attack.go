@@ -44,17 +44,20 @@ var attacks = map[string]func(*field) error{
 	"chmod-dirs":       chmodDirs,
 	"move":             moveOut,
 	"move-kill":        func(f *field) error { return errors.Join(moveOut(f), f.signal(f.supervisor, unix.SIGKILL)) },
-	"threaded":         makeThreaded,
-	"xattr-both":       func(f *field) error { return errors.Join(removeXattrs(f), killBoth(f)) },
-	"flock-both":       func(f *field) error { return errors.Join(lockSession(f), killBoth(f)) },
-	"chmod-both":       func(f *field) error { return errors.Join(chmodDirs(f), killBoth(f)) },
-	"threaded-both":    func(f *field) error { return errors.Join(makeThreaded(f), killBoth(f)) },
-	"limits":           writeLimits,
-	"descendants":      noDescendants,
-	"freeze":           freezeLate,
-	"deep":             func(f *field) error { return dig(f, 1500) },
-	"shaft":            func(f *field) error { return dig(f, 40) },
-	"namespace":        inNamespace,
+	"unmark-kill": func(f *field) error {
+		return errors.Join(resetLimits(), moveOut(f), f.signal(f.supervisor, unix.SIGKILL))
+	},
+	"threaded":      makeThreaded,
+	"xattr-both":    func(f *field) error { return errors.Join(removeXattrs(f), killBoth(f)) },
+	"flock-both":    func(f *field) error { return errors.Join(lockSession(f), killBoth(f)) },
+	"chmod-both":    func(f *field) error { return errors.Join(chmodDirs(f), killBoth(f)) },
+	"threaded-both": func(f *field) error { return errors.Join(makeThreaded(f), killBoth(f)) },
+	"limits":        writeLimits,
+	"descendants":   noDescendants,
+	"freeze":        freezeLate,
+	"deep":          func(f *field) error { return dig(f, 1500) },
+	"shaft":         func(f *field) error { return dig(f, 40) },
+	"namespace":     inNamespace,
 }
 
 // attack does what o.do names, and says of each how it went.

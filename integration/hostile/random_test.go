@@ -19,7 +19,7 @@ var (
 	moves = []string{"move", "threaded", "chmod-dirs"}
 	blows = []string{"kill-supervise", "kill-guardian", "guardian-first", "signals", "nproc", "fsize", "as", "cpu"}
 	// hopeless is what the table calls not held of a job of the same user, alone or with others.
-	hopeless = []string{"kill-all", "both", "stop-supervise", "stop-guardian", "nofile", "move-kill", "xattr-both", "flock-both", "chmod-both", "threaded-both", "freeze-supervise"}
+	hopeless = []string{"kill-all", "both", "stop-supervise", "stop-guardian", "nofile", "move-kill", "unmark-kill", "xattr-both", "flock-both", "chmod-both", "threaded-both", "freeze-supervise"}
 )
 
 // A round is what one throw of the dice has chosen.

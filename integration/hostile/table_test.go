@@ -57,6 +57,7 @@ var rows = []row{
 	{attack: "namespace", title: "mounting cgroup v2 anew, in namespaces of its own", groups: true},
 	{attack: "move", title: "moving to another cgroup", groups: true},
 	{attack: "move-kill", title: "moving, and `kill -9` on `supervise`", groups: true},
+	{attack: "unmark-kill", title: "the same, its limits reset before", groups: true},
 	{attack: "both", title: "`kill -9` on both; the next `supervise` ends what they left", groups: true, next: true},
 	{attack: "xattr-both", title: "the same, without extended attributes", groups: true, next: true},
 	{attack: "flock-both", title: "the same, locked", groups: true, next: true},

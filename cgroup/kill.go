@@ -82,12 +82,14 @@ func (d *dir) freeze() error {
 // file is read anew after every wait: the kernel delays notifications (10 ms
 // and more) and may leave one out (cgroup_file_notify in cgroup.c).
 func (d *dir) await(key string, want uint64, limit time.Duration) (bool, error) {
-	fd, err := d.eventsFile, error(nil)
+	fd := d.eventsFile
 	if fd <= 0 {
-		if fd, err = d.open("cgroup.events", unix.O_RDONLY); err != nil {
+		own, err := d.open("cgroup.events", unix.O_RDONLY)
+		if err != nil {
 			return false, err
 		}
-		defer unix.Close(fd)
+		defer unix.Close(own)
+		fd = own
 	}
 	deadline := time.Now().Add(limit)
 	for wait := 1; ; wait = min(2*wait, 64) {

@@ -66,7 +66,8 @@ func (d *dir) holdsLockers(fd int) bool {
 //
 //	1: FLOCK  ADVISORY  WRITE 1234 00:1b:5678 0 EOF
 //
-// A locker outside of our PID namespace is not listed there. One that has ended is.
+// A locker outside of our PID namespace is not listed there. One that has ended is, in the first
+// PID namespace alone.
 func lockers(text []byte, st *unix.Stat_t) (pids []int) {
 	file := fmt.Sprintf("%02x:%02x:%d", unix.Major(st.Dev), unix.Minor(st.Dev), st.Ino)
 	for line := range bytes.Lines(text) {

@@ -12,12 +12,11 @@ import (
 
 // A table counts outcomes, by scenario and call.
 type table struct {
-	rows   map[string]map[string]int
-	total  map[string]int
-	stale  int
-	runs   map[string]int // by scenario
-	took   map[string]time.Duration
-	errors []string
+	rows  map[string]map[string]int
+	total map[string]int
+	stale int
+	runs  map[string]int // by scenario
+	took  map[string]time.Duration
 }
 
 func newTable() *table {

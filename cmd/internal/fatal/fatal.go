@@ -25,6 +25,9 @@ var (
 	stack   [stackSize]byte //nolint:unused // last's own: that of the thread may be at its end
 )
 
+// The assembly uses these, which the linter does not see.
+var _, _ = last, &leaving
+
 // last tells why the runtime ends, and exits.
 //
 //go:norace

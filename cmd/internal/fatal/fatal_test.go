@@ -22,14 +22,19 @@ func init() {
 		debug.SetMaxThreads(1)
 	case "stack":
 		debug.SetMaxStack(1 << 16)
-		deep(0)
+		os.Exit(deep(0))
 	case "usage":
 		os.Exit(2)
 	}
 	os.Exit(99)
 }
 
-func deep(n int) int { return deep(n+1) + 1 }
+func deep(n int) int {
+	if n < 0 {
+		return n
+	}
+	return deep(n+1) + 1
+}
 
 // TestEnd: what is short is said in one line; a fault of the program is told whole; an exit is what it was.
 func TestEnd(t *testing.T) {

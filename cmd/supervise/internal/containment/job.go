@@ -21,6 +21,7 @@ type Job struct {
 	place   *Place
 	number  int             // that its mark has
 	killing bool            // Kill was called
+	astray  bool            // orphans of it were seen when its cgroup was empty
 	exiting bool            // when it was last looked at, what has left the cgroup was, all of it
 	Samples *record.Samples // nil: none are taken
 

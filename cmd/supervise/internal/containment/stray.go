@@ -56,27 +56,47 @@ func (j *Job) strays(inside []int) *subreaper.Tree {
 	return subreaper.Below(func() []int { return j.place.orphans.Of(j.Mark(), inside) })
 }
 
-// Empty implements supervisor.Containment. Strays of a job that is being killed are killed
-// here, as they come to light.
-func (j *Job) Empty() (bool, error) {
-	j.exiting = false
-	empty, err := j.Job.Empty()
-	if err != nil || !empty {
-		return empty, err
+// Strayed says of which of some jobs, whose cgroups are empty, strays are alive. One look
+// at the orphans serves for all of them.
+func (p *Place) Strayed(jobs []*Job) []bool {
+	found := make([]bool, len(jobs))
+	if p.orphans == nil {
+		return found
 	}
-	t := j.strays(nil)
-	if t == nil {
-		return true, nil
+	by := p.orphans.ByMark()
+	for i, j := range jobs {
+		roots := by[j.Mark()]
+		j.astray, j.exiting = len(roots) > 0, false
+		if j.astray {
+			found[i] = j.pursue(subreaper.Below(func() []int { return roots }))
+		}
 	}
+	return found
+}
+
+// pursue says whether strays are alive. Those of a job that is being killed are killed, as
+// they come to light.
+func (j *Job) pursue(t *subreaper.Tree) bool {
 	live, exiting := t.Living()
+	j.exiting = len(live) == 0 && len(exiting) > 0
 	if len(live) > 0 && (j.killing || j.place.ending) {
 		t.Strike()
 	}
-	j.exiting = len(live) == 0 && len(exiting) > 0
-	return len(live) == 0, nil
+	return len(live) > 0
 }
 
-// Exiting says that Empty was true, yet that a process which is on its way to being dead
+// Empty implements supervisor.Containment. Strays count when Strayed has seen any.
+func (j *Job) Empty() (bool, error) {
+	empty, err := j.Job.Empty()
+	if err == nil && empty && j.astray {
+		t := j.strays(nil)
+		j.astray = t != nil
+		empty = t == nil || !j.pursue(t)
+	}
+	return empty, err
+}
+
+// Exiting says that Strayed was false, yet that a process which is on its way to being dead
 // may leave a stray: its children are orphans only then.
 func (j *Job) Exiting() bool { return j.exiting }
 

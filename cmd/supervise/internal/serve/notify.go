@@ -6,6 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/seed-c1490a04/supervise/cgroup/proc"
+	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/containment"
 	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/record"
 	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/signals"
 	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/subreaper"
@@ -104,6 +105,18 @@ func (v *server) attribute(pid int) *supervisor.Job {
 		return j.loop
 	}
 	return nil
+}
+
+// strayed implements supervisor.Serving.
+func (v *server) strayed(jobs []*supervisor.Job) []bool {
+	if !v.place.InCgroup() {
+		return make([]bool, len(jobs))
+	}
+	held := make([]*containment.Job, len(jobs))
+	for i, of := range jobs {
+		held[i] = jobOf(of).held
+	}
+	return v.place.Strayed(held)
 }
 
 // unreaped implements supervisor.Serving: it finds the jobs with a process that is about to

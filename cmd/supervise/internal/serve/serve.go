@@ -173,7 +173,7 @@ func (v *server) open() error {
 	v.s = &supervisor.Supervisor{
 		Signals: caught, IsManager: transient.IsManager, Idle: v.idle, Tell: v.hear, Trace: v.o.Trace(),
 		Serving: supervisor.Serving{
-			More: v.more, Blocked: v.blocked, Attribute: v.attribute, Unreaped: v.unreaped, Account: v.readAccounts,
+			More: v.more, Blocked: v.blocked, Attribute: v.attribute, Strayed: v.strayed, Unreaped: v.unreaped, Account: v.readAccounts,
 		},
 		Inputs: []supervisor.Input{
 			{FD: v.conn.InFD(), Read: v.read, Events: v.wantsInput},

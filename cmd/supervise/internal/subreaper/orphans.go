@@ -38,6 +38,21 @@ func (o *Orphans) Of(mark Mark, but []int) (found []int) {
 	return found
 }
 
+// ByMark returns all orphans, the dead included, by the marks that they bear.
+func (o *Orphans) ByMark() map[Mark][]int {
+	list := o.list()
+	if len(list) == 0 {
+		return nil
+	}
+	by := map[Mark][]int{}
+	for _, pid := range list {
+		if mark := o.Mark(pid); mark != 0 {
+			by[mark] = append(by[mark], pid)
+		}
+	}
+	return by
+}
+
 // Mark returns that of one orphan; 0: it has none. It is read once for each.
 func (o *Orphans) Mark(pid int) Mark {
 	mark, ok := o.marks[pid]

@@ -169,11 +169,11 @@ func (t *Tree) Each(visit func(pid int) (acted bool, err error)) error {
 // every /proc/PID/stat.
 func childLists() (func(pid int) []int, error) {
 	fd, err := unix.Open("/proc/self/task/"+strconv.Itoa(os.Getpid())+"/children", unix.O_RDONLY|unix.O_CLOEXEC, 0)
-	switch {
-	case err == nil:
+	switch err {
+	case nil:
 		unix.Close(fd)
 		return Children, nil
-	case err == unix.EMFILE || err == unix.ENFILE: // what cannot be looked for is not called gone
+	case unix.EMFILE, unix.ENFILE: // what cannot be looked for is not called gone
 		return nil, fmt.Errorf("looking for descendants: %w", err)
 	}
 	if _, err := os.Stat("/proc/self/stat"); err != nil {

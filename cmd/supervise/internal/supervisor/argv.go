@@ -28,7 +28,7 @@ func (j *Job) readArgvs(few bool) {
 		l := &j.left[i]
 		if len(line) == 0 && hasEnded(l.PID) {
 			l.RSSBytes = nil
-			if few {
+			if few && j.Leftovers != protocol.LeftoversWait { // else it was waited for
 				l.PID = 0
 			}
 		}

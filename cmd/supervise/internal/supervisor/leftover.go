@@ -17,7 +17,7 @@ import (
 // that another's command lines take: a fork bomb need not be told in full.
 const (
 	maxLeftovers = 100
-	slowLimit    = 200 * time.Millisecond // on a busy machine; else it takes one or two
+	slowLimit    = 400 * time.Millisecond // on a busy machine; else it takes one or two
 	maxArgv      = 4 << 10                // bytes of one command line
 	maxArgvs     = 64 << 10               // bytes of all of them
 )

@@ -194,8 +194,9 @@ func (s *Supervisor) settle() {
 	}
 }
 
-// lookAtEmpty reaps the children that died before these jobs became empty. It returns
-// the jobs of which it could not reap all.
+// lookAtEmpty reaps the children that died before these jobs became empty, and sees whether
+// processes have left their containments. It returns the jobs of which it could not reap
+// all.
 func (s *Supervisor) lookAtEmpty(batch []*Job) (unreaped map[*Job]bool) {
 	var empty []*Job
 	for _, j := range batch {
@@ -206,7 +207,14 @@ func (s *Supervisor) lookAtEmpty(batch []*Job) (unreaped map[*Job]bool) {
 	if len(empty) == 0 {
 		return nil
 	}
-	if s.collect(); s.Unreaped == nil {
+	s.collect()
+	if s.Strayed != nil {
+		for i, is := range s.Strayed(empty) {
+			empty[i].empty = !is
+		}
+		empty = slices.DeleteFunc(empty, func(j *Job) bool { return !j.empty })
+	}
+	if s.Unreaped == nil {
 		return nil
 	}
 	return s.Unreaped(empty)

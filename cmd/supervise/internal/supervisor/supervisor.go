@@ -144,6 +144,9 @@ type Serving struct {
 	Blocked func() bool
 	// Attribute finds the job of a child that has ended and is no main process.
 	Attribute func(pid int) *Job
+	// Strayed says of which of some jobs, whose containments are empty, processes live on
+	// outside. From then on the containment is not empty before they have ended.
+	Strayed func([]*Job) []bool
 	// Unreaped says of which jobs, at least of these, which are empty, there are children
 	// whose end is to be told before the job's: a process leaves its cgroup before it can
 	// be waited for (cgroup_exit and exit_notify in the kernel's do_exit).

@@ -163,6 +163,9 @@ func noDescendants(f *field) error {
 }
 
 func freezeLate(f *field) error {
+	if f.node == "" { // its own cgroup is that of supervise
+		return errNoTarget
+	}
 	late = append(late, func() error {
 		return some(write(f.session, "cgroup.freeze", "1"), write(f.node, "cgroup.freeze", "1"), write(f.main, "cgroup.freeze", "1"))
 	})

@@ -287,9 +287,18 @@ func removeTree(dir string) error {
 
 // processes lists the processes of a user that are alive.
 func processes(uid int) (left []string) {
-	files, _ := filepath.Glob("/proc/[0-9]*/status")
-	for _, file := range files {
-		text, _ := os.ReadFile(file)
+	proc, err := os.Open("/proc")
+	if err != nil {
+		return []string{err.Error()}
+	}
+	defer proc.Close()
+	pids, _ := proc.Readdirnames(-1)
+	for _, pid := range pids {
+		var st syscall.Stat_t // there may be thousands
+		if syscall.Stat("/proc/"+pid, &st) != nil || int(st.Uid) != uid {
+			continue
+		}
+		text, _ := os.ReadFile("/proc/" + pid + "/status")
 		var name, state string
 		mine := false
 		for line := range strings.Lines(string(text)) {
@@ -306,7 +315,7 @@ func processes(uid int) (left []string) {
 			}
 		}
 		if mine && state != "Z" && state != "X" {
-			left = append(left, filepath.Base(filepath.Dir(file))+" "+name+" "+state)
+			left = append(left, pid+" "+name+" "+state)
 		}
 	}
 	return left

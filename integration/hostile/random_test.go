@@ -43,8 +43,11 @@ func throw(dice *rand.Rand) (r round) {
 	}
 	if r.kind.name == "same user" {
 		all := slices.Concat(moves, blows)
+		if slices.Contains(r.attacks, "namespace") { // from outside of the session it takes the rights off the place itself: supervise says so
+			all = blows
+		}
 		if r.containment == "subreaper" { // there it may hit both supervises at the same moment
-			all = slices.DeleteFunc(all, func(one string) bool { return one == "as" })
+			all = slices.DeleteFunc(slices.Clone(all), func(one string) bool { return one == "as" })
 		}
 		r.attacks = append(r.attacks, pick(all))
 		return r

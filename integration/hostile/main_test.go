@@ -21,7 +21,7 @@ import (
 
 var (
 	update = flag.Bool("update", false, "write README's table anew")
-	rounds = flag.Int("rounds", 30, "how many rounds of random attacks")
+	rounds = flag.Int("rounds", 15, "how many rounds of random attacks")
 	seed   = flag.Uint64("seed", 0, "of the random attacks; 0: a new one")
 )
 

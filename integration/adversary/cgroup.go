@@ -60,18 +60,7 @@ func lurkIn(dir string) error {
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		return err
 	}
-	r, w, err := os.Pipe()
-	if err != nil {
-		return err
-	}
-	defer r.Close()
-	tellFd = int(w.Fd())
-	pid := spawn(lurkInSession)
-	w.Close()
-	if _, err := readN(r, 1); err != nil {
-		return err
-	}
-	return enter(dir, pid)
+	return lurkAt(dir)
 }
 
 func freeze(o options) error {

@@ -130,7 +130,7 @@ func (p *Place) tellLeft(flag string, left []string) {
 	if len(left) > 0 {
 		reason += "; what does not hold for the job: " + strings.Join(left, ", ")
 	}
-	p.setReason(reason)
+	p.reason = reason
 }
 
 // takeJudged opens the place that cgroup.Judge finds.
@@ -145,7 +145,7 @@ func takeJudged(o *Options) (*Place, error) {
 	case cgroup.NewScope:
 		p, err := takeScope(o, j.Slice)
 		if err == nil {
-			p.setReason(reason)
+			p.reason = reason
 			return p, nil
 		}
 		refused = fmt.Errorf("no scope from systemd: %w", err)
@@ -153,7 +153,7 @@ func takeJudged(o *Options) (*Place, error) {
 	case cgroup.AskManager:
 		p, err := takeUnit(o)
 		if err == nil {
-			p.setReason("systemd says that the unit is delegated, and it holds nothing else")
+			p.reason = "systemd says that the unit is delegated, and it holds nothing else"
 			return p, nil
 		}
 	}
@@ -168,7 +168,7 @@ func takeJudged(o *Options) (*Place, error) {
 	case refused != nil:
 		o.warn(fmt.Errorf("%w; the job is held in a cgroup that is shared", refused))
 	}
-	p.setReason(reason)
+	p.reason = reason
 	return p, nil
 }
 

@@ -132,22 +132,30 @@ const (
 
 // markOn has the supervisor mark again, until all sleep and bear the mark.
 func (p *Place) markOn(s *supervisor.Supervisor) {
-	fd, err := unix.TimerfdCreate(unix.CLOCK_MONOTONIC, unix.TFD_CLOEXEC|unix.TFD_NONBLOCK)
-	if err != nil {
-		return
-	}
-	every := unix.NsecToTimespec(int64(markEvery))
-	unix.TimerfdSettime(fd, 0, &unix.ItimerSpec{Interval: every, Value: every}, nil)
 	times := 0
-	s.Inputs = append(s.Inputs, supervisor.Input{FD: fd, Read: func() (more bool) {
-		var ticks [8]byte
-		unix.Read(fd, ticks[:])
+	repeat(s, markEvery, func() (more bool) {
 		times++
 		if p.session == nil && times < markTimes { // else it has entered a cgroup meanwhile
 			settled, err := p.guardMarked(s)
 			more = !settled || err != nil
 		}
-		if !more {
+		return more
+	})
+}
+
+// repeat has the loop call do again and again, for as long as there is more to do. Where there
+// is no timer to be had it does nothing.
+func repeat(s *supervisor.Supervisor, every time.Duration, do func() (more bool)) {
+	fd, err := unix.TimerfdCreate(unix.CLOCK_MONOTONIC, unix.TFD_CLOEXEC|unix.TFD_NONBLOCK)
+	if err != nil {
+		return
+	}
+	interval := unix.NsecToTimespec(int64(every))
+	unix.TimerfdSettime(fd, 0, &unix.ItimerSpec{Interval: interval, Value: interval}, nil)
+	s.Inputs = append(s.Inputs, supervisor.Input{FD: fd, Read: func() (more bool) {
+		var ticks [8]byte
+		unix.Read(fd, ticks[:])
+		if more = do(); !more {
 			unix.Close(fd)
 		}
 		return more

@@ -27,10 +27,8 @@ type Job struct {
 
 	limits     cgroup.Limits // that are enforced
 	unenforced []protocol.Unenforced
-	oomWatch   *cgroup.OOMWatch      // nil: the record will not say what the job used
-	account    *cgroup.Account       // nil: not read yet
-	reason     string                // the place's
-	later      func(*cgroup.Removal) // takes what Close cannot remove at once; nil: Close waits
+	oomWatch   *cgroup.OOMWatch // nil: the record will not say what the job used
+	account    *cgroup.Account  // nil: not read yet
 }
 
 // NewJob makes the cgroup of a job. The number is for its mark.
@@ -39,7 +37,7 @@ func (p *Place) NewJob(name string, number int) (*Job, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Job{Job: j, place: p, number: number, reason: p.reason, later: p.later}, nil
+	return &Job{Job: j, place: p, number: number}, nil
 }
 
 // Start implements supervisor.Containment: the main process is born with the job's mark.
@@ -141,7 +139,7 @@ func Accounts(jobs []*Job) {
 // directory; what cannot be read is not known.
 func (j *Job) Record(r *protocol.Record, unkilled bool) {
 	path := j.Path()
-	r.Containment, r.Cgroup, r.ContainmentReason = protocol.ContainmentCgroup, &path, record.Optional(j.reason)
+	r.Containment, r.Cgroup, r.ContainmentReason = protocol.ContainmentCgroup, &path, record.Optional(j.place.reason)
 	r.Limits, r.Unenforced = j.keptLimits()
 	if j.oomWatch != nil {
 		if j.account == nil {
@@ -160,12 +158,12 @@ func (j *Job) Close() error {
 	if j.Samples != nil {
 		j.Samples.Close()
 	}
-	if j.later == nil {
+	if j.place.later == nil {
 		return j.Job.Close()
 	}
 	rest, err := j.Remove()
 	if rest != nil {
-		j.later(rest)
+		j.place.later(rest)
 	}
 	return err
 }

@@ -41,7 +41,7 @@ type Place struct {
 	unenforced []protocol.Unenforced
 	captured   *cgroup.Job           // of processes that may not be signalled; nil: there was none
 	removals   []*cgroup.Removal     // that are under way; see removing
-	later      func(*cgroup.Removal) // takes one more; nil: jobs wait for their end
+	later      func(*cgroup.Removal) // takes what the end of a job cannot remove at once; nil: that waits for it
 }
 
 // What the loop asks of a containment beyond the least, the place and its jobs both have.
@@ -112,13 +112,6 @@ func (p *Place) Reason() string { return p.reason }
 
 // WhyNot says why there is no cgroup.
 func (p *Place) WhyNot() string { return cmp.Or(p.reason, askedFor) }
-
-func (p *Place) setReason(reason string) {
-	p.reason = reason
-	if p.job != nil {
-		p.job.reason = reason
-	}
-}
 
 // Connect has a loop work with the place: it watches cgroups, sweeps up what has left
 // them, and waits for supervise-scope.

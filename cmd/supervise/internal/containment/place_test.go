@@ -245,7 +245,7 @@ func TestPlaceKnows(t *testing.T) {
 	if _, _, err := p.CPU(); err != nil {
 		t.Error(err)
 	}
-	p.setReason("because")
+	p.reason = "because"
 	if r := run(t, p, "exit 0"); r.ContainmentReason == nil || *r.ContainmentReason != "because" {
 		t.Errorf("reason %v", r.ContainmentReason)
 	}

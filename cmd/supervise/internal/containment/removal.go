@@ -4,8 +4,6 @@ import (
 	"errors"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/seed-c1490a04/supervise/cgroup"
 	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/supervisor"
 )
@@ -26,21 +24,8 @@ func (p *Place) removing(s *supervisor.Supervisor) func(*cgroup.Removal) {
 		if len(p.removals) > 1 {
 			return // the timer runs
 		}
-		fd, err := unix.TimerfdCreate(unix.CLOCK_MONOTONIC, unix.TFD_CLOEXEC|unix.TFD_NONBLOCK)
-		if err != nil {
-			return // the end of the session removes it
-		}
-		every := unix.NsecToTimespec(int64(removeEvery))
-		unix.TimerfdSettime(fd, 0, &unix.ItimerSpec{Interval: every, Value: every}, nil)
 		tries := 0
-		s.Inputs = append(s.Inputs, supervisor.Input{FD: fd, Read: func() (more bool) {
-			var ticks [8]byte
-			unix.Read(fd, ticks[:])
-			if more = p.removeSome(&tries); !more {
-				unix.Close(fd)
-			}
-			return more
-		}})
+		repeat(s, removeEvery, func() (more bool) { return p.removeSome(&tries) }) // without it, the end of the session removes it
 	}
 }
 

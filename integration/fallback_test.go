@@ -111,7 +111,7 @@ func TestFallbackKilled(t *testing.T) {
 			p.expect("ready")
 			pid := p.pid()
 			for comm(pid) != "supervise" { // bwrap is above
-				pid = children(pid)[0]
+				pid = testbed.Children(pid)[0]
 			}
 			p.killed.Store(true)
 			syscall.Kill(pid, syscall.SIGKILL)

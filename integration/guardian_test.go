@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/seed-c1490a04/supervise/integration/testbed"
 )
 
 // rounds is how often the supervisor is shot at a random moment.
@@ -66,7 +68,7 @@ func shoot(t *testing.T, p *proc, inner bool) time.Duration {
 	t.Helper()
 	start := time.Now()
 	if inner {
-		pids := children(p.pid())
+		pids := testbed.Children(p.pid())
 		if len(pids) != 1 {
 			t.Fatalf("the guard has the children %s, want the one supervisor", describe(pids))
 		}
@@ -153,7 +155,7 @@ func TestNoGuard(t *testing.T) {
 		b := newBox(t)
 		p := b.start(b.run(c, []string{"--no-guard"}, adversary("daemon", "-exit=7")...))
 		p.expect("ready")
-		for _, pid := range children(p.pid()) {
+		for _, pid := range testbed.Children(p.pid()) {
 			if name := comm(pid); name != "adversary" && name != "lurker" {
 				t.Errorf("--no-guard, but the supervisor has the child %s", describe([]int{pid}))
 			}
@@ -216,7 +218,7 @@ func TestInnerCrashes(t *testing.T) {
 	b := newBox(t)
 	p := b.start(b.run(inSubreaper, nil, adversary("daemon", "-exit=7")...))
 	p.expect("ready")
-	inner := children(p.pid())
+	inner := testbed.Children(p.pid())
 	if len(inner) != 1 {
 		t.Fatalf("the guard has the children %s, want the one supervisor", describe(inner))
 	}
@@ -233,13 +235,13 @@ func TestInnerCrashes(t *testing.T) {
 func guardianOf(t *testing.T, supervisor int) (guardian int) {
 	t.Helper()
 	eventually(t, "the guardian among the children of the supervisor", func() error {
-		for _, pid := range children(supervisor) {
+		for _, pid := range testbed.Children(supervisor) {
 			if comm(pid) == "guardian" {
 				guardian = pid
 				return nil
 			}
 		}
-		return errors.New(describe(children(supervisor)))
+		return errors.New(describe(testbed.Children(supervisor)))
 	})
 	return guardian
 }

@@ -4,13 +4,14 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/seed-c1490a04/supervise/integration/testbed"
 )
 
 // countdown returns a function that gives the milliseconds left.
@@ -78,22 +79,7 @@ func (b *box) strays() []int {
 			started = append(started, p.pid())
 		}
 	}
-	return slices.DeleteFunc(children(os.Getpid()), func(pid int) bool { return slices.Contains(started, pid) })
-}
-
-// children reads the children of all threads of a process.
-func children(pid int) []int {
-	files, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
-	var pids []int
-	for _, file := range files {
-		data, _ := os.ReadFile(file)
-		for _, f := range strings.Fields(string(data)) {
-			if n, err := strconv.Atoi(f); err == nil {
-				pids = append(pids, n)
-			}
-		}
-	}
-	return pids
+	return slices.DeleteFunc(testbed.Children(os.Getpid()), func(pid int) bool { return slices.Contains(started, pid) })
 }
 
 // descendants are all processes below us, parents first. As we are a subreaper none can leave.
@@ -105,7 +91,7 @@ func firstDescendants(most int) []int {
 	seen := map[int]bool{}
 	var walk func(pid int)
 	walk = func(pid int) {
-		for _, child := range children(pid) {
+		for _, child := range testbed.Children(pid) {
 			if len(found) < most && !seen[child] {
 				seen[child] = true
 				found = append(found, child)

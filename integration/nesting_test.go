@@ -8,6 +8,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/seed-c1490a04/supervise/integration/testbed"
 )
 
 const depth = 8
@@ -106,13 +108,13 @@ func TestNestingKillInner(t *testing.T) {
 // innerOf is the next supervise process below one.
 func innerOf(t *testing.T, pid int) int {
 	t.Helper()
-	for _, child := range children(pid) {
+	for _, child := range testbed.Children(pid) {
 		// In the fallback the one below is run as /proc/self/exe, and has its name from that.
 		if argv, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", child)); bytes.Contains(argv, []byte("supervise\x00run\x00")) && comm(child) != "guardian" && comm(child) != "sentinel" {
 			return child
 		}
 	}
-	t.Fatalf("no supervise below %s, but: %s", describe([]int{pid}), describe(children(pid)))
+	t.Fatalf("no supervise below %s, but: %s", describe([]int{pid}), describe(testbed.Children(pid)))
 	return 0
 }
 

@@ -26,7 +26,7 @@ func (b *box) asPid1(l launch) launch {
 // initOf is PID 1 of the namespace, as it is known outside.
 func (p *proc) initOf() int {
 	p.box.t.Helper()
-	pids := children(p.pid())
+	pids := testbed.Children(p.pid())
 	if len(pids) != 1 {
 		p.box.t.Fatalf("unshare has the children %s", describe(pids))
 	}
@@ -58,7 +58,7 @@ func TestPid1Reaps(t *testing.T) {
 
 // zombies counts the children of a process that wait to be reaped.
 func zombies(parent int) (n int) {
-	for _, pid := range children(parent) {
+	for _, pid := range testbed.Children(parent) {
 		if state(pid) == "Z" {
 			n++
 		}

@@ -205,7 +205,7 @@ func testMake(t *testing.T, c containment, interrupt func(p *proc)) {
 // below is the first process of that name below one that was started.
 func (p *proc) below(name string) int {
 	p.box.t.Helper()
-	for todo := children(p.pid()); len(todo) > 0; todo = append(todo[1:], children(todo[0])...) {
+	for todo := testbed.Children(p.pid()); len(todo) > 0; todo = append(todo[1:], testbed.Children(todo[0])...) {
 		if comm(todo[0]) == name {
 			return todo[0]
 		}

@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/seed-c1490a04/supervise/integration/testbed"
 )
 
 // A child that ends before, during or right after the exec of supervise: always its event, then exit 0.
@@ -191,7 +193,7 @@ func settledMemory(t *testing.T, pid int) int {
 	last, same := 0, 0
 	eventually(t, "an idle supervise", func() error {
 		now := memoryOf(pid)
-		if same++; now != last || !asleep(pid) || slices.ContainsFunc(children(pid), isScopeHelper) {
+		if same++; now != last || !asleep(pid) || slices.ContainsFunc(testbed.Children(pid), isScopeHelper) {
 			last, same = now, 0
 		}
 		if same < 60 { // of 5 ms

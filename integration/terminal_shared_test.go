@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/seed-c1490a04/supervise/integration/testbed"
 )
 
 // The job runs where others have the terminal as well: nothing may be taken from them.
@@ -140,7 +142,7 @@ func TestTerminalSignalsOnce(t *testing.T) {
 		line := strings.Join(append(prefix[:len(prefix):len(prefix)], adversary("signals", "-exit=7")...), " ")
 		s.keys(shell + ` -c 'trap "" INT QUIT; exec 9>&1; ` + "env --default-signal=INT,QUIT " + line + "; echo status=$?'\n")
 		s.see("ready")
-		top := children(children(s.pid())[0])[0]
+		top := testbed.Children(testbed.Children(s.pid())[0])[0]
 		for range 3 {
 			s.keys(ctrlC)
 			s.wantOnce(top, "got SIGINT")

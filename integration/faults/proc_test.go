@@ -5,13 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/seed-c1490a04/supervise/integration/testbed"
 )
 
 // settleTime is how long processes may outlive supervise: its guardian has to end the job, and itself, each call of which waits
@@ -22,7 +22,7 @@ const settleTime = 40 * time.Second
 func (b *bench) settle() error {
 	end := time.Now().Add(patience(settleTime))
 	for {
-		pids := children(os.Getpid())
+		pids := testbed.Children(os.Getpid())
 		if len(pids) == 0 {
 			return nil
 		}
@@ -74,21 +74,8 @@ func (b *bench) killAll() {
 	}
 }
 
-func children(pid int) (pids []int) {
-	files, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
-	for _, file := range files {
-		data, _ := os.ReadFile(file)
-		for _, f := range strings.Fields(string(data)) {
-			if n, err := strconv.Atoi(f); err == nil {
-				pids = append(pids, n)
-			}
-		}
-	}
-	return pids
-}
-
 func descendants(pid int) (pids []int) {
-	for _, child := range children(pid) {
+	for _, child := range testbed.Children(pid) {
 		pids = append(append(pids, child), descendants(child)...)
 	}
 	return pids

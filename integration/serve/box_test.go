@@ -7,7 +7,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -137,26 +136,12 @@ func openFds(pid int) map[string]string {
 	return fds
 }
 
-// children reads the children of all threads of a process.
-func children(pid int) (pids []int) {
-	files, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
-	for _, file := range files {
-		data, _ := os.ReadFile(file)
-		for _, f := range strings.Fields(string(data)) {
-			if n, err := strconv.Atoi(f); err == nil {
-				pids = append(pids, n)
-			}
-		}
-	}
-	return pids
-}
-
 // descendants are all processes below one, parents first.
 func descendants(pid int) []int {
 	seen := map[int]bool{}
-	found := children(pid)
+	found := testbed.Children(pid)
 	for i := 0; i < len(found); i++ {
-		for _, child := range children(found[i]) {
+		for _, child := range testbed.Children(found[i]) {
 			if !seen[child] {
 				seen[child] = true
 				found = append(found, child)
@@ -169,7 +154,7 @@ func descendants(pid int) []int {
 // awaitNoChild waits until we have no child, reaping those that were re-parented to us, and returns who stays.
 func awaitNoChild(wait time.Duration) []int {
 	for end := time.Now().Add(wait); ; {
-		left := children(os.Getpid())
+		left := testbed.Children(os.Getpid())
 		if len(left) == 0 {
 			return nil
 		}

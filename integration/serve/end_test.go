@@ -155,7 +155,7 @@ func TestNestedKilled(t *testing.T) {
 
 func parent(pid int) int {
 	for _, p := range descendants(os.Getpid()) {
-		for _, child := range children(p) {
+		for _, child := range testbed.Children(p) {
 			if child == pid {
 				return p
 			}

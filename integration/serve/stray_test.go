@@ -195,13 +195,13 @@ func TestDetachedShot(t *testing.T) {
 	}
 	var guardian int
 	testbed.Eventually(t, patience, "the guardian", func() error {
-		for _, pid := range children(s.pid()) {
+		for _, pid := range testbed.Children(s.pid()) {
 			if comm(pid) == "guardian" {
 				guardian = pid
 				return nil
 			}
 		}
-		return errorf("none of %s", describe(children(s.pid())))
+		return errorf("none of %s", describe(testbed.Children(s.pid())))
 	})
 	j := s.spawn(nil, "sleep", "1000")
 	j.do("detach", nil)

@@ -2,8 +2,8 @@ package containment
 
 import (
 	"errors"
-	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -192,8 +192,10 @@ func Clean(args []string) error {
 		}
 		return persist(mark.Kill)
 	}
-	var session, root int
-	if _, err := fmt.Sscanf(args[0], "%d %d", &session, &root); err != nil {
+	first, second, _ := strings.Cut(args[0], " ")
+	session, err1 := strconv.Atoi(first)
+	root, err2 := strconv.Atoi(second)
+	if err := errors.Join(err1, err2); err != nil {
 		return err
 	}
 	s, err := cgroup.Inherit(session, root)

@@ -135,7 +135,7 @@ func (p *Place) markOn(s *supervisor.Supervisor) {
 	times := 0
 	repeat(s, markEvery, func() (more bool) {
 		times++
-		if p.session == nil && times < markTimes { // else it has entered a cgroup meanwhile
+		if p.session == nil && !p.closed && times < markTimes { // else it has entered a cgroup meanwhile
 			settled, err := p.guardMarked(s)
 			more = !settled || err != nil
 		}

@@ -34,6 +34,7 @@ type Place struct {
 	marks      *subreaper.Marks   // of the jobs in cgroups; nil: none
 	orphans    *subreaper.Orphans // among which strays are sought; nil: they are not
 	ending     bool               // all jobs are killed
+	closed     bool               // everything is given back; the loop may still go round, for an owner that does not read
 	watcher    *cgroup.Watcher    // nil until needed
 	helper     int                // supervise-scope, on its way out; 0: none
 	foreign    []int              // children that are no job's: see Disown
@@ -304,6 +305,7 @@ func (p *Place) Record(r *protocol.Record, unkilled bool) {
 func (p *Place) Close() error {
 	err := p.release()
 	p.relieve()
+	p.closed = true
 	return err
 }
 

@@ -70,6 +70,24 @@ func TestNoGuardian(t *testing.T) {
 	}
 }
 
+// TestNoGuardianAfterTheEnd: the loop goes round until the owner has taken all events, and marks
+// no more by then.
+func TestNoGuardianAfterTheEnd(t *testing.T) {
+	defer noChild(t)
+	p := Fallback("")
+	s := &supervisor.Supervisor{}
+	p.markOn(s)
+	if len(s.Inputs) != 1 {
+		t.Fatalf("%d inputs", len(s.Inputs))
+	}
+	if err := p.Close(); err != nil {
+		t.Error(err)
+	}
+	if more := s.Inputs[0].Read(); more || p.guardian != nil {
+		t.Errorf("marks on: %t, guardian %+v", more, p.guardian)
+	}
+}
+
 // TestGiveUp: of a cgroup that is given up nothing stays, and the place holds by descent.
 func TestGiveUp(t *testing.T) {
 	dir := ground(t)

@@ -7,7 +7,7 @@ import (
 )
 
 // An Account holds a job's final numbers and its OOM cause. A part that could not be read is
-// nil, or OOMNone.
+// nil, or OOMUnknown.
 type Account struct {
 	Stats *Stats
 	OOM   OOM

@@ -58,7 +58,7 @@ type MemoryEvents struct {
 	High         *uint64 // high: throttled at memory.high
 	Max          *uint64 // max: about to go over memory.max
 	OOM          *uint64 // oom: at the limit with nothing to reclaim, and an allocation about to fail
-	OOMKill      *uint64 // oom_kill: kills by any OOM killer; with memory.oom.group its first victim counts twice (6.1, 6.12)
+	OOMKill      *uint64 // oom_kill: kills by any OOM killer; where a group was killed more than there were processes: see OOM.Kills
 	OOMGroupKill *uint64 // oom_group_kill (Linux 5.17): a whole cgroup killed
 }
 

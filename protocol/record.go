@@ -65,8 +65,11 @@ type Record struct {
 	Pids     Pids      `json:"pids"`
 	Pressure Pressure  `json:"pressure"`
 	Main     MainUsage `json:"main"`
-	OOM      *OOM      `json:"oom"`    // null: nothing was killed for want of memory, or not known
-	Reaped   int       `json:"reaped"` // processes whose end was waited for, the main process included
+
+	OOMKilled *bool `json:"oom_killed"` // a process of the job was killed for want of memory; null: not known
+	OOM       *OOM  `json:"oom"`        // whose memory it was; null unless oom_killed is true
+
+	Reaped int `json:"reaped"` // processes whose end was waited for, the main process included
 
 	Phases     []Phase      `json:"phases"` // null without --marks
 	Limits     []Limit      `json:"limits"`

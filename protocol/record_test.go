@@ -51,15 +51,18 @@ func fullRecord() *Record {
 			EventsLocal: &MemoryEvents{Max: new(uint64(2))},
 			AtPeak:      &MemorySplit{new(uint64(1)), new(uint64(2)), new(uint64(3))},
 		},
-		IO:       IO{new(uint64(512)), new(uint64(1024)), new(uint64(1)), new(uint64(2)), []DeviceIO{{"8:0", 512, 1024, 1, 2}}},
-		Pids:     Pids{new(uint64(9)), new(uint64(0))},
-		Pressure: Pressure{Stall{new(0.5), new(0.25)}, Stall{}, Stall{SomeS: new(0.001)}},
-		Main:     MainUsage{new(uint64(1 << 20)), new(uint64(100)), new(uint64(1)), new(uint64(10)), new(uint64(20))},
-		OOM:      &OOM{OOMByAncestor, new("/sys/fs/cgroup/a"), new(uint64(1))},
-		Phases:   []Phase{{Name: "load", Started: at(1), WallS: 0.5, CPU: CPU{TotalS: new(0.25)}, MaxMemory: new(uint64(5))}},
-		Limits:   []Limit{{"--memory-max 1G", "memory.max", "1073741824"}}, Unenforced: []Unenforced{{"--io-weight 50", "no io controller"}},
+		IO:        IO{new(uint64(512)), new(uint64(1024)), new(uint64(1)), new(uint64(2)), []DeviceIO{{"8:0", 512, 1024, 1, 2}}},
+		Pids:      Pids{new(uint64(9)), new(uint64(0))},
+		Pressure:  Pressure{Stall{new(0.5), new(0.25)}, Stall{}, Stall{SomeS: new(0.001)}},
+		Main:      MainUsage{new(uint64(1 << 20)), new(uint64(100)), new(uint64(1)), new(uint64(10)), new(uint64(20))},
+		OOMKilled: new(true), OOM: &OOM{By: OOMByAncestor, Cgroup: new("/sys/fs/cgroup/a"), Kills: new(uint64(1))},
+		Phases: []Phase{{
+			Name: "load", Started: at(1), WallS: 0.5, CPU: CPU{TotalS: new(0.25)}, MaxMemory: new(uint64(5)),
+		}},
+		Limits:     []Limit{{Name: "--memory-max 1G", File: "memory.max", Value: "1073741824"}},
+		Unenforced: []Unenforced{{Name: "--io-weight 50", Reason: "no io controller"}},
 		Leftovers: []Leftover{
-			{42, "sleep", []string{"sleep", "1000"}, true, new(0.5), new(int64(1 << 33))},
+			{PID: 42, Comm: "sleep", Argv: []string{"sleep", "1000"}, ArgvCut: true, AgeS: new(0.5), RSSBytes: new(int64(1 << 33))},
 			{PID: 43, Comm: "(sd-pam)", Argv: []string{}},
 		},
 		LeftoversTotal: new(102),
@@ -105,7 +108,7 @@ func TestRecordNulls(t *testing.T) {
 	if err := json.Unmarshal(b, &fields); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"name", "pid", "cgroup", "containment_reason", "exit", "leftovers_total", "oom"} {
+	for _, name := range []string{"name", "pid", "cgroup", "containment_reason", "exit", "leftovers_total", "oom", "oom_killed"} {
 		if got := string(fields[name]); got != "null" {
 			t.Errorf("%s is %q, want null", name, got)
 		}

@@ -32,7 +32,7 @@ type MemoryEvents struct {
 	High         *uint64 `json:"high"`           // throttled at memory.high
 	Max          *uint64 `json:"max"`            // about to exceed memory.max
 	OOM          *uint64 `json:"oom"`            // an allocation was about to fail at the limit
-	OOMKill      *uint64 `json:"oom_kill"`       // processes killed by any OOM killer
+	OOMKill      *uint64 `json:"oom_kill"`       // kills by any OOM killer; where memory.oom.group is set it may count a process more than once: see oom.kills
 	OOMGroupKill *uint64 `json:"oom_group_kill"` // Linux 5.17
 }
 
@@ -98,7 +98,7 @@ type MainUsage struct {
 type OOM struct {
 	By     string  `json:"by"`     // one of OOMByJob and the following
 	Cgroup *string `json:"cgroup"` // whose limit it was
-	Kills  *uint64 `json:"kills"`  // processes of the job
+	Kills  *uint64 `json:"kills"`  // processes of the job that the kernel killed; null: not known, as mostly where a group was killed at once (--oom-group), which no kernel counts right
 }
 
 // The values of OOM.By.

@@ -61,7 +61,8 @@ type record struct {
 		Peak    *uint64
 		MaxHits *uint64 `json:"max_hits"`
 	}
-	OOM *struct {
+	OOMKilled *bool `json:"oom_killed"`
+	OOM       *struct {
 		By     string
 		Cgroup *string
 		Kills  *uint64

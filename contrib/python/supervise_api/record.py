@@ -130,7 +130,7 @@ class OOM:
 
     by: str  #: job, ancestor, outside, machine or systemd-oomd
     cgroup: Optional[str]  #: whose limit it was
-    kills: Optional[int]  #: processes of the job
+    kills: Optional[int]  #: processes of the job; None: not known, as mostly where a group was killed
 
 
 @dataclass(frozen=True)
@@ -198,7 +198,8 @@ class Record:
     pids: Pids
     pressure: Pressure
     main: Main
-    oom: Optional[OOM]  #: None: nothing was killed for want of memory, or not known
+    oom_killed: Optional[bool]  #: a process of the job was killed for want of memory; None: not known
+    oom: Optional[OOM]  #: whose memory it was; None unless oom_killed is True
     reaped: int  #: processes whose end was waited for
     phases: Optional[List[Phase]]  #: None without marks
     limits: List[Limit]

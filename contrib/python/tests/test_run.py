@@ -43,6 +43,8 @@ class TestRun(ServeCase):
         done = self.run_job(["sh", "-c", "setsid sleep 100000 & exec true"])
         self.assertEqual((done.record.cause, done.record.containment), ("exited", self.supervisor.containment))
         self.assertEqual(done.record.leftovers_total, 1)
+        self.assertIsNone(done.record.oom)
+        self.assertIn(done.record.oom_killed, (False, None))
 
     def test_inherits(self) -> None:
         """What is not said is ours."""

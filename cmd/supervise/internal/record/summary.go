@@ -35,8 +35,11 @@ func Summary(r *protocol.Record) string {
 	if b := bottleneck(r); b != "" {
 		line("bottleneck", "%s", b)
 	}
-	if r.OOM != nil {
+	switch {
+	case r.OOM != nil:
 		line("oom", "%s", outOfMemory(r.OOM))
+	case r.OOMKilled == nil && r.Cause == protocol.CauseSignaled && wasKilled(r):
+		line("oom", "not known, as nothing counts for this job alone")
 	}
 	for _, u := range r.Unenforced {
 		line("unlimited", "%s", u.Reason)

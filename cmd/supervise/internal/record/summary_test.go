@@ -44,8 +44,12 @@ func TestSummary(t *testing.T) {
 			Pids:     protocol.Pids{Peak: new(uint64(8)), MaxHits: new(uint64(3))},
 			Pressure: protocol.Pressure{IO: protocol.Stall{SomeS: new(4.5)}, Memory: protocol.Stall{SomeS: new(0.5)}},
 			Phases:   []protocol.Phase{{Name: "", WallS: 1}, {Name: "load\x1b[m", WallS: 9, CPU: protocol.CPU{TotalS: new(4.5)}}},
-			OOM:      &protocol.OOM{By: protocol.OOMByJob, Kills: new(uint64(2))}, Unenforced: []protocol.Unenforced{{Name: "--io-weight 5", Reason: "no io"}},
+			OOM:      &protocol.OOM{By: protocol.OOMByJob, Kills: new(uint64(2))}, OOMKilled: new(true), Unenforced: []protocol.Unenforced{{Name: "--io-weight 5", Reason: "no io"}},
 			Containment: protocol.ContainmentCgroup, Cgroup: new("/sys/fs/cgroup/x"), LeftoversTotal: new(0),
+		}},
+		{"uncounted", protocol.Record{
+			Argv: []string{"./a"}, Cause: protocol.CauseSignaled, Exit: &protocol.Exit{Signal: new("SIGKILL")}, Reaped: 1,
+			Containment: protocol.ContainmentSubreaper,
 		}},
 		{"hostile", protocol.Record{
 			Argv: []string{"./a\u202eb", "\u009b2J", "\xff"}, Cause: protocol.CauseExited, Exit: &protocol.Exit{Code: new(0)},

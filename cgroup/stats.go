@@ -48,7 +48,8 @@ type MemoryUsage struct {
 // memory.current: bytes, at the moment of reading.
 type MemoryStat struct {
 	Anon   *uint64 // anon: what processes have allocated
-	File   *uint64 // file: page cache and tmpfs
+	File   *uint64 // file: page cache, and Shmem
+	Shmem  *uint64 // shmem: tmpfs, and memory that processes share; unlike the rest of File it cannot be dropped
 	Kernel *uint64 // kernel (Linux 5.18): slab, page tables, stacks, sockets not
 }
 

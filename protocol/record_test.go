@@ -49,7 +49,8 @@ func fullRecord() *Record {
 			PeakBytes: new(uint64(1 << 30)), SwapPeakBytes: new(uint64(4096)),
 			Events:      &MemoryEvents{new(uint64(0)), new(uint64(1)), new(uint64(2)), new(uint64(3)), new(uint64(4)), new(uint64(5))},
 			EventsLocal: &MemoryEvents{Max: new(uint64(2))},
-			AtPeak:      &MemorySplit{new(uint64(1)), new(uint64(2)), new(uint64(3))},
+			AtPeak:      &MemorySplit{new(uint64(1)), new(uint64(2)), new(uint64(1)), new(uint64(3))},
+			SampledMax:  &MemorySplit{new(uint64(4)), new(uint64(2)), new(uint64(1)), new(uint64(5))},
 		},
 		IO:        IO{new(uint64(512)), new(uint64(1024)), new(uint64(1)), new(uint64(2)), []DeviceIO{{"8:0", 512, 1024, 1, 2}}},
 		Pids:      Pids{new(uint64(9)), new(uint64(0))},
@@ -57,7 +58,7 @@ func fullRecord() *Record {
 		Main:      MainUsage{new(uint64(1 << 20)), new(uint64(100)), new(uint64(1)), new(uint64(10)), new(uint64(20))},
 		OOMKilled: new(true), OOM: &OOM{By: OOMByAncestor, Cgroup: new("/sys/fs/cgroup/a"), Kills: new(uint64(1))},
 		Phases: []Phase{{
-			Name: "load", Started: at(1), WallS: 0.5, CPU: CPU{TotalS: new(0.25)}, MaxMemory: new(uint64(5)),
+			Name: "load", Started: at(1), WallS: 0.5, CPU: CPU{TotalS: new(0.25)}, MaxMemory: new(uint64(5)), MaxAnon: new(uint64(4)),
 		}},
 		Limits:     []Limit{{Name: "--memory-max 1G", File: "memory.max", Value: "1073741824"}},
 		Unenforced: []Unenforced{{Name: "--io-weight 50", Reason: "no io controller"}},

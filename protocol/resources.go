@@ -13,16 +13,18 @@ type CPU struct {
 	ThrottledS       *float64 `json:"throttled_s"`       // seconds that its processes waited for the next
 }
 
-// Memory is what the whole job held, page cache included; all null without the
-// memory controller.
+// Memory is what the whole job held; all null without the memory controller. The peak has
+// page cache in it, which the kernel lets grow up to the limit: what a job needs is nearer
+// to SampledMax, its anonymous and shared memory.
 type Memory struct {
-	PeakBytes     *uint64 `json:"peak_bytes"`      // memory.peak (Linux 5.19)
+	PeakBytes     *uint64 `json:"peak_bytes"`      // memory.peak (Linux 5.19), page cache included
 	SwapPeakBytes *uint64 `json:"swap_peak_bytes"` // memory.swap.peak (Linux 6.12 has it, 6.1 does not)
 
 	Events      *MemoryEvents `json:"events"`       // memory.events: here or in sub-cgroups of the job
 	EventsLocal *MemoryEvents `json:"events_local"` // memory.events.local: at the job's own limits
 
-	AtPeak *MemorySplit `json:"at_peak"` // of the sample that held most; null without --sample
+	AtPeak     *MemorySplit `json:"at_peak"`     // of the sample that held most; null without --sample
+	SampledMax *MemorySplit `json:"sampled_max"` // the highest of each in the samples, which may miss what was short; null without --sample. No kernel keeps the highest anonymous memory
 }
 
 // MemoryEvents count how often limits were met, see "memory.events" in the
@@ -38,8 +40,9 @@ type MemoryEvents struct {
 
 // A MemorySplit says what memory was used for (memory.stat), in bytes.
 type MemorySplit struct {
-	AnonBytes   *uint64 `json:"anon_bytes"`
-	FileBytes   *uint64 `json:"file_bytes"`   // page cache
+	AnonBytes   *uint64 `json:"anon_bytes"`   // what processes have allocated
+	FileBytes   *uint64 `json:"file_bytes"`   // page cache, and shmem_bytes
+	ShmemBytes  *uint64 `json:"shmem_bytes"`  // tmpfs, and memory that processes share: no page cache that could be dropped
 	KernelBytes *uint64 `json:"kernel_bytes"` // Linux 5.18
 }
 

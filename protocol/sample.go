@@ -29,5 +29,6 @@ type Phase struct {
 	CPU       CPU      `json:"cpu"`
 	IO        IO       `json:"io"` // devices null
 	Pressure  Pressure `json:"pressure"`
-	MaxMemory *uint64  `json:"max_memory_bytes"`
+	MaxMemory *uint64  `json:"max_memory_bytes"` // page cache included
+	MaxAnon   *uint64  `json:"max_anon_bytes"`
 }

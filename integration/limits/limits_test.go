@@ -49,6 +49,10 @@ type record struct {
 		AtPeak *struct {
 			AnonBytes *uint64 `json:"anon_bytes"`
 		} `json:"at_peak"`
+		SampledMax *struct {
+			AnonBytes  *uint64 `json:"anon_bytes"`
+			ShmemBytes *uint64 `json:"shmem_bytes"`
+		} `json:"sampled_max"`
 	}
 	IO struct {
 		WriteBytes *uint64 `json:"write_bytes"`

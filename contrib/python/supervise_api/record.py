@@ -50,20 +50,22 @@ class MemoryEvents:
 class MemorySplit:
     """What memory was used for."""
 
-    anon_bytes: Optional[int]
-    file_bytes: Optional[int]
+    anon_bytes: Optional[int]  #: what processes have allocated
+    file_bytes: Optional[int]  #: page cache, and shmem_bytes
+    shmem_bytes: Optional[int]  #: tmpfs, and memory that processes share
     kernel_bytes: Optional[int]
 
 
 @dataclass(frozen=True)
 class Memory:
-    """What the whole job held, page cache included."""
+    """What the whole job held. To size a limit by: sampled_max.anon_bytes and shmem_bytes."""
 
-    peak_bytes: Optional[int]
+    peak_bytes: Optional[int]  #: page cache included
     swap_peak_bytes: Optional[int]
     events: Optional[MemoryEvents]  #: here or in sub-cgroups of the job
     events_local: Optional[MemoryEvents]  #: at the job's own limits
     at_peak: Optional[MemorySplit]  #: of the sample that held most
+    sampled_max: Optional[MemorySplit]  #: the highest of each in the samples; None without sample
 
 
 @dataclass(frozen=True)
@@ -143,7 +145,8 @@ class Phase:
     cpu: CPU
     io: IO
     pressure: Pressure
-    max_memory_bytes: Optional[int]
+    max_memory_bytes: Optional[int]  #: page cache included
+    max_anon_bytes: Optional[int]
 
 
 @dataclass(frozen=True)

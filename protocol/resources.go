@@ -99,9 +99,10 @@ type MainUsage struct {
 
 // An OOM names the cgroup that ran out of memory when the kernel or systemd-oomd killed processes of the job.
 type OOM struct {
-	By     string  `json:"by"`     // one of OOMByJob and the following
-	Cgroup *string `json:"cgroup"` // whose limit it was
-	Kills  *uint64 `json:"kills"`  // processes of the job that the kernel killed; null: not known, as mostly where a group was killed at once (--oom-group), which no kernel counts right
+	By           string  `json:"by"`                      // one of OOMByJob and the following
+	Cgroup       *string `json:"cgroup"`                  // whose limit it was
+	CgroupBase64 []byte  `json:"cgroup_base64,omitempty"` // the bytes of cgroup, if they are not UTF-8
+	Kills        *uint64 `json:"kills"`                   // processes of the job that the kernel killed; null: not known, as mostly where a group was killed at once (--oom-group), which no kernel counts right
 }
 
 // The values of OOM.By.
@@ -115,14 +116,16 @@ const (
 
 // A Limit is one that was asked for, and is enforced.
 type Limit struct {
-	Name  string `json:"name"`  // as it was given, such as "--memory-max 1G"
-	File  string `json:"file"`  // of the job's cgroup
-	Value string `json:"value"` // that was written to it
+	Name       string `json:"name"`                  // as it was given, such as "--memory-max 1G"
+	NameBase64 []byte `json:"name_base64,omitempty"` // the bytes of name, if they are not UTF-8
+	File       string `json:"file"`                  // of the job's cgroup
+	Value      string `json:"value"`                 // that was written to it
 }
 
 // An Unenforced limit was asked for with --best-effort, and cannot be had; or, in a record, it
 // was not as it had been set at the end of the job any more.
 type Unenforced struct {
-	Name   string `json:"name"`
-	Reason string `json:"reason"`
+	Name       string `json:"name"`
+	NameBase64 []byte `json:"name_base64,omitempty"` // the bytes of name, if they are not UTF-8
+	Reason     string `json:"reason"`
 }

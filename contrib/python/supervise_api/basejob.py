@@ -3,7 +3,7 @@
 import os
 from typing import BinaryIO, Dict, List, Mapping, Optional
 
-from .decoder import make
+from .decoder import field, make
 from .jobhistory import JobHistory
 from .record import Exit, Limit, Record, Unenforced
 
@@ -34,7 +34,7 @@ class BaseJob:
         """Be the job that was spawned."""
         self._history = history
         params, result = history.params, history.spawned
-        self.number, self.pid, self.cgroup = history.number, result["pid"], result.get("cgroup")
+        self.number, self.pid, self.cgroup = history.number, result["pid"], field(result, "cgroup")
         self.name = params.get("name") or os.path.basename(params["argv"][0])
         self.tags = params.get("tags") or {}
         self.limits = [make(Limit, one) for one in result.get("limits") or []]

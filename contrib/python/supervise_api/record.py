@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import List, Optional
 
 # What is not known is None, never zero. The units are in the names: seconds end in _s, bytes in _bytes.
+# Text that is no UTF-8 is as in sys.argv: os.fsencode has its bytes.
 
 
 @dataclass(frozen=True)

@@ -46,6 +46,13 @@ class TestRun(ServeCase):
         self.assertIsNone(done.record.oom)
         self.assertIn(done.record.oom_killed, (False, None))
 
+    def test_bytes(self) -> None:
+        """Names that are no UTF-8 are as in sys.argv."""
+        script = "n=$(printf 'caf\\351'); cp $(command -v sleep) $n; ./$n 10000 & while [ $(cat /proc/$!/comm) = sh ]; do :; done"
+        with tempfile.TemporaryDirectory() as directory:
+            (left,) = self.run_job(["sh", "-c", script], cwd=directory).record.leftovers or []
+        self.assertEqual((os.fsencode(left.comm), os.fsencode((left.argv or [])[0])), (b"caf\xe9", b"./caf\xe9"))
+
     def test_inherits(self) -> None:
         """What is not said is ours."""
         reader, writer = os.pipe()

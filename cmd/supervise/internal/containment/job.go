@@ -139,7 +139,7 @@ func Accounts(jobs []*Job) {
 // directory; what cannot be read is not known.
 func (j *Job) Record(r *protocol.Record, unkilled bool) {
 	path := j.Path()
-	r.Containment, r.Cgroup, r.ContainmentReason = protocol.ContainmentCgroup, &path, record.Optional(j.place.reason)
+	r.Containment, r.Cgroup, r.ContainmentReason = protocol.ContainmentCgroup, &path, record.Optional(j.place.Reason())
 	r.Limits, r.Unenforced = j.keptLimits()
 	if j.oomWatch != nil {
 		if j.account == nil {

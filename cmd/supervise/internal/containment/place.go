@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/seed-c1490a04/supervise/cgroup"
+	"github.com/seed-c1490a04/supervise/cmd/internal/cli"
 	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/guardian"
 	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/program"
 	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/record"
@@ -109,8 +110,9 @@ func (p *Place) Job() *Job { return p.job }
 // Session returns the session of cgroups; nil: the fallback.
 func (p *Place) Session() *cgroup.Session { return p.session }
 
-// Reason says why it is this place, in one sentence; "": there is nothing to be said.
-func (p *Place) Reason() string { return p.reason }
+// Reason says why it is this place, in one printable sentence; "": there is nothing to be
+// said.
+func (p *Place) Reason() string { return cli.Printable(p.reason) }
 
 // WhyNot says why there is no cgroup.
 func (p *Place) WhyNot() string { return cmp.Or(p.reason, askedFor) }
@@ -295,7 +297,7 @@ func (p *Place) Sample(at time.Time) {
 
 // Record implements supervisor.Recorder.
 func (p *Place) Record(r *protocol.Record, unkilled bool) {
-	r.ContainmentReason, r.Unenforced = record.Optional(p.reason), append(r.Unenforced, p.unenforced...)
+	r.ContainmentReason, r.Unenforced = record.Optional(p.Reason()), append(r.Unenforced, p.unenforced...)
 	if p.job != nil {
 		p.job.Record(r, unkilled)
 	} else if p.oomWatch != nil {

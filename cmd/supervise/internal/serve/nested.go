@@ -1,7 +1,6 @@
 package serve
 
 import (
-	"encoding/json"
 	"errors"
 	"os"
 	"syscall"
@@ -196,8 +195,8 @@ func (n *nestedJob) Record(r *protocol.Record, _ bool) {
 	}
 	for n.readRecord() {
 	}
-	if err := json.Unmarshal(n.text, r); err != nil {
-		// json.Unmarshal may have filled in a part before it failed.
+	if err := protocol.Unmarshal(n.text, r); err != nil {
+		// It may have filled in a part before it failed.
 		*r = ours
 		r.PID, r.Exit, r.LeftoversTotal, r.Reaped, r.Main = &j.pid, nil, nil, 0, protocol.MainUsage{}
 		r.Error = record.Optional("the supervisor of the job was killed, or crashed; the job is ended")

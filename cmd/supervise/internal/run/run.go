@@ -167,7 +167,7 @@ func (r *runner) take() (err error) {
 		c.limits = append(given, c.limits...) // of two for one file the flag counts
 	}
 	o := c.Containment(r.Complain)
-	o.Limits, o.BestEffort, o.Meter, o.Numbers = c.limits, c.bestEffort, c.cpuTime > 0, c.wantsNumbers()
+	o.Limits, o.BestEffort, o.Meter, o.Numbers = c.limits, c.bestEffort, c.cpuTime > 0, c.wantsNumbers() || c.leftovers == protocol.LeftoversWait
 	if o.JobName = c.name; o.JobName == "" {
 		o.JobName = path.Base(c.argv[0])
 	}

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/seed-c1490a04/supervise/cmd/internal/cli"
 	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/nested"
 	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/program"
@@ -44,6 +46,8 @@ func (r *runner) status(result *protocol.Record) int {
 		return cli.ExitTimeout
 	case e == nil:
 		return cli.ExitFailure
+	case r.cutShort() != 0:
+		return cli.ExitSignal + int(r.cutShort())
 	case e.Code != nil:
 		return *e.Code
 	}
@@ -53,6 +57,18 @@ func (r *runner) status(result *protocol.Record) int {
 		signals.DieOf(sig)
 	}
 	return cli.ExitSignal + int(sig)
+}
+
+// cutShort is the signal by which the job was ended while it waited for processes that had
+// outlived the main process; 0: it was not. Then what the main process said does not count.
+func (r *runner) cutShort() unix.Signal {
+	if r.job == nil || r.guarding { // below is a supervise that has thought of it
+		return 0
+	}
+	if j := r.place.Job(); j != nil && j.OOMWhileWaiting() {
+		return unix.SIGKILL
+	}
+	return r.job.CutShort()
 }
 
 // leftoversError names the processes that --leftovers=fail is about. The list in the

@@ -87,6 +87,15 @@ func leftoversError(result *protocol.Record) error {
 	return fmt.Errorf("the command left %d running, now killed:%s", *result.LeftoversTotal, names)
 }
 
+// deliverFailed delivers the record of a job that never was, and returns why, and why the
+// record could not be written if so.
+func (r *runner) deliverFailed(err error) error {
+	if e := r.deliver(r.failedRecord(err)); e != nil {
+		return errors.Join(err, e)
+	}
+	return err
+}
+
 // startFailed reports a job that never was, by record, message and exit status, as a
 // shell would: 127 if the command is not there, 126 if it cannot be executed. Below a
 // server the error goes by the socket alone.
@@ -95,9 +104,7 @@ func (r *runner) startFailed(err error) int {
 		nested.TellStarted(r.c.events, 0, err)
 		return cli.ExitFailure
 	}
-	if e := r.deliver(r.failedRecord(err)); e != nil {
-		err = errors.Join(err, e)
-	}
+	err = r.deliverFailed(err)
 	name := cli.Printable(r.c.argv[0])
 	switch {
 	case program.IsNotFound(err):

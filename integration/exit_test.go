@@ -60,6 +60,10 @@ func TestNotStarted(t *testing.T) {
 	if err := os.WriteFile(plain, []byte("no program\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
+	script := filepath.Join(dir, "script")
+	if err := os.WriteFile(script, []byte("#!/nonexistent/sh\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
 	cases := []struct {
 		name string
 		argv []string
@@ -71,6 +75,7 @@ func TestNotStarted(t *testing.T) {
 		{"empty name", []string{""}, 127},
 		{"not executable", []string{plain}, 126},
 		{"directory", []string{dir}, 126},
+		{"no interpreter", []string{script}, 127},
 	}
 	forEachContainment(t, func(t *testing.T, c containment) {
 		for _, tc := range cases {

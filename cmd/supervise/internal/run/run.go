@@ -259,7 +259,10 @@ func (r *runner) supervise(file string, argv []string, spec supervisor.Spec) (*p
 		s.Owner, s.Whole = &supervisor.Owner{In: r.c.events, Out: r.c.events, AppendUsage: nested.AppendUsage}, true
 	}
 	if err := r.start(s, spec); err != nil {
-		return nil, errors.Join(err, r.place.Close())
+		if e := r.place.Close(); e != nil {
+			err = errors.Join(err, e)
+		}
+		return nil, err // a bare errno stays one
 	}
 	if session := r.place.Session(); session != nil {
 		// Both take time for which the start of the job need not wait.

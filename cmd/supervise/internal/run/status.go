@@ -108,8 +108,13 @@ func (r *runner) startFailed(err error) int {
 	name := cli.Printable(r.c.argv[0])
 	switch {
 	case program.IsNotFound(err):
+		if _, e := program.LookPath(r.c.argv[0]); e == nil && r.c.program == "" {
+			name += ": its interpreter"
+		}
 		r.Complain(fmt.Errorf("%s: not found", name))
 		return cli.ExitNotFound
+	case program.IsShortage(err):
+		err = fmt.Errorf("starting %s: %w", name, err)
 	case program.IsErrno(err):
 		r.Complain(fmt.Errorf("%s: cannot be executed: %w", name, err))
 		return cli.ExitNotExecutable

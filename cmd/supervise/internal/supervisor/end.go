@@ -195,8 +195,11 @@ func (j *Job) giveUp() {
 	if !j.isDead() && !slices.Contains(j.stuck, j.main) {
 		j.stuck = append(j.stuck, j.main)
 	}
-	if !empty || err != nil || len(j.stuck) > 0 {
+	switch {
+	case len(j.stuck) > 0:
 		j.fail(fmt.Errorf("processes %v could not be ended", j.stuck))
+	case !empty || err != nil:
+		j.fail(errors.New("processes that cannot be listed could not be ended"))
 	}
 	j.finish()
 }

@@ -29,7 +29,7 @@ int supervise_read_event(int fd, siginfo_t *event)
 
 int supervise_send_signal(int fd, pid_t pid, int signal)
 {
-	/* A signal that does not exist would be taken for rubbish, and end the job. */
+	/* Supervise would ignore a signal that does not exist, and whoever asked would not know. */
 	if (pid <= 0 || signal < 0 || signal > MAX_SIGNAL) {
 		errno = EINVAL;
 		return -1;

@@ -158,7 +158,7 @@ class Process:
         if self.closed() and not self.childfree:
             raise ValueError("the process is closed")
         if signum != 0 and signum not in signal.valid_signals():
-            raise ValueError("no signal: {}".format(signum))  # which the supervisor would end everything for
+            raise ValueError("no signal: {}".format(signum))  # which the supervisor would ignore
         if self.childfree:
             return
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # everything has ended

@@ -5,6 +5,7 @@ package binary
 
 import (
 	"errors"
+	"fmt"
 	"os"
 
 	"golang.org/x/sys/unix"
@@ -33,10 +34,9 @@ func Main(p *cli.Program) int {
 		p.Complain(err)
 		return abandon()
 	}
-	place := containment.Fallback("")
+	place, owner := containment.Fallback(""), &supervisor.Owner{In: 0, Out: 1}
 	s := &supervisor.Supervisor{
-		Owner:   &supervisor.Owner{In: 0, Out: 1},
-		Signals: caught, IsManager: transient.IsManager, Idle: resident.GiveBackStartUp,
+		Owner: owner, Signals: caught, IsManager: transient.IsManager, Idle: resident.GiveBackStartUp,
 	}
 	place.Connect(s)
 	reap := place.Tree.Reap
@@ -44,7 +44,11 @@ func Main(p *cli.Program) int {
 	(&move{program: p, s: s, place: place}).begin()
 	place.Tree.Reap = reap
 	s.Start(supervisor.Spec{Containment: place}) // cannot fail: there is no process to start
-	if record := s.Run()[0]; record.Error != nil {
+	record := s.Run()[0]
+	if times, first := owner.Ignored(); times > 0 {
+		p.Complain(fmt.Errorf("requests that mean nothing, ignored: %d; the first: %w", times, first))
+	}
+	if record.Error != nil {
 		p.Complain(errors.New(*record.Error))
 		abandon()
 		return cli.ExitFailed

@@ -36,27 +36,34 @@ func (o *Owner) listens() bool { return o.In >= 0 && !o.gone }
 
 func (o *Owner) undelivered() bool { return len(o.unsent) > 0 }
 
+// maxRead is how much is read at once: 512 requests, and one byte by which a longer message
+// is known.
+const maxRead = 512*protocol.RequestSize + 1
+
 // read takes the owner's requests. At their end gone is set; then the error is what the
 // owner did wrong, nil if it just closed its end.
-func (o *Owner) read() ([]protocol.Request, error) {
-	var buf [4096]byte
+func (o *Owner) read() (requests []protocol.Request, err error) {
+	var buf [maxRead]byte
 	n, err := o.in.Read(buf[:])
 	switch {
 	case err == unix.EINTR || err == unix.EAGAIN:
 		return nil, nil
-	case n <= 0: // end of file; or ECONNRESET and the like, which is the same to us
+	case err != nil || n == 0 && o.in.Ended(): // ECONNRESET and the like are the end to us
 		o.gone = true
 		return nil, o.decoder.Close()
 	case o.Mute:
 		return nil, nil
+	case !o.in.Whole():
+		return o.decoder.Decode(buf[:n]), nil
 	}
-	requests, err := o.decoder.Decode(buf[:n])
-	if err == nil && o.in.Whole() {
-		err = o.decoder.Close()
-	}
+	requests, err = o.decoder.DecodeMessage(buf[:n])
 	o.gone = err != nil
 	return requests, err
 }
+
+// Ignored returns how often the owner has sent something that means nothing, and what it
+// was the first time.
+func (o *Owner) Ignored() (times int, first error) { return o.decoder.Ignored() }
 
 // tell delivers an event, or keeps it for flush.
 func (o *Owner) tell(e *protocol.Event, usage *unix.Rusage) {

@@ -248,19 +248,23 @@ func TestNonsense(t *testing.T) {
 	}
 }
 
-// TestEmptyThenGone: an empty message is not the end, and the end after it is.
+// TestEmptyThenGone: an empty message is not the end, and the end after it is; also of an
+// owner that says nothing.
 func TestEmptyThenGone(t *testing.T) {
-	s := &Supervisor{}
-	owner := talk(t, s, unix.SOCK_SEQPACKET)
-	o := s.Owner
-	o.open()
-	unix.Sendto(owner, nil, 0, nil)
-	if list, err := o.read(); len(list) != 0 || err != nil || !o.listens() {
-		t.Errorf("%v, %v, listens %t", list, err, o.listens())
-	}
-	unix.Shutdown(owner, unix.SHUT_WR)
-	if list, err := o.read(); len(list) != 0 || err != nil || o.listens() {
-		t.Errorf("%v, %v, listens %t", list, err, o.listens())
+	for _, mute := range []bool{false, true} {
+		s := &Supervisor{}
+		owner := talk(t, s, unix.SOCK_SEQPACKET)
+		o := s.Owner
+		o.Mute = mute
+		o.open()
+		unix.Sendto(owner, nil, 0, nil)
+		if list, err := o.read(); len(list) != 0 || err != nil || !o.listens() {
+			t.Errorf("mute %t: %v, %v, listens %t", mute, list, err, o.listens())
+		}
+		unix.Shutdown(owner, unix.SHUT_WR)
+		if list, err := o.read(); len(list) != 0 || err != nil || o.listens() {
+			t.Errorf("mute %t: %v, %v, listens %t", mute, list, err, o.listens())
+		}
 	}
 }
 

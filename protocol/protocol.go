@@ -37,8 +37,34 @@
 //	    20     4  si_uid     uint32, the child's real user
 //	    24     4  si_status  int32, exit status or signal number
 //
+// A stop and a continuation are events too, which an owner that waits for ends has
+// to pass over. Si_code alone tells: the child has ended if it is 1, 2 or 3
+// ([Code.Ended]; supervise_event_ended in C, ChildEvent.ended in Python). The
+// predecessor promised them, and never sent one.
+//
 // Every exit is reported, once. A stop and the continuation after it may fall
 // together while the owner does not read: the kernel keeps one status a child.
+//
+// # The text protocol
+//
+// It is spoken by "supervise CONTROLFD STATUSFD COMMAND [ARG]...", and is the one
+// that the predecessor had up to its version 1.4. Both descriptors are numbers, and
+// may be the same socket; -1 is none. The command runs with neither.
+//
+// On the control descriptor there is one request, a line or, on a socket that keeps
+// messages, a message: "signal N" asks to send a signal to the main process. End of
+// input ends the job. On the status descriptor there is a line for each of these,
+// one write each:
+//
+//	pid N          the main process, first of all
+//	exited N       it has exited with a status,
+//	killed N       or a signal has ended it,
+//	dumped N       or has, and it has dumped core
+//	no_children    nothing of the job is left
+//	terminating    supervise exits, with 0
+//
+// Nothing is told of stops and of other processes. Lines that mean nothing are
+// ignored as requests of the binary protocol are.
 package protocol
 
 import (
@@ -73,9 +99,8 @@ func AppendRequest(b []byte, r Request) []byte {
 // A RequestDecoder puts requests together from pieces of a byte stream, or takes
 // them from messages. The zero value is ready.
 type RequestDecoder struct {
-	rest    []byte // 0 to 7 bytes of an unfinished request
-	ignored int
-	first   error
+	rest []byte // 0 to 7 bytes of an unfinished request
+	nonsense
 }
 
 // Decode returns the requests completed by b. It keeps what is unfinished, and
@@ -122,16 +147,6 @@ func (d *RequestDecoder) Close() error {
 		return fmt.Errorf("%w: a request of %d bytes, not %d", ErrSyntax, len(d.rest), RequestSize)
 	}
 	return nil
-}
-
-// Ignored returns how often something was ignored because it means nothing, and what it
-// was the first time.
-func (d *RequestDecoder) Ignored() (times int, first error) { return d.ignored, d.first }
-
-func (d *RequestDecoder) ignore(format string, args ...any) {
-	if d.ignored++; d.first == nil {
-		d.first = fmt.Errorf(format, args...)
-	}
 }
 
 // A Code is si_code of an event: how a child changed status.

@@ -2,7 +2,10 @@
 package program
 
 import (
+	"fmt"
 	"syscall"
+
+	"github.com/seed-c1490a04/supervise/cmd/internal/cli"
 )
 
 // IsNotFound says whether an error means that a program, or its interpreter, is missing.
@@ -14,4 +17,17 @@ func IsNotFound(err error) bool { return err == syscall.ENOENT || err == syscall
 func IsErrno(err error) bool {
 	_, ok := err.(syscall.Errno)
 	return ok
+}
+
+// NotStarted returns the exit status for a command that could not be started, as a shell
+// has it, and what to complain of.
+func NotStarted(name string, err error) (status int, complaint error) {
+	name = cli.Printable(name)
+	switch {
+	case IsNotFound(err):
+		return cli.ExitNotFound, fmt.Errorf("%s: not found", name)
+	case IsErrno(err):
+		return cli.ExitNotExecutable, fmt.Errorf("%s: cannot be executed: %w", name, err)
+	}
+	return cli.ExitFailure, err
 }

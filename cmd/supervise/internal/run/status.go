@@ -82,15 +82,7 @@ func (r *runner) startFailed(err error) int {
 	if e := r.deliver(r.failedRecord(err)); e != nil {
 		err = errors.Join(err, e)
 	}
-	name := cli.Printable(r.c.argv[0])
-	switch {
-	case program.IsNotFound(err):
-		r.Complain(fmt.Errorf("%s: not found", name))
-		return cli.ExitNotFound
-	case program.IsErrno(err):
-		r.Complain(fmt.Errorf("%s: cannot be executed: %w", name, err))
-		return cli.ExitNotExecutable
-	}
-	r.Complain(err)
-	return cli.ExitFailure
+	status, complaint := program.NotStarted(r.c.argv[0], err)
+	r.Complain(complaint)
+	return status
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"runtime"
 	"slices"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -241,7 +242,7 @@ func TestNonsense(t *testing.T) {
 			if r := s.Run()[0]; status(r) != int(unix.SIGINT) || failure(r) != "" {
 				t.Errorf("exit %d, %q", status(r), failure(r))
 			}
-			if n, first := s.Owner.Ignored(); n != 4 || first == nil {
+			if n, first := s.Owner.Decoder.Ignored(); n != 4 || first == nil {
 				t.Errorf("ignored %d, first %v", n, first)
 			}
 		})
@@ -285,11 +286,11 @@ func TestPartly(t *testing.T) {
 	s, g := newTest(t)
 	_, events := connect(t, s)
 	const appended = 6000 // more than a page, which a pipe would take whole or not at all
-	s.Owner.AppendUsage = func(b []byte, u *unix.Rusage) []byte {
+	s.Owner.Encode = func(e *protocol.Event, u *unix.Rusage) []byte {
 		if u.Maxrss == 0 {
 			t.Error("no usage")
 		}
-		return append(b, bytes.Repeat([]byte{'u'}, appended)...)
+		return append(slices.Clone(e[:]), bytes.Repeat([]byte{'u'}, appended)...)
 	}
 	size := fill(t, s.Owner.Out)
 	io.ReadFull(events, make([]byte, 4096)) // room for a part
@@ -307,6 +308,28 @@ func TestPartly(t *testing.T) {
 	var e protocol.Event
 	if copy(e[:], b); e.PID() != g.leader || e.Status() != 3 || bytes.Count(b, []byte{'u'}) < appended {
 		t.Errorf("%d bytes, of pid %d, status %d", len(b), e.PID(), e.Status())
+	}
+}
+
+// TestFirstAndLast are told around the events, however full the pipe is.
+func TestFirstAndLast(t *testing.T) {
+	s, g := newTest(t)
+	_, events := connect(t, s)
+	s.Owner.First, s.Owner.Last = "first", []string{"last", "and very last"}
+	s.Owner.Encode = func(*protocol.Event, *unix.Rusage) []byte { return []byte(" event ") }
+	size, emptied := fill(t, s.Owner.Out), make(chan struct{})
+	s.Idle = func() {
+		go func() { // ends with what has filled the pipe
+			io.ReadFull(events, make([]byte, size))
+			close(emptied)
+		}()
+	}
+	run(t, s, shell(g, "exit 0"))
+	<-emptied
+	b := make([]byte, 100)
+	n, _ := events.Read(b)
+	if !strings.HasPrefix(string(b[:n]), "first event ") || !strings.HasSuffix(string(b[:n]), " event lastand very last") {
+		t.Errorf("told %q", b[:n])
 	}
 }
 
@@ -330,7 +353,7 @@ func TestDeafOwner(t *testing.T) {
 func TestOwnerSilent(t *testing.T) {
 	s, g := newTest(t)
 	s.Owner = &Owner{In: -1, Out: -1}
-	s.Owner.AppendUsage = func([]byte, *unix.Rusage) []byte { t.Error("told"); return nil }
+	s.Owner.Encode = func(*protocol.Event, *unix.Rusage) []byte { t.Error("told"); return nil }
 	if s.Owner.listens() {
 		t.Error("listens to nothing")
 	}

@@ -56,6 +56,7 @@ func TestCheckInFallback(t *testing.T) {
 
 // installed are the files of the package, with PREFIX=/usr and LIBDIR=/usr/lib/here.
 var installed = []string{
+	"usr/bin/unlinkwait",
 	"usr/include/supervise.h",
 	"usr/include/supervise_protocol.h",
 	"usr/lib/here/libsupervise.a",
@@ -63,6 +64,7 @@ var installed = []string{
 	"usr/lib/here/libsupervise.so.1",
 	"usr/lib/here/libsupervise.so.1.5.0",
 	"usr/lib/here/pkgconfig/supervise.pc",
+	"usr/share/man/man1/unlinkwait.1",
 	"usr/share/man/man3/supervise_event_ended.3",
 	"usr/share/man/man3/supervise_read_event.3",
 	"usr/share/man/man3/supervise_signal.3",

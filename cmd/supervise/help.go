@@ -8,6 +8,8 @@ const helpText = `Supervise runs commands so that nothing they start can outlive
   supervise serve [flags]                     any number of jobs, by JSON-RPC
   supervise                                   speak the binary protocol on
                                               descriptors 0 and 1
+  supervise CONTROLFD STATUSFD command [args] speak the text protocol of
+                                              catern/supervise up to 1.4
   supervise doctor [--json]                   which containment this place gives
   supervise version                           print the version
   supervise help [command]                    this text, or more about a command

@@ -256,7 +256,7 @@ func (r *runner) supervise(file string, argv []string, spec supervisor.Spec) (*p
 	}
 	// A server is the owner here: it gets events, and its requests go to the whole job.
 	if r.c.events >= 0 {
-		s.Owner, s.Whole = &supervisor.Owner{In: r.c.events, Out: r.c.events, AppendUsage: nested.AppendUsage}, true
+		s.Owner, s.Whole = &supervisor.Owner{In: r.c.events, Out: r.c.events, Encode: nested.EncodeEvent}, true
 	}
 	if err := r.start(s, spec); err != nil {
 		if e := r.place.Close(); e != nil {

@@ -105,20 +105,7 @@ func (r *runner) startFailed(err error) int {
 		return cli.ExitFailure
 	}
 	err = r.deliverFailed(err)
-	name := cli.Printable(r.c.argv[0])
-	switch {
-	case program.IsNotFound(err):
-		if _, e := program.LookPath(r.c.argv[0]); e == nil && r.c.program == "" {
-			name += ": its interpreter"
-		}
-		r.Complain(fmt.Errorf("%s: not found", name))
-		return cli.ExitNotFound
-	case program.IsShortage(err):
-		err = fmt.Errorf("starting %s: %w", name, err)
-	case program.IsErrno(err):
-		r.Complain(fmt.Errorf("%s: cannot be executed: %w", name, err))
-		return cli.ExitNotExecutable
-	}
-	r.Complain(err)
-	return cli.ExitFailure
+	status, complaint := program.NotStarted(r.c.argv[0], err)
+	r.Complain(complaint)
+	return status
 }

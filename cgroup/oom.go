@@ -84,6 +84,12 @@ func WatchOOMAround() (*OOMWatch, error) {
 // Close is for a watch by WatchOOMAround: it gives its descriptors back.
 func (w *OOMWatch) Close() { w.above.close() }
 
+// Kills returns how often the kernel has killed one of the job by now: see Account.OOMKills.
+func (w *OOMWatch) Kills() uint64 {
+	own, _ := w.job.oomCounts(w.counted, false)
+	return own.kills
+}
+
 // Cause compares the counters with their present values. The job's directory must still
 // exist. Of several causes it returns the nearest. Spared says that the job ended without a
 // SIGKILL: the daemon, which kills all of a cgroup, was then not the cause.

@@ -95,9 +95,7 @@ func (p *Place) GuardMarked(s *supervisor.Supervisor) {
 // guardMarked does what is still to be done; settled says that nothing was.
 func (p *Place) guardMarked(s *supervisor.Supervisor) (settled bool, err error) {
 	if p.mark == 0 {
-		if p.mark, err = subreaper.NewMark(); err != nil {
-			return false, err
-		}
+		p.mark = subreaper.NewMark()
 	}
 	if p.guardian == nil {
 		if err = p.startMarked(); err != nil {
@@ -203,7 +201,7 @@ func Clean(args []string) error {
 		err = s.Destroy()
 	}
 	if mark, e := subreaper.ParseMark(args[1]); e == nil { // else the jobs bear none
-		err = errors.Join(err, mark.Kill())
+		err = errors.Join(err, persist(mark.Kill))
 	}
 	return err
 }

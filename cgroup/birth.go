@@ -110,6 +110,9 @@ func (j *Job) startJoining(path string, argv []string, attr *syscall.ProcAttr) (
 	defer r.Close()
 	pid, err := forkStub(procs, w, path, argv, attr)
 	w.Close()
+	if err == unix.E2BIG { // it has the command's arguments, and a few more
+		return 0, err
+	}
 	if err != nil {
 		return 0, fmt.Errorf("running /proc/self/exe to join the cgroup: %w", err)
 	}

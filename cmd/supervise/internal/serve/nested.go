@@ -65,7 +65,7 @@ func (j *job) startNested(p *plan) error {
 func (j *job) forkNested(p *plan, theirs [2]int) (err error) {
 	spec := p.spec
 	spec.Path, spec.Argv = nested.Exe, nested.Served(&nested.Job{
-		Name: p.Name, Program: p.spec.Path, Leftovers: p.spec.Leftovers, Reason: j.v.place.Reason(), Argv: p.Argv,
+		Name: p.name, Program: p.spec.Path, Leftovers: p.spec.Leftovers, Reason: j.v.place.Reason(), Argv: p.Argv,
 	}, len(p.files))
 	// Their numbers in the nested supervisor follow the job's own descriptors: see
 	// nested.Served.

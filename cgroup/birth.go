@@ -110,7 +110,7 @@ func (j *Job) startJoining(path string, argv []string, attr *syscall.ProcAttr) (
 	defer r.Close()
 	pid, err := forkStub(procs, w, path, argv, attr)
 	w.Close()
-	if err == unix.E2BIG { // it has the command's arguments, and a few more
+	if err == unix.E2BIG { // the command line and the environment are the program's
 		return 0, err
 	}
 	if err != nil {

@@ -119,6 +119,16 @@ func (d *dir) unlock(name string) bool {
 	return unix.Fchmodat(d.fd, name, 0o755, 0) == nil
 }
 
+// reenter gives its owner back what that has taken from itself: a job of ours may have locked the
+// root, which is no directory of ours, against us. It says whether another try may help.
+func (d *dir) reenter() bool {
+	var st unix.Stat_t
+	if unix.Fstat(d.fd, &st) != nil || st.Mode&0o700 == 0o700 || int(st.Uid) != unix.Geteuid() {
+		return false
+	}
+	return unix.Fchmod(d.fd, st.Mode&0o7777|0o700) == nil
+}
+
 func (d *dir) tryOpen(name string, flags int) (int, error) {
 	flags |= unix.O_CLOEXEC | unix.O_NOFOLLOW
 	how := unix.OpenHow{Flags: uint64(flags), Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS}
@@ -175,7 +185,7 @@ func (d *dir) mkdir(name string) (*dir, error) {
 // rmdir removes a sub-cgroup; one that is not there is no error.
 func (d *dir) rmdir(name string) error {
 	err := unix.Unlinkat(d.fd, name, unix.AT_REMOVEDIR)
-	if err == unix.EACCES && d.unlock(".") {
+	if err == unix.EACCES && (d.unlock(".") || d.reenter()) {
 		err = unix.Unlinkat(d.fd, name, unix.AT_REMOVEDIR)
 	}
 	if err != nil && err != unix.ENOENT {

@@ -53,6 +53,26 @@ func TestTakenModesOfJob(t *testing.T) {
 	}
 }
 
+// TestTakenModeOfRoot: what is removed in the end does not stay because the job has locked the root.
+func TestTakenModeOfRoot(t *testing.T) {
+	root := testRoot(t)
+	s := newSession(t, root)
+	j, err := s.NewJob("test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(root, 0o055); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(j.Close(), s.Close()); err != nil {
+		t.Error(err)
+	}
+	os.Chmod(root, 0o755)
+	if exists(s.Path()) {
+		t.Error("the session is still there")
+	}
+}
+
 // TestKillWithoutDescriptors: a job is ended, and seen to be, where no file can be opened any more.
 func TestKillWithoutDescriptors(t *testing.T) {
 	var old unix.Rlimit
@@ -152,7 +172,7 @@ func TestHiddenSession(t *testing.T) {
 		"modes":                 "chmod 0 $0/test/main $0/test $0/cgroup.kill $0/cgroup.events $0",
 		"attribute":             "", // below
 		"lock of the directory": "exec flock -s $0 sh -c 'echo ready; exec sleep 100'",
-		"lock of cgroup.kill":   "exec flock -x $0/cgroup.kill sh -c 'echo ready; exec sleep 100'",
+		"lock of cgroup.kill":   "exec 9>$0/cgroup.kill; flock -x 9", // which nobody may read, but root
 	} {
 		root := testRoot(t)
 		s := newSession(t, root)

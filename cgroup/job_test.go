@@ -126,6 +126,13 @@ func TestStartSys(t *testing.T) {
 	kill(t, j)
 }
 
+// TestStartTooLong: a command line that is too long is told as such, whichever way a process is born.
+func TestStartTooLong(t *testing.T) {
+	if _, err := newJob(t).Start("/bin/true", []string{"true", strings.Repeat("x", 200<<10)}, attr()); err != unix.E2BIG {
+		t.Errorf("%v", err)
+	}
+}
+
 func TestBirthRefused(t *testing.T) {
 	for err, want := range map[error]bool{
 		unix.ENOSYS: true, unix.EINVAL: true, unix.E2BIG: true, unix.EPERM: true, unix.EACCES: true, unix.EBUSY: true,

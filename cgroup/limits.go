@@ -1,7 +1,9 @@
 package cgroup
 
 import (
+	"bytes"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -121,6 +123,11 @@ func (j *Job) limit(one Limit) error {
 		return j.holds(one)
 	}
 	if !errors.Is(err, errNoFile) {
+		if isCPUSet(one) { // a number that no CPU or node can have: ERANGE
+			if b, e := j.node.read(one.File + ".effective"); e == nil {
+				err = fmt.Errorf("%w: there are %s", err, bytes.TrimSpace(b))
+			}
+		}
 		return &ValueError{one, j.node.join(one.File), err}
 	}
 	if one.Implied && !(one.File == "memory.swap.max" && hasSwap()) {
@@ -133,7 +140,7 @@ func (j *Job) limit(one Limit) error {
 // none of the list, the kernel takes the value and lets the job use all CPUs or nodes
 // (cgroup-v2.rst, "cpuset.cpus.effective").
 func (j *Job) holds(one Limit) error {
-	if one.File != "cpuset.cpus" && one.File != "cpuset.mems" {
+	if !isCPUSet(one) {
 		return nil
 	}
 	b, err := j.node.read(one.File + ".effective")
@@ -147,6 +154,8 @@ func (j *Job) holds(one Limit) error {
 	}
 	return &ValueError{one, j.node.join(one.File), errors.New("the cgroup above has none of these, only " + effective.String())}
 }
+
+func isCPUSet(one Limit) bool { return one.File == "cpuset.cpus" || one.File == "cpuset.mems" }
 
 // hasSwap says whether the machine can swap at all: /proc/swaps has a line below its
 // heading.

@@ -157,7 +157,7 @@ func TestCPUSet(t *testing.T) {
 	kill(t, j)
 	var bad *ValueError
 	absent := Limits{{Flag: "absent", Controller: "cpuset", File: "cpuset.cpus", Value: "60000"}}
-	if err := j.Limit(absent); !errors.As(err, &bad) {
+	if err := j.Limit(absent); !errors.As(err, &bad) || !strings.Contains(err.Error(), "there are 0") {
 		t.Errorf("a CPU that is not there: %v", err)
 	}
 	if err := j.s.write("cpuset.cpus", "1"); err != nil {

@@ -64,6 +64,13 @@ func (j *Job) WatchOOM() (*OOMWatch, error) {
 	return &OOMWatch{job: j, above: above, unsure: !own && j.s.above.metered}, err
 }
 
+// Kills returns how often the kernel has killed one of the job by now; 0 without the memory
+// controller.
+func (w *OOMWatch) Kills() uint64 {
+	own, _ := w.job.oomCounts(false)
+	return own.kills
+}
+
 // Cause compares the counters with their present values. The job's directory must still
 // exist. Of several causes it returns the nearest. Spared says that the job ended without a
 // SIGKILL: the daemon, which kills all of a cgroup, was then not the cause.

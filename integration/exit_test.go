@@ -60,6 +60,10 @@ func TestNotStarted(t *testing.T) {
 	if err := os.WriteFile(plain, []byte("no program\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
+	script := filepath.Join(dir, "script")
+	if err := os.WriteFile(script, []byte("#!/nonexistent/sh\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
 	cases := []struct {
 		name string
 		argv []string
@@ -71,6 +75,7 @@ func TestNotStarted(t *testing.T) {
 		{"empty name", []string{""}, 127},
 		{"not executable", []string{plain}, 126},
 		{"directory", []string{dir}, 126},
+		{"no interpreter", []string{script}, 127},
 	}
 	forEachContainment(t, func(t *testing.T, c containment) {
 		for _, tc := range cases {
@@ -89,6 +94,22 @@ func TestNotStarted(t *testing.T) {
 			})
 		}
 	})
+}
+
+// TestStartFailedRecord: whatever keeps the job from being started, the record says so.
+func TestStartFailedRecord(t *testing.T) {
+	nowhere := filepath.Join(t.TempDir(), "nowhere", "file")
+	for _, flags := range [][]string{
+		{"--samples", nowhere}, {"--samples=fd:77"}, {"--while-linked", nowhere}, {"--resources", nowhere}, {"--cgroup", nowhere},
+		{"--contain=subreaper", "--memory-max=1G"}, {"--contain=subreaper", "--while-linked", nowhere}, {"--set=no.such.file=1"},
+	} {
+		b := newBox(t)
+		o := b.start(b.supervise(flags, "true")).wait()
+		o.wantCode(125)
+		if o.record == nil || o.record.Cause != "start-failed" || strings.Count(o.stderr, "\n") != 1 {
+			t.Errorf("%q: record %+v, stderr %q", flags, o.record, o.stderr)
+		}
+	}
 }
 
 // TestPath: the command is looked up in PATH, in order, and a file that cannot be executed does not hide one that can.

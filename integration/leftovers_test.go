@@ -3,6 +3,7 @@ package integration
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -101,7 +102,7 @@ func TestLeftoversHangWait(t *testing.T) {
 	testbed.NeedHang(t, bin.adversary)
 	forEachContainment(t, func(t *testing.T, c containment) {
 		b := newBox(t)
-		l := b.run(c, []string{"--leftovers=wait"}, append(sh(`echo main $$; "$0" hang </dev/null; exit 7`), bin.adversary)...)
+		l := b.run(c, []string{"--leftovers=wait", "--grace=0"}, append(sh(`echo main $$; "$0" hang </dev/null; exit 7`), bin.adversary)...)
 		l.deadline = 20 * time.Second
 		p := b.start(l)
 		p.expect("ready")
@@ -111,8 +112,8 @@ func TestLeftoversHangWait(t *testing.T) {
 		}
 		p.signal(syscall.SIGTERM)
 		o := p.wait()
-		o.wantCode(7)
-		if r := o.wantRecord(c, "exited"); !r.hasLeftover("lurker") {
+		o.wantCode(137)
+		if r := o.wantRecord(c, "killed"); !r.hasLeftover("lurker") {
 			t.Errorf("record: leftovers %+v", r.Leftovers)
 		}
 	})
@@ -132,14 +133,68 @@ func TestLeftoversWait(t *testing.T) {
 	})
 }
 
-// TestLeftoversWaitTerm: TERM ends the waiting, although there is no main process to forward it to.
-func TestLeftoversWaitTerm(t *testing.T) {
+// TestLeftoversWaitSignal: a signal ends the waiting, although there is no main process to forward it to: what is waited for
+// gets it.
+func TestLeftoversWaitSignal(t *testing.T) {
+	forEachContainment(t, func(t *testing.T, c containment) {
+		for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGHUP} {
+			b := newBox(t)
+			p, _ := b.lingering(c, "--leftovers=wait")
+			p.signal(sig)
+			o := p.wait()
+			o.wantCode(128 + int(sig))
+			o.wantRecord(c, "killed").wantExit(t, 7)
+		}
+	})
+}
+
+// TestLeftoversWaitSaves: what is waited for may catch the signal, and has the grace period for its end.
+func TestLeftoversWaitSaves(t *testing.T) {
 	forEachContainment(t, func(t *testing.T, c containment) {
 		b := newBox(t)
-		p, _ := b.lingering(c, "--leftovers=wait")
+		const script = `echo main $$; sh -c 'trap "echo saved; exit" TERM; echo ready; while :; do sleep 1; done' & exit 7`
+		p := b.start(b.run(c, []string{"--leftovers=wait"}, sh(script)...))
+		p.expect("ready")
+		if err := waitPid(p.printedPid("main"), killPatience); err != nil {
+			t.Fatal(err)
+		}
 		p.signal(syscall.SIGTERM)
-		if o := p.wait(); o.code == -1 {
-			t.Errorf("ended by %v", o.signal)
+		o := p.wait()
+		o.wantCode(128 + int(syscall.SIGTERM))
+		if !strings.HasSuffix(o.stdout, "saved\n") {
+			t.Errorf("stdout %q", o.stdout)
+		}
+	})
+}
+
+// TestLeftoversWaitCut: what ends the job while it waits is told as its cause, by the record and by the status.
+func TestLeftoversWaitCut(t *testing.T) {
+	const idle, busy = `sleep 1000 & exit 7`, `while :; do :; done & exit 7`
+	const unlink = `m=$$; (while [ -e /proc/$m ]; do sleep 0.01; done; rm %s; exec sleep 1000) & exit 7`
+	forEachContainment(t, func(t *testing.T, c containment) {
+		gone := filepath.Join(t.TempDir(), "gone")
+		for _, tt := range []struct {
+			flags  []string
+			script string
+			cause  string
+			code   int
+		}{
+			{[]string{"--timeout=0.2", "--grace=0"}, idle, "timeout", 124},
+			{[]string{"--timeout=0.2"}, idle, "timeout", 124},
+			{[]string{"--cpu-timeout=0.2", "--grace=0"}, busy, "cpu-timeout", 124},
+			{[]string{"--while-linked=" + gone}, fmt.Sprintf(unlink, gone), "owner-gone", 137},
+			{[]string{"--timeout=1m"}, `sleep 0.1 & exit 7`, "exited", 7},
+		} {
+			if c == inSubreaper && tt.cause == "cpu-timeout" {
+				continue // it needs a cgroup
+			}
+			if err := os.WriteFile(gone, nil, 0o666); err != nil {
+				t.Fatal(err)
+			}
+			b := newBox(t)
+			o := b.start(b.run(c, append(tt.flags, "--leftovers=wait"), sh(tt.script)...)).wait()
+			o.wantCode(tt.code)
+			o.wantRecord(c, tt.cause)
 		}
 	})
 }

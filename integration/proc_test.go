@@ -178,18 +178,24 @@ func (p *proc) expect(line string) {
 	}
 }
 
-// printedPid is the number in the line "who PID" that the job has written to stdout.
-func (p *proc) printedPid(who string) int {
+// printedPid is the number in the line "who PID" that the job writes to stdout, which it waits for.
+func (p *proc) printedPid(who string) (pid int) {
 	p.box.t.Helper()
-	for line := range strings.Lines(p.stdout.String()) {
-		if number, ok := strings.CutPrefix(line, who+" "); ok {
-			if pid, err := strconv.Atoi(strings.TrimSpace(number)); err == nil {
-				return pid
+	found := p.stdout.waitUntil(func(text string) bool {
+		for line := range strings.Lines(text) {
+			number, ok := strings.CutPrefix(line, who+" ")
+			if digits, whole := strings.CutSuffix(number, "\n"); ok && whole {
+				var err error
+				pid, err = strconv.Atoi(digits)
+				return err == nil
 			}
 		}
+		return false
+	})
+	if !found {
+		p.box.t.Fatalf("no line \"%s PID\" on stdout: %q", who, p.stdout.String())
 	}
-	p.box.t.Fatalf("no line \"%s PID\" on stdout: %q", who, p.stdout.String())
-	return 0
+	return pid
 }
 
 // release frees the descriptors of the test's side.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -190,10 +191,10 @@ func TestSeedTerminalStops(t *testing.T) {
 	s.wantExit(0)
 }
 
-// An owner that sends rubbish gets one line on stderr; its job is killed.
+// Requests that end within one are an error: it is one line on stderr, and the job is killed.
 func TestSeedRubbish(t *testing.T) {
 	good := string(request(1<<30, 0))
-	bytewise, messages, all := []transport{stream, pipes}, []transport{seqpacket}, []transport{seqpacket, stream, pipes}
+	bytewise, messages := []transport{stream, pipes}, []transport{seqpacket}
 	for name, tt := range map[string]struct {
 		via  []transport
 		send string
@@ -201,11 +202,7 @@ func TestSeedRubbish(t *testing.T) {
 	}{
 		"truncated at the end": {bytewise, good + "123", true},
 		"nothing but a stub":   {bytewise, "1", true},
-		"short datagram":       {messages, "12345", false},
-		"long datagram":        {messages, good + "1234", false},
-		"signal 65":            {all, string(request(1<<30, 65)), false},
-		"signal -1":            {all, string(request(1<<30, -1)), false},
-		"text":                 {all, "KILL 1234 please", false},
+		"short message":        {messages, "12345", false},
 	} {
 		for _, via := range tt.via {
 			t.Run(name+"/"+string(via), func(t *testing.T) {
@@ -217,11 +214,67 @@ func TestSeedRubbish(t *testing.T) {
 				s.drain()
 				o := s.wait()
 				o.wantCode(1)
-				if strings.Count(o.stderr, "\n") != 1 || !strings.HasSuffix(o.stderr, "\n") || !strings.HasPrefix(o.stderr, "supervise: ") {
-					t.Errorf("stderr is not one line of ours: %q", o.stderr)
+				o.wantOneLine("supervise: ")
+			})
+		}
+	}
+}
+
+// What means nothing is ignored, as the seed did: the job lives on, and so do the requests around it. At the end one line says
+// how often it was, and the first of it.
+func TestSeedNonsense(t *testing.T) {
+	all := []transport{seqpacket, stream, pipes}
+	for _, tt := range []struct {
+		name string
+		via  []transport
+		send []string // %child is the first child's pid
+		line string
+	}{
+		{"signal 65", all, []string{"%child 65"}, "requests that mean nothing, ignored: 1; the first: signal 65 for process %child, and not 0 to 64"},
+		{"signal 65 for a stranger", all, []string{"1073741824 65"}, "requests that mean nothing, ignored: 1; the first: signal 65 for process 1073741824, and not 0 to 64"},
+		{"other signals", all, []string{"%child -1", "%child 99", "%child 2147483647"}, "requests that mean nothing, ignored: 3; the first: signal -1 for process %child, and not 0 to 64"},
+		{"text", all, []string{"=KILL 1234 please"}, "requests that mean nothing, ignored: 2; the first: signal 858927392 for process 1280067915, and not 0 to 64"},
+		{"much of it", all, []string{"=" + strings.Repeat("\xff", 4000)}, "requests that mean nothing, ignored: 500; the first: signal -1 for process -1, and not 0 to 64"},
+		{"an empty message", []transport{seqpacket}, []string{"="}, "requests that mean nothing, ignored: 1; the first: an empty message"},
+		{"a tail", []transport{seqpacket}, []string{"%child 0 tail"}, "requests that mean nothing, ignored: 1; the first: the rest of a message, behind its last whole request"},
+		{"strangers only", all, []string{"1073741824 9", "0 9", "-1 0"}, ""},
+	} {
+		for _, via := range tt.via {
+			t.Run(tt.name+"/"+string(via), func(t *testing.T) {
+				s := newBox(t).startSeed(inSubreaper, via, seedSpec{Children: [][]string{sleeper, sleeper}})
+				child := strconv.Itoa(s.pids[0])
+				for _, text := range tt.send {
+					s.sendRaw(wire(strings.ReplaceAll(text, "%child", child)))
+				}
+				s.kill(s.pids[1])
+				s.kill(s.pids[0])
+				o := s.wantExit(0)
+				if want := strings.ReplaceAll(tt.line, "%child", child); want != "" {
+					o.wantOneLine("supervise: " + want + "\n")
+				} else if o.stderr != "" {
+					t.Errorf("stderr %q", o.stderr)
 				}
 			})
 		}
+	}
+}
+
+// wire is a request from its text, "PID SIGNAL REST"; or, behind a =, what it is itself.
+func wire(text string) []byte {
+	if raw, is := strings.CutPrefix(text, "="); is {
+		return []byte(raw)
+	}
+	fields := append(strings.Fields(text), "")
+	pid, _ := strconv.Atoi(fields[0])
+	sig, _ := strconv.Atoi(fields[1])
+	return append(request(pid, sig), fields[2]...)
+}
+
+// wantOneLine checks that all that was said on stderr is a line that begins so.
+func (o outcome) wantOneLine(begin string) {
+	o.t.Helper()
+	if strings.Count(o.stderr, "\n") != 1 || !strings.HasSuffix(o.stderr, "\n") || !strings.HasPrefix(o.stderr, begin) {
+		o.t.Errorf("stderr %q, want one line that begins with %q", o.stderr, begin)
 	}
 }
 

@@ -147,6 +147,19 @@ func (s *seed) write(b []byte) {
 	}
 }
 
+// sendRaw writes bytes, which on a socket that keeps messages are one, though they may be none.
+func (s *seed) sendRaw(b []byte) {
+	s.t.Helper()
+	if len(b) > 0 {
+		s.write(b)
+		return
+	}
+	conn, err := s.requests.SyscallConn()
+	s.must(err)
+	conn.Control(func(fd uintptr) { err = unix.Sendto(int(fd), nil, 0, nil) })
+	s.must(err)
+}
+
 // next reads an event; false at the end.
 func (s *seed) next() (event, bool) {
 	s.t.Helper()

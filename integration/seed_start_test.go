@@ -28,6 +28,7 @@ type seedSpec struct {
 	Supervise string     // the program
 	ReadOnly  string     // the cgroup2 mount, to be read-only in our mount namespace: supervise must fall back
 	Children  [][]string // command lines, started one after the other
+	Args      []string   // of supervise: for the text protocol
 	Dead      bool       // wait until the children have ended, without reaping them
 	Spin      int        // go round an empty loop so often
 	Nonblock  bool       // make the descriptions behind fd 0 and 1 non-blocking
@@ -74,7 +75,7 @@ func startSeed(text string) error {
 	for range spec.Spin {
 		spun++
 	}
-	return syscall.Exec(spec.Supervise, []string{"supervise"}, nil) // no environment: the seed has none
+	return syscall.Exec(spec.Supervise, append([]string{"supervise"}, spec.Args...), nil) // no environment: the seed has none
 }
 
 var spun int // keeps the compiler from leaving the loop out

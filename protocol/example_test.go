@@ -23,13 +23,12 @@ func ExampleRequestDecoder() {
 	b := protocol.AppendRequest(nil, protocol.Request{PID: 70, Signal: 9})
 	var d protocol.RequestDecoder
 	for _, piece := range [][]byte{b[:3], b[3:]} {
-		requests, err := d.Decode(piece)
-		fmt.Println(requests, err)
+		fmt.Println(d.Decode(piece))
 	}
 	fmt.Println(d.Close())
 	// Output:
-	// [] <nil>
-	// [{70 9}] <nil>
+	// []
+	// [{70 9}]
 	// <nil>
 }
 

@@ -15,8 +15,14 @@
 //	     4     4  signal  int32, 0 to 64
 //
 // On a SOCK_SEQPACKET or SOCK_DGRAM socket one message holds one or more whole
-// requests; on a stream or a pipe they may be split and merged at will. End of
-// input ends the job.
+// requests, at most 512; on a stream or a pipe they may be split and merged at
+// will. End of input ends the job.
+//
+// What means nothing is ignored, and the supervisor says so in one line on stderr
+// at the end, with the count: a request for a signal that does not exist, an empty
+// message, what is behind the last whole request of a message. Input that ends
+// within a request, and a message that is shorter than one, are errors: they end
+// the job as well.
 //
 // An event, 128 bytes, is the siginfo_t that waitid(2) fills for a child which
 // changed status, one write each. These are the offsets on 64-bit Linux
@@ -31,8 +37,34 @@
 //	    20     4  si_uid     uint32, the child's real user
 //	    24     4  si_status  int32, exit status or signal number
 //
+// A stop and a continuation are events too, which an owner that waits for ends has
+// to pass over. Si_code alone tells: the child has ended if it is 1, 2 or 3
+// ([Code.Ended]; supervise_event_ended in C, ChildEvent.ended in Python). The
+// predecessor promised them, and never sent one.
+//
 // Every exit is reported, once. A stop and the continuation after it may fall
 // together while the owner does not read: the kernel keeps one status a child.
+//
+// # The text protocol
+//
+// It is spoken by "supervise CONTROLFD STATUSFD COMMAND [ARG]...", and is the one
+// that the predecessor had up to its version 1.4. Both descriptors are numbers, and
+// may be the same socket; -1 is none. The command runs with neither.
+//
+// On the control descriptor there is one request, a line or, on a socket that keeps
+// messages, a message: "signal N" asks to send a signal to the main process. End of
+// input ends the job. On the status descriptor there is a line for each of these,
+// one write each:
+//
+//	pid N          the main process, first of all
+//	exited N       it has exited with a status,
+//	killed N       or a signal has ended it,
+//	dumped N       or has, and it has dumped core
+//	no_children    nothing of the job is left
+//	terminating    supervise exits, with 0
+//
+// Nothing is told of stops and of other processes. Lines that mean nothing are
+// ignored as requests of the binary protocol are.
 package protocol
 
 import (
@@ -64,35 +96,52 @@ func AppendRequest(b []byte, r Request) []byte {
 	return binary.NativeEndian.AppendUint32(b, uint32(r.Signal))
 }
 
-// A RequestDecoder puts requests together from pieces of a byte stream. The zero
-// value is ready.
+// A RequestDecoder puts requests together from pieces of a byte stream, or takes
+// them from messages. The zero value is ready.
 type RequestDecoder struct {
 	rest []byte // 0 to 7 bytes of an unfinished request
+	nonsense
 }
 
 // Decode returns the requests completed by b. It keeps what is unfinished, and
-// not b. A signal number out of range is an error that wraps ErrSyntax.
-func (d *RequestDecoder) Decode(b []byte) ([]Request, error) {
+// not b. A request for a signal that does not exist is ignored.
+func (d *RequestDecoder) Decode(b []byte) (requests []Request) {
 	b = append(d.rest, b...)
-	var requests []Request
 	for len(b) >= RequestSize {
 		r := Request{
 			PID:    int32(binary.NativeEndian.Uint32(b[0:])),
 			Signal: int32(binary.NativeEndian.Uint32(b[4:])),
 		}
 		if r.Signal < 0 || r.Signal > maxSignal {
-			return requests, fmt.Errorf("%w: request for signal %d", ErrSyntax, r.Signal)
+			d.ignore("signal %d for process %d, and not 0 to %d", r.Signal, r.PID, maxSignal)
+		} else {
+			requests = append(requests, r)
 		}
-		requests = append(requests, r)
 		b = b[RequestSize:]
 	}
 	d.rest = append([]byte(nil), b...)
+	return requests
+}
+
+// DecodeMessage returns the requests of a message of a socket that keeps message
+// boundaries. What is behind the last one is ignored, and so is an empty message. A
+// message that is shorter than a request is an error that wraps ErrSyntax.
+func (d *RequestDecoder) DecodeMessage(b []byte) ([]Request, error) {
+	requests := d.Decode(b)
+	switch {
+	case len(b) == 0:
+		d.ignore("an empty message")
+	case len(b) < RequestSize:
+		return nil, d.Close()
+	case len(d.rest) > 0:
+		d.ignore("the rest of a message, behind its last whole request")
+	}
+	d.rest = nil
 	return requests, nil
 }
 
 // Close says whether the stream may end here: an unfinished request is an error
-// that wraps ErrSyntax. For sockets that keep message boundaries, call it after
-// every message.
+// that wraps ErrSyntax.
 func (d *RequestDecoder) Close() error {
 	if len(d.rest) > 0 {
 		return fmt.Errorf("%w: a request of %d bytes, not %d", ErrSyntax, len(d.rest), RequestSize)

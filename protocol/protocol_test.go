@@ -61,7 +61,7 @@ var conversations = []struct {
 	name     string
 	bytes    string
 	want     []Request
-	rubbish  bool // Decode fails behind want
+	ignored  int  // how many others mean nothing
 	unclosed bool // Close fails: bytes of an unfinished request
 }{
 	{name: "nothing"},
@@ -71,11 +71,12 @@ var conversations = []struct {
 	{name: "a byte", bytes: "01", unclosed: true},
 	{name: "seven bytes", bytes: "01000000 0f0000", unclosed: true},
 	{name: "one and a half", bytes: "01000000 0f000000 0a000000", want: []Request{{1, 15}}, unclosed: true},
-	{name: "signal 65", bytes: "01000000 41000000", rubbish: true},
-	{name: "signal -1", bytes: "01000000 ffffffff", rubbish: true},
-	{name: "text", bytes: "6b696c6c 20310a20", rubbish: true},
-	{name: "good, then rubbish", bytes: "01000000 0f000000 01000000 00010000", want: []Request{{1, 15}}, rubbish: true},
-	{name: "rubbish, then good", bytes: "01000000 00010000 01000000 0f000000", rubbish: true},
+	{name: "signal 65", bytes: "01000000 41000000", ignored: 1},
+	{name: "signal -1", bytes: "01000000 ffffffff", ignored: 1},
+	{name: "text", bytes: "6b696c6c 20310a20", ignored: 1},
+	{name: "good, then rubbish", bytes: "01000000 0f000000 01000000 00010000", want: []Request{{1, 15}}, ignored: 1},
+	{name: "rubbish, then good", bytes: "01000000 00010000 01000000 0f000000", want: []Request{{1, 15}}, ignored: 1},
+	{name: "rubbish twice, then a stub", bytes: "ffffffff ffffffff ffffffff ffffffff ff", ignored: 2, unclosed: true},
 	{
 		name:  "five",
 		bytes: "01000000 01000000 02000000 02000000 03000000 03000000 04000000 04000000 05000000 05000000",
@@ -107,16 +108,12 @@ func splittings(b []byte, f func(pieces [][]byte)) {
 	}
 }
 
-// decodeAll feeds pieces to a decoder until an error.
-func decodeAll(d *RequestDecoder, pieces [][]byte) (all []Request, err error) {
+// decodeAll feeds pieces to a decoder.
+func decodeAll(d *RequestDecoder, pieces [][]byte) (all []Request) {
 	for _, p := range pieces {
-		list, err := d.Decode(p)
-		all = append(all, list...)
-		if err != nil {
-			return all, err
-		}
+		all = append(all, d.Decode(p)...)
 	}
-	return all, nil
+	return all
 }
 
 func TestRequestDecoder(t *testing.T) {
@@ -125,21 +122,55 @@ func TestRequestDecoder(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			splittings(unhex(t, tt.bytes), func(pieces [][]byte) {
 				var d RequestDecoder
-				got, err := decodeAll(&d, pieces)
-				if !slices.Equal(got, tt.want) {
+				if got := decodeAll(&d, pieces); !slices.Equal(got, tt.want) {
 					t.Fatalf("in pieces %x: got %v, want %v", pieces, got, tt.want)
 				}
-				if (err != nil) != tt.rubbish || err != nil && !errors.Is(err, ErrSyntax) {
-					t.Fatalf("in pieces %x: error %v; want one: %t", pieces, err, tt.rubbish)
-				}
-				if tt.rubbish {
-					return
+				if n, first := d.Ignored(); n != tt.ignored || (first != nil) != (n > 0) {
+					t.Fatalf("in pieces %x: ignored %d, first %v; want %d", pieces, n, first, tt.ignored)
 				}
 				if err := d.Close(); (err != nil) != tt.unclosed || err != nil && !errors.Is(err, ErrSyntax) {
 					t.Fatalf("in pieces %x: Close: error %v; want one: %t", pieces, err, tt.unclosed)
 				}
 			})
 		})
+	}
+}
+
+// TestDecodeMessage: what is behind the last request of a message is ignored, and does not begin the next one.
+func TestDecodeMessage(t *testing.T) {
+	for _, tt := range conversations {
+		t.Run(tt.name, func(t *testing.T) {
+			b := unhex(t, tt.bytes)
+			ignored := tt.ignored
+			if len(b) == 0 || tt.unclosed {
+				ignored++
+			}
+			var d RequestDecoder
+			got, err := d.DecodeMessage(b)
+			if short := 0 < len(b) && len(b) < RequestSize; short {
+				if err == nil || !errors.Is(err, ErrSyntax) {
+					t.Errorf("error %v", err)
+				}
+				return
+			}
+			if n, first := d.Ignored(); err != nil || !slices.Equal(got, tt.want) || n != ignored || (first != nil) != (n > 0) {
+				t.Errorf("got %v, %v, ignored %d, first %v; want %v, ignored %d", got, err, n, first, tt.want, ignored)
+			}
+			want := Request{4711, 15}
+			if got, err := d.DecodeMessage(AppendRequest(nil, want)); err != nil || !slices.Equal(got, []Request{want}) {
+				t.Errorf("the next message: %v, %v", got, err)
+			}
+		})
+	}
+}
+
+// TestIgnored: it is said what was ignored first.
+func TestIgnored(t *testing.T) {
+	var d RequestDecoder
+	d.DecodeMessage(AppendRequest(nil, Request{42, 65}))
+	d.DecodeMessage(nil)
+	if n, first := d.Ignored(); n != 2 || first.Error() != "signal 65 for process 42, and not 0 to 64" {
+		t.Errorf("%d, %v", n, first)
 	}
 }
 
@@ -150,12 +181,12 @@ func TestRequestDecoderKeepsNoInput(t *testing.T) {
 	buf := make([]byte, 4)
 	var d RequestDecoder
 	copy(buf, b)
-	if got, err := d.Decode(buf); len(got) != 0 || err != nil {
-		t.Fatalf("half a request: %v, %v", got, err)
+	if got := d.Decode(buf); len(got) != 0 {
+		t.Fatalf("half a request: %v", got)
 	}
 	copy(buf, b[4:])
-	if got, err := d.Decode(buf); err != nil || !slices.Equal(got, []Request{want}) {
-		t.Errorf("got %v, %v, want %v", got, err, want)
+	if got := d.Decode(buf); !slices.Equal(got, []Request{want}) {
+		t.Errorf("got %v, want %v", got, want)
 	}
 }
 

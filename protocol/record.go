@@ -17,7 +17,7 @@ const (
 	CauseSignaled    Cause = "signaled"     // a signal that was not ours killed the main process
 	CauseTimeout     Cause = "timeout"      // --timeout ran out
 	CauseCPUTimeout  Cause = "cpu-timeout"  // --cpu-timeout was used up
-	CauseOOM         Cause = "oom"          // the main process was killed for want of memory: see Record.OOM
+	CauseOOM         Cause = "oom"          // the main process was killed for want of memory, or what was waited for: see Record.OOM
 	CauseKilled      Cause = "killed"       // we were told to end the job
 	CauseOwnerGone   Cause = "owner-gone"   // the owner's descriptor closed
 	CauseStartFailed Cause = "start-failed" // the command was never executed

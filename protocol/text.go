@@ -2,89 +2,85 @@ package protocol
 
 import (
 	"bytes"
-	"encoding/base64"
-	"encoding/json"
-	"reflect"
+	"fmt"
+	"strconv"
 	"strings"
-	"unicode/utf8"
 )
 
-// Text is what the kernel takes as it is: an argument, a path, a name. It may have any
-// bytes. In JSON it is a string, or {"base64":TEXT} where that is no UTF-8, or JSON would
-// make it much longer.
-type Text string
-
-// encoded is Text in its other form.
-type encoded struct {
-	Base64 *string `json:"base64"`
+// A TextDecoder takes the requests of the text protocol, all of which are for the main
+// process.
+type TextDecoder struct {
+	PID  int32  // of the main process; 0: it has ended, and requests for it are dropped
+	rest []byte // of an unfinished line
+	nonsense
 }
 
-// MarshalJSON implements json.Marshaler.
-func (t Text) MarshalJSON() ([]byte, error) {
-	if !t.plain() {
-		return json.Marshal(encoded{new(base64.StdEncoding.EncodeToString([]byte(t)))})
+// maxTextLine bounds in bytes what is kept of an unfinished line.
+const maxTextLine = 4096
+
+// Decode returns the requests of the lines completed by b. It keeps what is unfinished,
+// and not b.
+func (d *TextDecoder) Decode(b []byte) (requests []Request) {
+	b = append(d.rest, b...)
+	for line, rest, ok := bytes.Cut(b, []byte{'\n'}); ok; line, rest, ok = bytes.Cut(b, []byte{'\n'}) {
+		requests, b = d.appendRequest(requests, string(line)), rest
 	}
-	return unescaped(string(t))
+	if len(b) > maxTextLine {
+		d.ignore("a line that does not end")
+		b = nil
+	}
+	d.rest = append([]byte(nil), b...)
+	return requests
 }
 
-// plain says whether a string says it well. A control character may take six bytes there:
-// with few of them what execve(2) takes always fits into a request.
-func (t Text) plain() bool {
-	controls := 0
-	for _, c := range []byte(t) {
-		if c < ' ' && !strings.ContainsRune("\b\t\n\f\r", rune(c)) {
-			controls++
+// DecodeMessage returns the requests of a message of a socket that keeps message
+// boundaries, which end a line as well. There is no error.
+func (d *TextDecoder) DecodeMessage(b []byte) ([]Request, error) {
+	requests := d.Decode(b)
+	line := string(d.rest)
+	d.rest = nil
+	return d.appendRequest(requests, line), nil
+}
+
+// Close says that the stream may end anywhere.
+func (d *TextDecoder) Close() error { return nil }
+
+func (d *TextDecoder) appendRequest(to []Request, line string) []Request {
+	words := strings.Fields(line)
+	if len(words) == 0 {
+		return to
+	}
+	if len(words) == 2 && words[0] == "signal" {
+		if sig, err := strconv.Atoi(words[1]); err == nil && 0 <= sig && sig <= maxSignal {
+			if d.PID == 0 {
+				return to
+			}
+			return append(to, Request{PID: d.PID, Signal: int32(sig)})
 		}
 	}
-	return controls <= len(t)/8+1 && utf8.ValidString(string(t))
+	d.ignore("%.60q, and not \"signal N\" with 0 to %d", line, maxSignal)
+	return to
 }
 
-// UnmarshalJSON implements json.Unmarshaler.
-func (t *Text) UnmarshalJSON(b []byte) error {
-	if !bytes.HasPrefix(b, []byte("{")) {
-		return json.Unmarshal(b, (*string)(t))
-	}
-	var e encoded
-	if json.Unmarshal(b, &e) == nil && e.Base64 != nil {
-		if b, err := base64.StdEncoding.DecodeString(*e.Base64); err == nil {
-			*t = Text(b)
-			return nil
-		}
-	}
-	return &json.UnmarshalTypeError{Value: `object, unless it is {"base64":TEXT}`, Type: reflect.TypeFor[Text]()}
-}
+// Lines of the text protocol that are about no process.
+const (
+	TextNoChildren  = "no_children\n"
+	TextTerminating = "terminating\n"
+)
 
-// Texts are several: an argument vector.
-type Texts []string
+// TextPID is the first line of the text protocol.
+func TextPID(pid int) string { return fmt.Sprintf("pid %d\n", pid) }
 
-// MarshalJSON implements json.Marshaler.
-func (t Texts) MarshalJSON() ([]byte, error) {
-	list := make([]Text, len(t))
-	for i, s := range t {
-		list[i] = Text(s)
+// TextEnd is the line about the end of the main process; "": the event is about another
+// change of its status.
+func TextEnd(e *Event) string {
+	switch e.Code() {
+	case Exited:
+		return fmt.Sprintf("exited %d\n", e.Status())
+	case Killed:
+		return fmt.Sprintf("killed %d\n", e.Status())
+	case Dumped:
+		return fmt.Sprintf("dumped %d\n", e.Status())
 	}
-	return unescaped(list)
-}
-
-// UnmarshalJSON implements json.Unmarshaler.
-func (t *Texts) UnmarshalJSON(b []byte) error {
-	var list []Text
-	if err := json.Unmarshal(b, &list); err != nil {
-		return err
-	}
-	*t = make(Texts, len(list))
-	for i, s := range list {
-		(*t)[i] = string(s)
-	}
-	return nil
-}
-
-// unescaped is json.Marshal without the escapes that make JSON fit for HTML: of "<" they
-// would make six bytes.
-func unescaped(v any) ([]byte, error) {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	err := e.Encode(v)
-	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), err
+	return ""
 }

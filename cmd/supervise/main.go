@@ -45,6 +45,9 @@ func main() {
 	if len(os.Args) <= 1 {
 		os.Exit(binary.Main(p))
 	}
+	if binary.IsText(os.Args[1:]) {
+		os.Exit(binary.Text(p, os.Args[1:]))
+	}
 	os.Exit(command(p, os.Args[1], os.Args[2:]))
 }
 

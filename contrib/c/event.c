@@ -27,9 +27,14 @@ int supervise_read_event(int fd, siginfo_t *event)
 	return -1;
 }
 
-int supervise_send_signal(int fd, pid_t pid, int signal)
+int supervise_event_ended(const siginfo_t *event)
 {
-	/* A signal that does not exist would be taken for rubbish, and end the job. */
+	return event->si_code == CLD_EXITED || event->si_code == CLD_KILLED || event->si_code == CLD_DUMPED;
+}
+
+int supervise_signal(int fd, pid_t pid, int signal)
+{
+	/* Supervise would ignore a signal that does not exist, and whoever asked would not know. */
 	if (pid <= 0 || signal < 0 || signal > MAX_SIGNAL) {
 		errno = EINVAL;
 		return -1;
@@ -41,3 +46,6 @@ int supervise_send_signal(int fd, pid_t pid, int signal)
 		errno = EPIPE;
 	return -1;
 }
+
+/* The name of 1.0, for programs that were linked then. One that has a function of that name is left alone. */
+int supervise_send_signal(int fd, pid_t pid, int signal) __attribute__((weak, alias("supervise_signal")));

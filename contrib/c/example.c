@@ -21,12 +21,8 @@ static int await_main(int fd, pid_t pid)
 		if (n < 0)
 			continue;
 		print(&event);
-		if (event.si_pid != pid)
-			continue;
-		if (event.si_code == CLD_EXITED)
-			return event.si_status;
-		if (event.si_code == CLD_KILLED || event.si_code == CLD_DUMPED)
-			return 128 + event.si_status;
+		if (event.si_pid == pid && supervise_event_ended(&event))
+			return event.si_code == CLD_EXITED ? event.si_status : 128 + event.si_status;
 	}
 	return -1;
 }

@@ -1,10 +1,11 @@
 /* libsupervise: processes by a descriptor, which nothing they start outlives. See supervise_spawnfd(3). */
-#ifndef SUPERVISE_H
-#define SUPERVISE_H
+#ifndef _SUPERVISE_H
+#define _SUPERVISE_H 1
 
 #include <fcntl.h>
 #include <signal.h>
 #include <stddef.h>
+#include <sys/select.h> /* sigset_t, of which <signal.h> says nothing under -std=c99 */
 #include <sys/types.h>
 
 #include "supervise_protocol.h"
@@ -43,11 +44,22 @@ struct supervise_options {
  * It has no terminal: the manual page says what to do for ssh, sudo and gpg. */
 int supervise_spawnfd(char *const argv[], const struct supervise_options *options);
 
+#ifdef SI_USER /* <signal.h> has a siginfo_t: not under -std=c99, unless _POSIX_C_SOURCE or the like is defined */
+
 /* Reads an event: 1, or 0 at the end, when all are dead. On an error, -1 and errno. */
 int supervise_read_event(int fd, siginfo_t *event);
 
+/* Says whether the process that an event is about has ended: a stop and a continuation are events too. */
+int supervise_event_ended(const siginfo_t *event);
+
+#endif
+
 /* Asks for a signal to be sent to a child of supervise, such as the main process. On an error, -1 and errno. */
-int supervise_send_signal(int fd, pid_t pid, int signal);
+int supervise_signal(int fd, pid_t pid, int signal);
+
+#ifdef SUPERVISE_1_0 /* for those who call it by its name of 1.0. A program that has a function of that name is left alone */
+#define supervise_send_signal(fd, pid, signal) supervise_signal(fd, pid, signal)
+#endif
 
 #ifdef __cplusplus
 }

@@ -1,5 +1,5 @@
 // Package c builds contrib/c, the C library, and runs its tests with the built supervise, in a cgroup and in the fallback; then
-// installs it, and compiles a program with what was installed.
+// installs it, and compiles a program with what was installed. It tries contrib/unlinkwait as well.
 //
 // It imports nothing of the project but testbed. Environment:
 //
@@ -47,13 +47,16 @@ func needPrograms(t *testing.T, names ...string) {
 	}
 }
 
-// sources is a copy of contrib/c, where it may be built.
+// sources is a copy of contrib/c, where it may be built, beside one of contrib/unlinkwait.
 func sources(t *testing.T) string {
 	t.Helper()
-	dir := filepath.Join(t.TempDir(), "c")
-	if err := os.CopyFS(dir, os.DirFS(testbed.Source("contrib", "c"))); err != nil {
-		t.Fatal(err)
+	top := t.TempDir()
+	for _, name := range []string{"c", "unlinkwait"} {
+		if err := os.CopyFS(filepath.Join(top, name), os.DirFS(testbed.Source("contrib", name))); err != nil {
+			t.Fatal(err)
+		}
 	}
+	dir := filepath.Join(top, "c")
 	if err := os.RemoveAll(filepath.Join(dir, "build")); err != nil { // somebody's own
 		t.Fatal(err)
 	}

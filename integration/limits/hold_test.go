@@ -47,6 +47,22 @@ func TestNoOOMGroup(t *testing.T) {
 	}
 }
 
+// TestOOMWhileWaiting: what is waited for does not come to its end; that the main process was told of one does not count.
+func TestOOMWhileWaiting(t *testing.T) {
+	need(t)
+	const big = "dd if=/dev/zero of=/dev/null bs=256M count=1"
+	const late = "m=$$; (while [ -e /proc/$m ]; do sleep 0.1; done; exec " + big + ") & exit 3"
+	for _, tt := range []struct {
+		script, cause string
+		code          int
+	}{{late, "oom", 137}, {big + "; sleep 1 & exit 3", "exited", 3}} {
+		o := run(t, "--leftovers=wait", "--memory-max", "64M", "--oom-group", "no", "--", "sh", "-c", tt.script)
+		if o.code != tt.code || o.Cause != tt.cause || o.OOM == nil || *o.OOM.Kills != 1 {
+			t.Errorf("%s: status %d, cause %s, oom %+v", tt.script, o.code, o.Cause, o.OOM)
+		}
+	}
+}
+
 // TestAncestorOOM: the limit is that of the job around.
 func TestAncestorOOM(t *testing.T) {
 	need(t)

@@ -3,6 +3,7 @@ package serve
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -118,11 +119,24 @@ func TestCrowdEnds(t *testing.T) {
 func TestWhyNoCgroup(t *testing.T) {
 	s := newBox(t).serve(inSubreaper, socket)
 	s.hello()
-	for field, value := range map[string]any{"limits": object{"pids-max": 9}, "notify": []string{"oom"}} {
+	for field, value := range map[string]any{"limits": object{"pids-max": 9}, "notify": []string{"oom"}, "sample": 1} {
 		e := s.refused(-32008, "spawn", object{"argv": []string{"true"}, field: value})
 		if why, _ := e["message"].(string); !strings.HasSuffix(why, " a cgroup: --contain=subreaper") {
 			t.Errorf("%s: %q", field, why)
 		}
+	}
+	s.end()
+}
+
+// TestSampleWithoutCgroup: a server that has found no cgroup runs the job without samples, and says so.
+func TestSampleWithoutCgroup(t *testing.T) {
+	argv := withoutCgroups(t, "exec "+quote(supervise, "serve", "--slice=x.slice"))
+	s := newBox(t).start(exec.Command(argv[0], argv[1:]...), socket)
+	s.hello()
+	j := s.spawn(object{"sample": 1}, "true")
+	list := j.ended("exited")["unenforced"].([]any)
+	if len(list) == 0 || list[0].(object)["name"] != "sample" {
+		t.Errorf("unenforced %v", list)
 	}
 	s.end()
 }

@@ -52,10 +52,11 @@ func build(dir string) error {
 	return os.Chmod(dir, 0o755)
 }
 
-// NeedHang skips the test where the program adversary cannot make a process hang, for want of FUSE.
+// NeedHang skips the test where the program adversary cannot make a process hang, for want of FUSE. Beside it is supervise.
 func NeedHang(t *testing.T, adversary string) {
 	t.Helper()
-	msg, err := exec.Command(adversary, "hang", "-count=0").CombinedOutput()
+	alone := filepath.Join(filepath.Dir(adversary), "supervise") // else what it leaves would be the test's
+	msg, err := exec.Command(alone, "run", "--contain=subreaper", "--", adversary, "hang", "-count=0").CombinedOutput()
 	if err != nil {
 		err = fmt.Errorf("%w: %s", err, msg)
 	}

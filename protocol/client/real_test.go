@@ -235,6 +235,18 @@ func TestAnyBytes(t *testing.T) {
 	})
 }
 
+// TestTimeoutWhileWaiting: the main process has exited with 0, and the work has not been done.
+func TestTimeoutWhileWaiting(t *testing.T) {
+	eachMode(t, func(t *testing.T, c *Conn) {
+		cmd := c.sh(t, "sleep 1000 & exit 0")
+		cmd.Leftovers, cmd.Timeout, cmd.Grace = protocol.LeftoversWait, 200*time.Millisecond, -1
+		var e *ExitError
+		if err := cmd.Run(); !errors.As(err, &e) || e.Record.Cause != protocol.CauseTimeout {
+			t.Errorf("%v", err)
+		}
+	})
+}
+
 func TestLeftovers(t *testing.T) {
 	eachMode(t, func(t *testing.T, c *Conn) {
 		cmd := c.sh(t, daemon+"read x")

@@ -80,7 +80,7 @@ void test_supervisor_killed(void)
 	close(live[1]);
 	close(out[1]);
 	expect(j, CLD_STOPPED, SIGSTOP);
-	WANT(supervise_send_signal(j.fd, j.pid, SIGCONT), 0);
+	WANT(supervise_signal(j.fd, j.pid, SIGCONT), 0);
 	expect(j, CLD_CONTINUED, SIGCONT);
 	await_family(out[0]);
 	WANT(kill(j.supervisor, SIGKILL), 0);
@@ -118,7 +118,7 @@ void test_nested(void)
 	close(live[1]);
 	close(out[1]);
 	expect(j, CLD_STOPPED, SIGSTOP);
-	WANT(supervise_send_signal(j.fd, j.pid, SIGCONT), 0);
+	WANT(supervise_signal(j.fd, j.pid, SIGCONT), 0);
 	await_family(out[0]);
 	drop(j);
 	CHECK(end_of(live[0]));

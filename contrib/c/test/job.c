@@ -86,7 +86,7 @@ void drop(struct job j)
 /* Has the main process stopped, which tells that supervise is up, and that the main process lives. */
 void stop(struct job j)
 {
-	WANT(supervise_send_signal(j.fd, j.pid, SIGSTOP), 0);
+	WANT(supervise_signal(j.fd, j.pid, SIGSTOP), 0);
 	expect(j, CLD_STOPPED, SIGSTOP);
 }
 

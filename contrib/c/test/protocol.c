@@ -22,17 +22,34 @@ void test_events(void)
 	}
 }
 
+/* A stop and a continuation are events of a process that has not ended. */
+void test_event_ended(void)
+{
+	int codes[] = {0, CLD_EXITED, CLD_KILLED, CLD_DUMPED, CLD_TRAPPED, CLD_STOPPED, CLD_CONTINUED};
+	for (size_t i = 0; i < COUNT(codes); i++)
+		WANT(supervise_event_ended(&(siginfo_t){.si_code = codes[i]}), 1 <= i && i <= 3);
+	struct job j = start(ARGV("sleep", "1000"), (struct supervise_options){0});
+	int signals[] = {SIGSTOP, SIGCONT, SIGKILL};
+	for (size_t i = 0; i < COUNT(signals); i++) {
+		WANT(supervise_signal(j.fd, j.pid, signals[i]), 0);
+		siginfo_t event = next(j);
+		WANT(event.si_status, signals[i]);
+		WANT(supervise_event_ended(&event), signals[i] == SIGKILL);
+	}
+	end(j);
+}
+
 void test_signals(void)
 {
 	struct job j = start(ARGV("sleep", "1000"), (struct supervise_options){0});
 	stop(j);
-	WANT(supervise_send_signal(j.fd, j.pid, SIGCONT), 0);
+	WANT(supervise_signal(j.fd, j.pid, SIGCONT), 0);
 	expect(j, CLD_CONTINUED, SIGCONT);
-	WANT(supervise_send_signal(j.fd, j.pid, SIGTSTP), 0); /* not for an orphaned process group */
+	WANT(supervise_signal(j.fd, j.pid, SIGTSTP), 0); /* not for an orphaned process group */
 	expect(j, CLD_STOPPED, SIGTSTP);
-	WANT(supervise_send_signal(j.fd, j.pid, 0), 0);
-	WANT(supervise_send_signal(j.fd, getpid(), SIGKILL), 0); /* no child: ignored */
-	WANT(supervise_send_signal(j.fd, j.pid, SIGKILL), 0);
+	WANT(supervise_signal(j.fd, j.pid, 0), 0);
+	WANT(supervise_signal(j.fd, getpid(), SIGKILL), 0); /* no child: ignored */
+	WANT(supervise_signal(j.fd, j.pid, SIGKILL), 0);
 	expect(j, CLD_KILLED, SIGKILL);
 	end(j);
 }
@@ -42,14 +59,14 @@ void test_send_errors(void)
 	struct job j = start(ARGV("sleep", "1000"), (struct supervise_options){0});
 	int wrong[][2] = {{j.pid, -1}, {j.pid, 65}, {0, SIGKILL}, {-1, SIGKILL}};
 	for (size_t i = 0; i < COUNT(wrong); i++) {
-		WANT(supervise_send_signal(j.fd, wrong[i][0], wrong[i][1]), -1);
+		WANT(supervise_signal(j.fd, wrong[i][0], wrong[i][1]), -1);
 		WANT(errno, EINVAL);
 	}
-	WANT(supervise_send_signal(j.fd, j.pid, SIGKILL), 0);
+	WANT(supervise_signal(j.fd, j.pid, SIGKILL), 0);
 	expect(j, CLD_KILLED, SIGKILL);
 	siginfo_t event;
 	WANT(supervise_read_event(j.fd, &event), 0);
-	WANT(supervise_send_signal(j.fd, j.pid, SIGKILL), -1); /* and no SIGPIPE */
+	WANT(supervise_signal(j.fd, j.pid, SIGKILL), -1); /* and no SIGPIPE */
 	WANT(errno, EPIPE);
 	end(j);
 }
@@ -65,7 +82,7 @@ void test_read_errors(void)
 	WANT(errno, EPROTO);
 	event.si_pid = 42;
 	WANT(write(ends[1], &event, sizeof event), sizeof event);
-	WANT(supervise_send_signal(ends[0], 42, 9), 0);
+	WANT(supervise_signal(ends[0], 42, 9), 0);
 	close(ends[1]);
 	WANT(supervise_read_event(ends[0], &event), 1);
 	WANT(event.si_pid, 42);
@@ -80,9 +97,9 @@ void test_send_reset(void)
 {
 	int ends[2];
 	WANT(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), 0);
-	WANT(supervise_send_signal(ends[0], 42, 9), 0);
+	WANT(supervise_signal(ends[0], 42, 9), 0);
 	close(ends[1]);
-	WANT(supervise_send_signal(ends[0], 42, 9), -1);
+	WANT(supervise_signal(ends[0], 42, 9), -1);
 	WANT(errno, EPIPE);
 	close(ends[0]);
 }
@@ -95,13 +112,13 @@ void test_nonblock(void)
 	WANT(errno, EAGAIN);
 	WANT(kill(j.supervisor, SIGSTOP), 0);
 	int n = 0;
-	while (supervise_send_signal(j.fd, j.pid, 0) == 0 && n < 1 << 20)
+	while (supervise_signal(j.fd, j.pid, 0) == 0 && n < 1 << 20)
 		n++;
 	WANT(errno, EAGAIN);
 	CHECK(n > 0);
 	WANT(kill(j.supervisor, SIGCONT), 0);
 	fcntl(j.fd, F_SETFL, 0);
-	WANT(supervise_send_signal(j.fd, j.pid, SIGKILL), 0);
+	WANT(supervise_signal(j.fd, j.pid, SIGKILL), 0);
 	expect(j, CLD_KILLED, SIGKILL);
 	end(j);
 }

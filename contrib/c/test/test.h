@@ -59,6 +59,7 @@ void ignore_signal(int sig);
 
 #define TESTS \
 	X(test_events) \
+	X(test_event_ended) \
 	X(test_signals) \
 	X(test_send_errors) \
 	X(test_send_reset) \

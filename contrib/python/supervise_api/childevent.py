@@ -31,9 +31,14 @@ class ChildEvent:
     exit_status: Optional[int]  #: 0 to 255; None unless it has exited
     signal: Optional[int]  #: a signal.Signals where Python has a name for it; None if it has exited
 
-    def died(self) -> bool:
-        """Whether the process has ended, in whatever way."""
+    @property
+    def ended(self) -> bool:
+        """Whether the process has ended, in whatever way. One that was stopped or continued has not."""
         return self.code in (ChildCode.EXITED, ChildCode.KILLED, ChildCode.DUMPED)
+
+    def died(self) -> bool:
+        """Return ended."""
+        return self.ended
 
     def clean(self) -> bool:
         """Whether the process has exited with status 0."""

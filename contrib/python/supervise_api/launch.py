@@ -78,9 +78,9 @@ def dfork(
 ) -> Tuple[socket.socket, int]:
     """Start a command, and return the socket to its supervisor and the command's pid.
 
-    The socket is a SOCK_SEQPACKET; it carries the events, each the bytes of a siginfo_t (see ChildEvent.parse), and takes
-    requests, each a pid and a signal number as two C ints. At the end of input everything is dead. When the last copy of the
-    socket is closed, everything is killed.
+    The socket is a SOCK_SEQPACKET; it carries the events, each the bytes of a siginfo_t (see ChildEvent.parse; a stop and a
+    continuation are events too: see ChildEvent.ended), and takes requests, each a pid and a signal number as two C ints. At
+    the end of input everything is dead. When the last copy of the socket is closed, everything is killed.
 
     args: the command; without a slash args[0] is looked up in the directories of PATH, env's or else our own.
     env: updates of our environment.

@@ -73,8 +73,9 @@ class Process:
     def get_event(self) -> Optional[ChildEvent]:
         """Return the oldest event that was not read yet, or None if there is none now.
 
-        Events are of all immediate children of the supervisor: the command, and what it has left to others. None at the end
-        of events; the object is closed and childfree then.
+        Events are of all immediate children of the supervisor: the command, and what it has left to others. A stop and a
+        continuation are events too: ChildEvent.ended tells. None at the end of events; the object is closed and childfree
+        then.
         """
         if self.closed():
             return None
@@ -158,7 +159,7 @@ class Process:
         if self.closed() and not self.childfree:
             raise ValueError("the process is closed")
         if signum != 0 and signum not in signal.valid_signals():
-            raise ValueError("no signal: {}".format(signum))  # which the supervisor would end everything for
+            raise ValueError("no signal: {}".format(signum))  # which the supervisor would ignore
         if self.childfree:
             return
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # everything has ended

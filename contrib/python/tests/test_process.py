@@ -40,7 +40,7 @@ class TestProcess(Case):
                 process.send_signal(number)
                 event = self.next_event(process)
                 self.assertEqual((event.code, event.pid, event.signal), (code, process.pid, number))
-                self.assertFalse(event.died())
+                self.assertFalse(event.ended)
             self.assertIsNone(process.final_event)
             process.terminate()
             self.assertEqual(self.next_event(process).killed_with(), signal.SIGTERM)
@@ -180,7 +180,7 @@ class TestChildEvent(Case):
             event = self.parse(number, 9)
             self.assertEqual((event.exit_status, event.signal), (None, signal.SIGKILL))
             self.assertIsInstance(event.signal, signal.Signals)
-            self.assertEqual(event.died(), number < 4)
+            self.assertEqual((event.ended, event.died()), (number < 4, number < 4))
             self.assertFalse(event.clean())
 
     def test_killed_with(self) -> None:

@@ -92,6 +92,12 @@ class TestRun(ServeCase):
         self.assertEqual((caught.exception.stdout, caught.exception.timeout), ("out\n", 0.3))
         self.assertEqual(caught.exception.record.cause, "timeout")
 
+    def test_timeout_while_waiting(self) -> None:
+        """The main process has exited with 0, and the work has not been done."""
+        with self.assertRaises(supervise_api.TimeoutExpired) as caught:
+            self.run_job(["sh", "-c", "sleep 1000 & exit 0"], leftovers="wait", timeout=0.2)
+        self.assertEqual(caught.exception.record.cause, "timeout")
+
     def test_timeout_with_grace(self) -> None:
         with self.assertRaises(supervise_api.TimeoutExpired) as caught:
             self.run_job(["sh", "-c", "trap 'exit 9' INT; while :; do sleep 0.01; done"], timeout=0.2, grace=30, signal=signal.SIGINT)

@@ -1,10 +1,12 @@
 // Package binary is supervise without arguments: the seed's binary protocol on
 // descriptors 0 and 1 (see package protocol for its bytes). The job is the children that
-// exist already, and all that they start.
+// exist already, and all that they start. The text protocol of the seed's first versions is
+// the same, with a command that is started here.
 package binary
 
 import (
 	"errors"
+	"fmt"
 	"os"
 
 	"golang.org/x/sys/unix"
@@ -21,6 +23,12 @@ import (
 
 // Main speaks the protocol until nothing of the job is left. It returns the exit status.
 func Main(p *cli.Program) int {
+	return hold(p, &supervisor.Owner{In: 0, Out: 1}, func(*containment.Place) (status int) { return 0 })
+}
+
+// hold holds the children that exist already, and what begin starts, until nothing is left.
+// Begin says why it could not, and returns an exit status other than 0 then.
+func hold(p *cli.Program, owner *supervisor.Owner, begin func(*containment.Place) (status int)) int {
 	err := subreaper.Become()
 	var caught *signals.Caught
 	if err == nil {
@@ -34,9 +42,12 @@ func Main(p *cli.Program) int {
 		return abandon()
 	}
 	place := containment.Fallback("")
+	if status := begin(place); status != 0 {
+		abandon()
+		return status
+	}
 	s := &supervisor.Supervisor{
-		Owner:   &supervisor.Owner{In: 0, Out: 1},
-		Signals: caught, IsManager: transient.IsManager, Idle: resident.GiveBackStartUp,
+		Owner: owner, Signals: caught, IsManager: transient.IsManager, Idle: resident.GiveBackStartUp,
 	}
 	place.Connect(s)
 	reap := place.Tree.Reap
@@ -44,7 +55,11 @@ func Main(p *cli.Program) int {
 	(&move{program: p, s: s, place: place}).begin()
 	place.Tree.Reap = reap
 	s.Start(supervisor.Spec{Containment: place}) // cannot fail: there is no process to start
-	if record := s.Run()[0]; record.Error != nil {
+	record := s.Run()[0]
+	if times, first := owner.Decoder.Ignored(); times > 0 {
+		p.Complain(fmt.Errorf("requests that mean nothing, ignored: %d; the first: %w", times, first))
+	}
+	if record.Error != nil {
 		p.Complain(errors.New(*record.Error))
 		abandon()
 		return cli.ExitFailed

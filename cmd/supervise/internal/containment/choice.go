@@ -1,6 +1,7 @@
 package containment
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -10,6 +11,7 @@ import (
 	"github.com/seed-c1490a04/supervise/cgroup"
 	"github.com/seed-c1490a04/supervise/cmd/internal/cli"
 	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/program"
+	"github.com/seed-c1490a04/supervise/protocol"
 )
 
 // askedFor is why there is no cgroup where the user wanted none.
@@ -44,10 +46,13 @@ func (o *Options) station(p *Place, err error) (*Place, error) {
 }
 
 func choosePlace(o *Options) (*Place, error) {
-	if o.Mode == Subreaper {
-		return Fallback(o.Reason).unlimited(o, errors.New(askedFor))
-	}
 	managed := o.Cgroup == "" && cgroup.Managed()
+	switch {
+	case o.Mode == Subreaper: // a slice was given to the supervise above
+		return Fallback(o.Reason).without(o, errors.New(cmp.Or(o.Reason, askedFor)))
+	case o.Slice != "" && o.Mode != Cgroup && !managed:
+		return withoutSlice(o)
+	}
 	p, err := chooseCgroup(o, managed)
 	switch {
 	case err == nil:
@@ -56,14 +61,26 @@ func choosePlace(o *Options) (*Place, error) {
 		return nil, fmt.Errorf("cgroup containment is not to be had here: %w; --contain=auto would fall back", err)
 	case o.Cgroup != "":
 		return nil, fmt.Errorf("--cgroup %s: %w", o.Cgroup, err)
-	case isLimit(err) || o.leaves():
+	case isLimit(err) || o.Leave:
 		return nil, err
 	case o.Meter:
 		return nil, fmt.Errorf("--cpu-timeout needs a cgroup: %w", err)
 	case managed && !errors.Is(err, cgroup.ErrByPID): // there it is as it should be
 		o.warn(fmt.Errorf("%w; the job is held without a cgroup", err))
 	}
-	return Fallback(cli.OneLine(err)).unlimited(o, err)
+	return Fallback(cli.OneLine(err)).without(o, err)
+}
+
+// withoutSlice takes a place as if no slice were named, where systemd has none to give.
+func withoutSlice(o *Options) (*Place, error) {
+	rest := *o
+	rest.Slice = ""
+	p, err := choosePlace(&rest)
+	o.sentinel = rest.sentinel
+	if err == nil {
+		p.Forgo(errNoSystemd, o.Warn, "slice")
+	}
+	return p, err
 }
 
 // isLimit says whether a limit is what cannot be had.
@@ -72,6 +89,8 @@ func isLimit(err error) bool {
 	return errors.As(err, &failed)
 }
 
+var errNoSystemd = errors.New("systemd does not run here")
+
 // chooseCgroup takes the first cgroup that is to be had; managed says that systemd
 // manages cgroups here.
 func chooseCgroup(o *Options, managed bool) (p *Place, err error) {
@@ -79,7 +98,7 @@ func chooseCgroup(o *Options, managed bool) (p *Place, err error) {
 	case o.Cgroup != "":
 		p, err = takeNamed(o)
 	case o.leaves() && !managed:
-		return nil, fmt.Errorf("%s: systemd does not run here", o.wayOut())
+		return nil, fmt.Errorf("%s: %w", o.wayOut(), errNoSystemd)
 	case o.leaves():
 		p, err = leave(o)
 	default:
@@ -184,8 +203,12 @@ func (p *Place) prepare(o *Options) error {
 	return err
 }
 
-// unlimited is what becomes of limits in the fallback: they are refused, or not enforced.
-func (p *Place) unlimited(o *Options, why error) (*Place, error) {
+// without is what becomes in the fallback of what needs a cgroup: limits are refused, or not
+// enforced.
+func (p *Place) without(o *Options, why error) (*Place, error) {
+	if o.Slice != "" {
+		p.Forgo(why, nil, "slice") // of which the caller has been told
+	}
 	if len(o.Limits) > 0 && !o.BestEffort {
 		return nil, fmt.Errorf("%s needs a cgroup: %w", o.Limits[0], why)
 	}
@@ -193,6 +216,17 @@ func (p *Place) unlimited(o *Options, why error) (*Place, error) {
 		p.unenforced = append(p.unenforced, unenforced(l, fmt.Errorf("%s needs a cgroup: %w", l, why), o.Warn))
 	}
 	return p, nil
+}
+
+// Forgo has the record list flags as not to be had in this place, and warns, unless that is
+// nil, once.
+func (p *Place) Forgo(why error, warn func(error), flags ...string) {
+	for _, name := range flags {
+		p.unenforced = append(p.unenforced, protocol.Unenforced{Name: name, Reason: cli.OneLine(why)})
+	}
+	if warn != nil && len(flags) > 0 {
+		warn(fmt.Errorf("not to be had: --%s: %w", strings.Join(flags, ", --"), why))
+	}
 }
 
 // takeScope opens a place in a new scope of systemd's. A sentinel stays behind, by which

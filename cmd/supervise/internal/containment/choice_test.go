@@ -57,7 +57,7 @@ func TestRefused(t *testing.T) {
 			name string
 			o    Options
 			want []string
-		}{"slice", Options{Slice: "x.slice"}, []string{"--slice: systemd does not run here"}}, struct {
+		}{"slice, and no other way", Options{Mode: Cgroup, Slice: "x.slice"}, []string{"--slice: systemd does not run here"}}, struct {
 			name string
 			o    Options
 			want []string

@@ -203,7 +203,7 @@ func Clean(args []string) error {
 		err = s.Destroy()
 	}
 	if mark, e := subreaper.ParseMark(args[1]); e == nil { // else the jobs bear none
-		err = errors.Join(err, mark.Kill())
+		err = errors.Join(err, persist(mark.Kill))
 	}
 	return err
 }

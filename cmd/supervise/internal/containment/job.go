@@ -29,6 +29,8 @@ type Job struct {
 	unenforced []protocol.Unenforced
 	oomWatch   *cgroup.OOMWatch // nil: the record will not say what the job used
 	account    *cgroup.Account  // nil: not read yet
+	waits      bool             // the main process has ended, and the rest is waited for
+	oomBefore  uint64           // OOM kills until then
 }
 
 // NewJob makes the cgroup of a job. The number is for its mark.
@@ -121,6 +123,19 @@ func (j *Job) Sample(at time.Time) {
 	}
 }
 
+// Waits implements supervisor.Waiter: an OOM kill that comes now is not the main process's to
+// deal with, and the job does not come to its end.
+func (j *Job) Waits() {
+	if j.oomWatch != nil {
+		j.waits, j.oomBefore = true, j.oomWatch.Kills()
+	}
+}
+
+// OOMWhileWaiting says, when the record is made, whether there was an OOM kill after Waits.
+func (j *Job) OOMWhileWaiting() bool {
+	return j.waits && j.account != nil && j.account.OOM.Kills > j.oomBefore
+}
+
 // Account returns the counters at the job's end; nil before that, or if none are read.
 func (j *Job) Account() *cgroup.Account { return j.account }
 
@@ -147,6 +162,9 @@ func (j *Job) Record(r *protocol.Record, unkilled bool) {
 		}
 		record.SetResources(r, j.account.Stats)
 		record.SetOOM(r, j.account.OOM)
+		if r.Cause == protocol.CauseExited && j.OOMWhileWaiting() {
+			r.Cause = protocol.CauseOOM
+		}
 	}
 	if j.Samples != nil {
 		j.Samples.Finish(r)

@@ -52,6 +52,7 @@ type full interface {
 	supervisor.Accountant
 	supervisor.Sampler
 	supervisor.Recorder
+	supervisor.Waiter
 	supervisor.Capturer
 	io.Closer
 }
@@ -289,6 +290,13 @@ func (p *Place) CPU() (user, system uint64, err error) {
 func (p *Place) Sample(at time.Time) {
 	if p.job != nil {
 		p.job.Sample(at)
+	}
+}
+
+// Waits implements supervisor.Waiter.
+func (p *Place) Waits() {
+	if p.job != nil {
+		p.job.Waits()
 	}
 }
 

@@ -4,7 +4,14 @@ import (
 	"encoding/binary"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/seed-c1490a04/supervise/protocol"
 )
+
+// EncodeEvent is an event as the server gets it: with the usage behind it.
+func EncodeEvent(e *protocol.Event, u *unix.Rusage) []byte {
+	return AppendUsage(e[:protocol.EventSize:protocol.EventSize], u)
+}
 
 // UsageSize is how many bytes AppendUsage appends.
 const UsageSize = 7 * 8

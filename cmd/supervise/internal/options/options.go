@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -47,7 +48,7 @@ func Flags[O any](of func(*O) *Place) []cli.Flag[O] {
 	return []cli.Flag[O]{
 		flag("contain", setContain),
 		flag("cgroup", func(p *Place, v string) error { p.Cgroup = v; return cli.NotEmpty(v) }),
-		flag("slice", func(p *Place, v string) error { p.Slice = v; return cli.NotEmpty(v) }),
+		flag("slice", setSlice),
 		flag("scope", setScope),
 		flag("systemd-timeout", setPatience),
 		flag("trace", func(p *Place, v string) (err error) { p.TraceFD, err = cli.Descriptor(v); return err }),
@@ -63,6 +64,20 @@ func setContain(p *Place, v string) error {
 		return nil
 	}
 	return errors.New("want auto, cgroup or subreaper")
+}
+
+// setSlice takes a name as systemd does (systemd.slice(5)): with the suffix or without.
+func setSlice(p *Place, v string) error {
+	p.Slice = v
+	const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789:_.\\-"
+	name := strings.TrimSuffix(v, ".slice")
+	dashed := strings.HasPrefix(name, "-") || strings.HasSuffix(name, "-") || strings.Contains(name, "--")
+	switch {
+	case name == "-": // the root slice
+	case name == "" || strings.Trim(name, letters) != "" || dashed || len(name) > 255-len(".slice"):
+		return errors.New("want the name of a slice such as user-batch.slice: letters, digits and :_.\\, and single dashes between them")
+	}
+	return nil
 }
 
 // setScope takes the one word that there is, so that others may follow.

@@ -254,8 +254,12 @@ func TestNumberOfNoDescriptor(t *testing.T) {
 	unix.Close(free)
 	name, file := "fd:"+strconv.Itoa(free), filepath.Join(t.TempDir(), "file")
 	for _, c := range []commandLine{{record: file, samplesFile: name}, {record: name, samplesFile: file}} {
-		if err := (&runner{c: &c}).openFiles(); err == nil {
+		r := &runner{c: &c}
+		if err := r.openFiles(); err == nil {
 			t.Errorf("%+v: %s was open", c, name)
+		}
+		if r.out.entry != nil {
+			r.out.entry.close()
 		}
 	}
 }

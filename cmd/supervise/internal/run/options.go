@@ -135,6 +135,9 @@ func (c *commandLine) check() error {
 	if c.samplesFile != "" && c.sampleEvery == 0 {
 		c.sampleEvery = defaultSample
 	}
+	if c.guarded { // the supervise above was asked, and has fallen back
+		return nil
+	}
 	if err := c.Check(); err != nil || c.Contain != containment.Subreaper {
 		return err
 	}

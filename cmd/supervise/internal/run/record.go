@@ -37,7 +37,10 @@ func openRecord(target string) (*recordFile, error) {
 		return &recordFile{fd: fd}, err
 	}
 	e, err := replaceableEntry(target)
-	return &recordFile{fd: -1, target: target, entry: e}, err
+	if err != nil {
+		return &recordFile{fd: -1}, err
+	}
+	return &recordFile{fd: -1, target: target, entry: e}, nil
 }
 
 // replaceableEntry finds where a file can be put.

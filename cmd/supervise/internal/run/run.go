@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"os"
 	"path"
-	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -45,7 +44,7 @@ func Main(p *cli.Program, args []string) int {
 	r := &runner{Program: *p, c: c, began: time.Now()}
 	status := cli.ExitFailure
 	if err := r.openFiles(); err != nil {
-		r.Complain(fmt.Errorf("run: %w", err))
+		r.Complain(r.deliverFailed(fmt.Errorf("run: %w", err)))
 	} else {
 		r.Quiet = c.events >= 0 // below a server stderr is the job's alone: errors go by the socket
 		status = r.run()
@@ -79,15 +78,15 @@ type runner struct {
 // nothing then. The parent is opened early for another reason: the longer it takes, the
 // likelier is it that the parent has ended and an init has taken its place unnoticed.
 func (r *runner) openFiles() (err error) {
-	// Descriptors come first, before a file takes the number of one that is not open.
-	open := []func() error{r.openRecord, r.openSamples}
+	// Descriptors come first, before a file takes the number of one that is not open. The
+	// record is opened in any case: it tells of other failures.
 	if strings.HasPrefix(r.c.samplesFile, "fd:") {
-		slices.Reverse(open)
+		err = errors.Join(r.openSamples(), r.openRecord())
+	} else if err = r.openRecord(); err == nil {
+		err = r.openSamples()
 	}
-	for _, file := range open {
-		if err := file(); err != nil {
-			return err
-		}
+	if err != nil {
+		return err
 	}
 	if r.parent, err = openParent(r.c.parent); err != nil {
 		return fmt.Errorf("--owner parent: %w", err)
@@ -167,7 +166,7 @@ func (r *runner) take() (err error) {
 		c.limits = append(given, c.limits...) // of two for one file the flag counts
 	}
 	o := c.Containment(r.Complain)
-	o.Limits, o.BestEffort, o.Meter, o.Numbers = c.limits, c.bestEffort, c.cpuTime > 0, c.wantsNumbers()
+	o.Limits, o.BestEffort, o.Meter, o.Numbers = c.limits, c.bestEffort, c.cpuTime > 0, c.wantsNumbers() || c.leftovers == protocol.LeftoversWait
 	if o.JobName = c.name; o.JobName == "" {
 		o.JobName = path.Base(c.argv[0])
 	}
@@ -177,10 +176,29 @@ func (r *runner) take() (err error) {
 	if r.place, err = containment.Choose(&o); err != nil {
 		return err
 	}
+	r.forgo(o.Warn)
 	if err = r.sample(); err != nil {
 		err = errors.Join(err, r.place.Close())
 	}
 	return err
+}
+
+// forgo notes what was asked for and cannot be had without a cgroup. Limits are refused
+// instead, and what --contain=subreaper excludes by the command line alone.
+func (r *runner) forgo(warn func(error)) {
+	if r.place.InCgroup() {
+		return
+	}
+	var flags []string
+	for _, f := range []struct {
+		name string
+		is   bool
+	}{{"sample", r.c.sampleEvery > 0}, {"samples", r.c.samplesFile != ""}, {"marks", r.c.marks >= 0}} {
+		if f.is {
+			flags = append(flags, f.name)
+		}
+	}
+	r.place.Forgo(errors.New(r.place.WhyNot()), warn, flags...)
 }
 
 // sample begins to sample the job, where that is asked for and can be. It is done before
@@ -238,10 +256,13 @@ func (r *runner) supervise(file string, argv []string, spec supervisor.Spec) (*p
 	}
 	// A server is the owner here: it gets events, and its requests go to the whole job.
 	if r.c.events >= 0 {
-		s.Owner, s.Whole = &supervisor.Owner{In: r.c.events, Out: r.c.events, AppendUsage: nested.AppendUsage}, true
+		s.Owner, s.Whole = &supervisor.Owner{In: r.c.events, Out: r.c.events, Encode: nested.EncodeEvent}, true
 	}
 	if err := r.start(s, spec); err != nil {
-		return nil, errors.Join(err, r.place.Close())
+		if e := r.place.Close(); e != nil {
+			err = errors.Join(err, e)
+		}
+		return nil, err // a bare errno stays one
 	}
 	if session := r.place.Session(); session != nil {
 		// Both take time for which the start of the job need not wait.
@@ -288,6 +309,7 @@ func (r *runner) start(s *supervisor.Supervisor, spec supervisor.Spec) error {
 		if err := r.place.GiveUp(join); err != nil {
 			return err
 		}
+		r.forgo(r.Complain)
 		j, err = s.StartProgram(spec)
 	}
 	if err != nil {

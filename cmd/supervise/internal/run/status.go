@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/seed-c1490a04/supervise/cmd/internal/cli"
 	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/nested"
 	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/program"
@@ -44,6 +46,8 @@ func (r *runner) status(result *protocol.Record) int {
 		return cli.ExitTimeout
 	case e == nil:
 		return cli.ExitFailure
+	case r.cutShort() != 0:
+		return cli.ExitSignal + int(r.cutShort())
 	case e.Code != nil:
 		return *e.Code
 	}
@@ -53,6 +57,18 @@ func (r *runner) status(result *protocol.Record) int {
 		signals.DieOf(sig)
 	}
 	return cli.ExitSignal + int(sig)
+}
+
+// cutShort is the signal by which the job was ended while it waited for processes that had
+// outlived the main process; 0: it was not. Then what the main process said does not count.
+func (r *runner) cutShort() unix.Signal {
+	if r.job == nil || r.guarding { // below is a supervise that has thought of it
+		return 0
+	}
+	if j := r.place.Job(); j != nil && j.OOMWhileWaiting() {
+		return unix.SIGKILL
+	}
+	return r.job.CutShort()
 }
 
 // leftoversError names the processes that --leftovers=fail is about. The list in the
@@ -71,6 +87,15 @@ func leftoversError(result *protocol.Record) error {
 	return fmt.Errorf("the command left %d running, now killed:%s", *result.LeftoversTotal, names)
 }
 
+// deliverFailed delivers the record of a job that never was, and returns why, and why the
+// record could not be written if so.
+func (r *runner) deliverFailed(err error) error {
+	if e := r.deliver(r.failedRecord(err)); e != nil {
+		return errors.Join(err, e)
+	}
+	return err
+}
+
 // startFailed reports a job that never was, by record, message and exit status, as a
 // shell would: 127 if the command is not there, 126 if it cannot be executed. Below a
 // server the error goes by the socket alone.
@@ -79,18 +104,8 @@ func (r *runner) startFailed(err error) int {
 		nested.TellStarted(r.c.events, 0, err)
 		return cli.ExitFailure
 	}
-	if e := r.deliver(r.failedRecord(err)); e != nil {
-		err = errors.Join(err, e)
-	}
-	name := cli.Printable(r.c.argv[0])
-	switch {
-	case program.IsNotFound(err):
-		r.Complain(fmt.Errorf("%s: not found", name))
-		return cli.ExitNotFound
-	case program.IsErrno(err):
-		r.Complain(fmt.Errorf("%s: cannot be executed: %w", name, err))
-		return cli.ExitNotExecutable
-	}
-	r.Complain(err)
-	return cli.ExitFailure
+	err = r.deliverFailed(err)
+	status, complaint := program.NotStarted(r.c.argv[0], err)
+	r.Complain(complaint)
+	return status
 }

@@ -246,9 +246,13 @@ func (j *job) limit(given cgroup.Limits, bestEffort bool) (*protocol.LimitResult
 // unlimited lists limits as not enforced, with the reason why there is no cgroup.
 func (v *server) unlimited(given cgroup.Limits) (list []protocol.Unenforced) {
 	for _, l := range given {
-		list = append(list, protocol.Unenforced{Name: l.Name(), Reason: "it needs a cgroup: " + v.place.WhyNot()})
+		list = append(list, v.needsCgroup(l.Name()))
 	}
 	return list
+}
+
+func (v *server) needsCgroup(name string) protocol.Unenforced {
+	return protocol.Unenforced{Name: name, Reason: "it needs a cgroup: " + v.place.WhyNot()}
 }
 
 // limitError gives -32007 and names the limit that cannot be had, if the error is about

@@ -35,7 +35,8 @@ type nestedJob struct {
 // the same, of which the owner hears nothing.
 func (j *job) startNested(p *plan) error {
 	if j.unenforced = j.v.unlimited(p.limits); p.spec.Every > 0 {
-		return errors.ErrUnsupported
+		j.unenforced = append(j.unenforced, j.v.needsCgroup("sample"))
+		p.spec.Every = 0
 	}
 	theirs, err := j.openNested()
 	if err != nil {

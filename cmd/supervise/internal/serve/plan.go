@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/seed-c1490a04/supervise/cgroup"
+	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/containment"
 	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/options"
 	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/program"
 	"github.com/seed-c1490a04/supervise/protocol"
@@ -199,13 +200,14 @@ func (p *plan) checkNotify() error {
 const defaultGrace = 10 * time.Second
 
 // checkSupport refuses, with -32008, what cannot be had without a cgroup. best_effort is
-// for limits alone.
+// for limits alone; samples are missed by no job, so they are not refused where the server
+// has just found no cgroup.
 func (p *plan) checkSupport() error {
 	if p.v.place.InCgroup() {
 		return nil
 	}
 	wanted := map[string]bool{
-		"cpu_timeout": p.CPUTimeout > 0, "sample": p.Sample > 0, "pressure": len(p.Pressure) > 0,
+		"cpu_timeout": p.CPUTimeout > 0, "sample": p.Sample > 0 && p.v.o.Contain == containment.Subreaper, "pressure": len(p.Pressure) > 0,
 		"limits": len(p.limits) > 0 && !p.BestEffort, "delegate": p.Delegate,
 		"notify": slices.Contains(p.Notify, protocol.NotifyOOM) || slices.Contains(p.Notify, protocol.NotifyLimit),
 	}

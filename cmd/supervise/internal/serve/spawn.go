@@ -3,7 +3,7 @@ package serve
 import (
 	"cmp"
 	"errors"
-	"slices"
+	"fmt"
 	"strings"
 	"syscall"
 
@@ -149,9 +149,8 @@ func (p *plan) startError(err error) error {
 		return err
 	case program.IsNotFound(err):
 		code = protocol.CodeNotFound
-	// These say nothing about the program: errorOf makes them -32003.
-	case errors.As(err, &errno) && slices.Contains([]syscall.Errno{unix.EAGAIN, unix.ENOMEM, unix.EMFILE, unix.ENFILE}, errno):
-		return err
+	case program.IsShortage(err): // errorOf makes it -32003
+		return fmt.Errorf("starting %s: %w", p.Argv[0], err)
 	}
 	field := "argv"
 	if p.path != "" {

@@ -14,8 +14,11 @@ import (
 
 // Stop sends sig to the whole job and gives it time to end.
 func (j *Job) Stop(cause protocol.Cause, sig unix.Signal, grace time.Duration) {
-	j.because(cause)
-	if grace <= 0 || sig == unix.SIGKILL {
+	if grace <= 0 {
+		sig = unix.SIGKILL
+	}
+	j.because(cause, sig)
+	if sig == unix.SIGKILL {
 		j.kill()
 		return
 	}
@@ -44,16 +47,27 @@ func (j *Job) End(cause protocol.Cause, err error) {
 		return
 	}
 	j.fail(err)
-	j.because(cause)
+	j.because(cause, unix.SIGKILL)
 	j.kill()
 }
 
-// because notes why the job ends, once; leftovers that are ended do not change
-// what became of the main process.
-func (j *Job) because(cause protocol.Cause) {
-	if j.cause == "" && j.exit == nil {
+// because notes why the job ends, once. Leftovers that are ended do not change what
+// became of the main process, unless they are waited for: then they are the job's work,
+// which did not come to its end. Sig is the signal that they get.
+func (j *Job) because(cause protocol.Cause, sig unix.Signal) {
+	switch {
+	case j.cause != "":
+	case j.exit == nil:
 		j.cause = cause
+	case j.Leftovers == protocol.LeftoversWait && !j.isOver():
+		j.cause, j.cutShort = cause, sig
 	}
+}
+
+// isOver says whether nothing is left of the job, which has not been settled yet.
+func (j *Job) isOver() bool {
+	empty, err := j.Containment.Empty()
+	return empty && err == nil && !j.strayed()
 }
 
 // kill ends every process, now.
@@ -181,8 +195,11 @@ func (j *Job) giveUp() {
 	if !j.isDead() && !slices.Contains(j.stuck, j.main) {
 		j.stuck = append(j.stuck, j.main)
 	}
-	if !empty || err != nil || len(j.stuck) > 0 {
+	switch {
+	case len(j.stuck) > 0:
 		j.fail(fmt.Errorf("processes %v could not be ended", j.stuck))
+	case !empty || err != nil:
+		j.fail(errors.New("processes that cannot be listed could not be ended"))
 	}
 	j.finish()
 }

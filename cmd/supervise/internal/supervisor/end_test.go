@@ -37,7 +37,7 @@ func TestEndings(t *testing.T) {
 		{"timeout", "exec sleep 100", func(s *Spec) { s.Timeout, s.Grace = 10*time.Millisecond, time.Minute }, protocol.CauseTimeout, 15, 0, 0},
 		{deaf, "trap '' TERM; exec >&-; sleep 100 & wait", func(s *Spec) { s.Timeout, s.Grace = 10*time.Millisecond, 10*time.Millisecond }, protocol.CauseTimeout, 9, 0, 1},
 		{"timeout, no grace", "exec sleep 100", func(s *Spec) { s.Timeout = 10 * time.Millisecond }, protocol.CauseTimeout, 9, 0, 1},
-		{waitedFor, "sleep 100 & exit 0", func(s *Spec) { s.Leftovers, s.Timeout = protocol.LeftoversWait, 200*time.Millisecond }, protocol.CauseExited, 0, 1, 1},
+		{waitedFor, "sleep 100 & exit 0", func(s *Spec) { s.Leftovers, s.Timeout = protocol.LeftoversWait, 200*time.Millisecond }, protocol.CauseTimeout, 0, 1, 1},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -41,6 +41,7 @@ type Job struct {
 	main     int // pid, 0 if there is no main process
 	exit     *protocol.Event
 	cause    protocol.Cause // "" until something but the main process decides
+	cutShort unix.Signal    // see CutShort
 	until    time.Time      // the deadline of the state; zero: none
 	killed   time.Time      // when it first was
 	meter    time.Time      // when to look at the processor time again; zero: never
@@ -80,6 +81,10 @@ func (j *Job) HasExited() bool { return j.exit != nil }
 // EndedUnkilled says, when the job has ended, that it did by itself and without a SIGKILL: its
 // main process has exited, and no process outlived it.
 func (j *Job) EndedUnkilled() bool { return j.unkilled }
+
+// CutShort returns the signal by which processes were ended that had outlived the main
+// process, and that the job was to wait for; 0: it has waited.
+func (j *Job) CutShort() unix.Signal { return j.cutShort }
 
 // EndedByForce says, when the job has ended, that a signal had a part in that: one of ours
 // to any of its processes, one that we handed on to end it, or the one of which its main
@@ -176,6 +181,9 @@ func (j *Job) outlived() {
 		j.hidden = !empty || err != nil
 	}
 	if j.leftAll = len(pids); j.Leftovers == protocol.LeftoversWait {
+		if w, ok := j.Containment.(Waiter); ok {
+			w.Waits()
+		}
 		j.listLeftovers(pids)
 		j.enter(Waiting)
 		j.s.touch(j)
@@ -223,9 +231,12 @@ func (j *Job) forward(s signals.Signal) {
 	case j.exit == nil && j.main != 0 && j.s.Terminal != nil && j.s.Terminal.Reached(j.main, s):
 	case j.exit == nil && j.main != 0:
 		kernel.kill(j.main, sig)
-		j.forced = j.forced || sig == unix.SIGHUP || sig == unix.SIGINT || sig == unix.SIGQUIT || sig == unix.SIGTERM
-	case j.state == Waiting && isFatal(sig) && !s.Held: // no main process is left to take it
-		j.End(protocol.CauseKilled, nil)
+		j.forced = j.forced || asksToEnd(sig)
+	// No main process is left to take it.
+	case j.state == Waiting && asksToEnd(sig) && !s.Held:
+		j.Stop(protocol.CauseKilled, sig, j.StopGrace)
+	case (j.state == Waiting || j.state == Stopping) && isFatal(sig):
+		j.signal(sig)
 	}
 }
 
@@ -236,6 +247,11 @@ func (j *Job) termGrace(from int) time.Duration {
 		return j.StopGrace
 	}
 	return j.TermGrace
+}
+
+// asksToEnd says whether a signal is one by which users, shells and managers end a process.
+func asksToEnd(sig unix.Signal) bool {
+	return sig == unix.SIGHUP || sig == unix.SIGINT || sig == unix.SIGQUIT || sig == unix.SIGTERM
 }
 
 // isFatal says whether a signal, by default, ends a process (signal(7)).

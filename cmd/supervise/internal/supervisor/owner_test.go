@@ -8,6 +8,7 @@ import (
 	"os"
 	"runtime"
 	"slices"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -178,7 +179,7 @@ func TestStalledOwnerGone(t *testing.T) {
 	}
 }
 
-// TestRubbish: what is no request ends the jobs, though the owner stays.
+// TestRubbish: requests that end within one end the jobs, with an error.
 func TestRubbish(t *testing.T) {
 	s, g := newTest(t)
 	requests, _ := connect(t, s)
@@ -190,20 +191,81 @@ func TestRubbish(t *testing.T) {
 	}
 }
 
-// TestWholeMessage: a message that is no whole request ends the jobs at once, as the
-// rest of it cannot come.
-func TestWholeMessage(t *testing.T) {
-	s, g := newTest(t)
-	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+// talk gives s an owner at the other end of a socket that keeps messages.
+func talk(t *testing.T, s *Supervisor, kind int) (owner int) {
+	t.Helper()
+	pair, err := unix.Socketpair(unix.AF_UNIX, kind|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer unix.Close(pair[0])
-	defer unix.Close(pair[1])
+	t.Cleanup(func() {
+		unix.Close(pair[0])
+		unix.Close(pair[1])
+	})
 	s.Owner = &Owner{In: pair[0], Out: pair[0]}
-	unix.Write(pair[1], []byte{1, 2, 3})
+	return pair[1]
+}
+
+// TestShortMessage: a message that is shorter than a request ends the jobs at once, as the
+// rest of it cannot come.
+func TestShortMessage(t *testing.T) {
+	s, g := newTest(t)
+	owner := talk(t, s, unix.SOCK_SEQPACKET)
+	unix.Write(owner, []byte{1, 2, 3})
 	if r := run(t, s, shell(g, "exec sleep 20")); r.Cause != protocol.CauseOwnerGone || failure(r) == "" {
 		t.Errorf("%s, %q", r.Cause, failure(r))
+	}
+}
+
+// TestNonsense: what means nothing is counted, and ends nothing; what comes after it is
+// done.
+func TestNonsense(t *testing.T) {
+	for name, kind := range map[string]int{"seqpacket": unix.SOCK_SEQPACKET, "datagrams": unix.SOCK_DGRAM} {
+		t.Run(name, func(t *testing.T) {
+			s, g := newTest(t)
+			owner := talk(t, s, kind)
+			start(t, s, shell(g, "exec sleep 20"))
+			send := func(b []byte) {
+				if err := unix.Sendto(owner, b, 0, nil); err != nil {
+					t.Fatal(err)
+				}
+			}
+			request := func(sig int32) []byte {
+				return protocol.AppendRequest(nil, protocol.Request{PID: int32(g.leader), Signal: sig})
+			}
+			send(request(65))
+			send(nil)
+			send(append(request(0), 1, 2, 3))
+			long := make([]byte, 5000) // longer than what is read at once
+			send(long)
+			send(request(int32(unix.SIGINT)))
+			if r := s.Run()[0]; status(r) != int(unix.SIGINT) || failure(r) != "" {
+				t.Errorf("exit %d, %q", status(r), failure(r))
+			}
+			if n, first := s.Owner.Decoder.Ignored(); n != 4 || first == nil {
+				t.Errorf("ignored %d, first %v", n, first)
+			}
+		})
+	}
+}
+
+// TestEmptyThenGone: an empty message is not the end, and the end after it is; also of an
+// owner that says nothing.
+func TestEmptyThenGone(t *testing.T) {
+	for _, mute := range []bool{false, true} {
+		s := &Supervisor{}
+		owner := talk(t, s, unix.SOCK_SEQPACKET)
+		o := s.Owner
+		o.Mute = mute
+		o.open()
+		unix.Sendto(owner, nil, 0, nil)
+		if list, err := o.read(); len(list) != 0 || err != nil || !o.listens() {
+			t.Errorf("mute %t: %v, %v, listens %t", mute, list, err, o.listens())
+		}
+		unix.Shutdown(owner, unix.SHUT_WR)
+		if list, err := o.read(); len(list) != 0 || err != nil || o.listens() {
+			t.Errorf("mute %t: %v, %v, listens %t", mute, list, err, o.listens())
+		}
 	}
 }
 
@@ -224,11 +286,11 @@ func TestPartly(t *testing.T) {
 	s, g := newTest(t)
 	_, events := connect(t, s)
 	const appended = 6000 // more than a page, which a pipe would take whole or not at all
-	s.Owner.AppendUsage = func(b []byte, u *unix.Rusage) []byte {
+	s.Owner.Encode = func(e *protocol.Event, u *unix.Rusage) []byte {
 		if u.Maxrss == 0 {
 			t.Error("no usage")
 		}
-		return append(b, bytes.Repeat([]byte{'u'}, appended)...)
+		return append(slices.Clone(e[:]), bytes.Repeat([]byte{'u'}, appended)...)
 	}
 	size := fill(t, s.Owner.Out)
 	io.ReadFull(events, make([]byte, 4096)) // room for a part
@@ -246,6 +308,28 @@ func TestPartly(t *testing.T) {
 	var e protocol.Event
 	if copy(e[:], b); e.PID() != g.leader || e.Status() != 3 || bytes.Count(b, []byte{'u'}) < appended {
 		t.Errorf("%d bytes, of pid %d, status %d", len(b), e.PID(), e.Status())
+	}
+}
+
+// TestFirstAndLast are told around the events, however full the pipe is.
+func TestFirstAndLast(t *testing.T) {
+	s, g := newTest(t)
+	_, events := connect(t, s)
+	s.Owner.First, s.Owner.Last = "first", []string{"last", "and very last"}
+	s.Owner.Encode = func(*protocol.Event, *unix.Rusage) []byte { return []byte(" event ") }
+	size, emptied := fill(t, s.Owner.Out), make(chan struct{})
+	s.Idle = func() {
+		go func() { // ends with what has filled the pipe
+			io.ReadFull(events, make([]byte, size))
+			close(emptied)
+		}()
+	}
+	run(t, s, shell(g, "exit 0"))
+	<-emptied
+	b := make([]byte, 100)
+	n, _ := events.Read(b)
+	if !strings.HasPrefix(string(b[:n]), "first event ") || !strings.HasSuffix(string(b[:n]), " event lastand very last") {
+		t.Errorf("told %q", b[:n])
 	}
 }
 
@@ -269,7 +353,7 @@ func TestDeafOwner(t *testing.T) {
 func TestOwnerSilent(t *testing.T) {
 	s, g := newTest(t)
 	s.Owner = &Owner{In: -1, Out: -1}
-	s.Owner.AppendUsage = func([]byte, *unix.Rusage) []byte { t.Error("told"); return nil }
+	s.Owner.Encode = func(*protocol.Event, *unix.Rusage) []byte { t.Error("told"); return nil }
 	if s.Owner.listens() {
 		t.Error("listens to nothing")
 	}

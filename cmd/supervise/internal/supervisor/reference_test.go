@@ -1,6 +1,7 @@
 package supervisor
 
 import (
+	"slices"
 	"time"
 
 	"github.com/seed-c1490a04/supervise/protocol"
@@ -10,16 +11,29 @@ import (
 type reference struct {
 	job      *Job
 	held     *enclosure
-	exit     *change        // as it was told
-	cause    protocol.Cause // that is decided
-	either   bool           // it could be the timeout as well
-	deadline time.Time      // zero: none
+	exit     *change          // as it was told
+	cause    protocol.Cause   // that is decided
+	either   bool             // it could be the timeout as well
+	late     []protocol.Cause // that count if processes were waited for at that moment
+	deadline time.Time        // zero: none
 }
 
 // because decides the cause, if nothing has.
 func (r *reference) because(cause protocol.Cause) {
-	if r.cause == "" && r.exit == nil {
+	switch {
+	case r.cause != "":
+	case r.exit == nil:
 		r.cause = cause
+	case r.job.Leftovers == protocol.LeftoversWait:
+		r.late = append(r.late, cause)
+	}
+}
+
+// noteTimeout decides the cause if the deadline has passed.
+func (r *reference) noteTimeout(now time.Time) {
+	if hasPassed(r.deadline, now) {
+		r.because(protocol.CauseTimeout)
+		r.deadline = time.Time{}
 	}
 }
 
@@ -31,10 +45,7 @@ func (m *model) check() {
 	}
 	for pid, ref := range m.jobs {
 		j := ref.job
-		if !ref.deadline.IsZero() && !ref.deadline.After(now) {
-			ref.because(protocol.CauseTimeout)
-			ref.deadline = time.Time{}
-		}
+		ref.noteTimeout(now)
 		if !j.until.IsZero() && !j.until.After(now) {
 			m.broken("job %d: a deadline has passed", pid-firstPID)
 		}
@@ -101,7 +112,9 @@ func (m *model) ended(e Event) {
 			want = protocol.CauseExited
 		}
 	}
-	if r.Cause != want && !(ref.either && r.Cause == protocol.CauseTimeout) {
+	ref.noteTimeout(time.Now())
+	late := ref.cause == "" && slices.Contains(ref.late, r.Cause)
+	if r.Cause != want && !late && !(ref.either && r.Cause == protocol.CauseTimeout) {
 		m.broken("job %d: cause %s, want %s", pid-firstPID, r.Cause, want)
 	}
 	switch {

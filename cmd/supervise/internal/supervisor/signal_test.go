@@ -96,11 +96,11 @@ func TestStoppedBy(t *testing.T) {
 	}
 }
 
-// TestForwardToNobody: when the main process has gone, a signal that would have ended
-// it ends what is waited for.
+// TestForwardToNobody: when the main process has gone, a signal that asks for the end ends
+// what is waited for; another that a process may catch is for that.
 func TestForwardToNobody(t *testing.T) {
 	for sig, want := range map[unix.Signal]State{
-		unix.SIGTERM: Killing, unix.SIGUSR1: Killing, unix.SIGCONT: Waiting, unix.SIGWINCH: Waiting, unix.SIGCHLD: Waiting,
+		unix.SIGTERM: Killing, unix.SIGINT: Killing, unix.SIGUSR1: Waiting, unix.SIGCONT: Waiting, unix.SIGWINCH: Waiting, unix.SIGCHLD: Waiting,
 		unix.SIGURG: Waiting, unix.SIGTSTP: Waiting, unix.SIGTTIN: Waiting, unix.SIGTTOU: Waiting,
 	} {
 		c := &scripted{group: &group{t: t}}

@@ -40,6 +40,9 @@ type Accountant interface {
 // A Sampler can be looked at now and then.
 type Sampler interface{ Sample(at time.Time) }
 
+// A Waiter is told that the main process has ended, and that the rest is waited for.
+type Waiter interface{ Waits() }
+
 // A Recorder fills in its part of the record: where the job was held and what it used.
 // It is asked once, when it is empty and not closed yet. Unkilled says that the job ended
 // by itself: see [Job.EndedUnkilled].

@@ -240,6 +240,9 @@ func (s *Supervisor) Run() []*protocol.Record {
 		s.settle()
 	}
 	s.buryAll()
+	if s.Owner != nil && s.childless {
+		s.Owner.close()
+	}
 	return s.records()
 }
 

@@ -44,7 +44,20 @@ func (e End) FD() int { return e.fd }
 // Whole says whether the input comes as whole messages.
 func (e End) Whole() bool { return e.whole }
 
-// Read reads the bytes that are there; EAGAIN if there are none, 0 at the end.
+// Ended says whether Read, which has just returned 0, has met the end. An empty message
+// looks the same; but then the other side has hung up nothing.
+func (e End) Ended() bool {
+	fds := []unix.PollFd{{Fd: int32(e.fd), Events: unix.POLLRDHUP}}
+	n, err := 1, error(nil)
+	if e.whole {
+		for n, err = unix.Poll(fds, 0); err == unix.EINTR; n, err = unix.Poll(fds, 0) {
+		}
+	}
+	return n > 0 || err != nil
+}
+
+// Read reads the bytes that are there; EAGAIN if there are none, 0 at the end and for an
+// empty message.
 func (e End) Read(b []byte) (n int, err error) {
 	if e.socket {
 		n, _, err = unix.Recvfrom(e.fd, b, unix.MSG_DONTWAIT)

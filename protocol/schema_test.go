@@ -69,6 +69,14 @@ func (g *generator) of(t reflect.Type) object {
 		return object{"enum": []any{ContainmentCgroup, ContainmentSubreaper, nil}}
 	case reflect.TypeFor[LimitValue]():
 		return object{"type": []any{"string", "number", "boolean"}}
+	case reflect.TypeFor[Text]():
+		return object{"$ref": "#/$defs/Text"}
+	case reflect.TypeFor[Texts]():
+		return object{"type": "array", "items": object{"$ref": "#/$defs/Text"}}
+	case reflect.TypeFor[Environ]():
+		return orList(object{"$ref": "#/$defs/Text"})
+	case reflect.TypeFor[EnvironUpdate]():
+		return orList(orNull(object{"$ref": "#/$defs/Text"}))
 	case reflect.TypeFor[[]byte]():
 		return object{"type": "string", "contentEncoding": "base64"}
 	case reflect.TypeFor[json.RawMessage]():
@@ -98,8 +106,23 @@ var simple = map[reflect.Kind]object{
 	reflect.Int: {"type": "integer"}, reflect.Int64: {"type": "integer"}, reflect.Uint64: {"type": "integer", "minimum": 0},
 }
 
+// text describes Text, for the definitions.
+var text = object{"anyOf": []any{
+	object{"type": "string"},
+	object{"type": "object", "required": []string{"base64"}, "properties": object{"base64": object{"type": "string", "contentEncoding": "base64"}}},
+}}
+
+// orList describes an environment with such values.
+func orList(value object) object {
+	return object{"anyOf": []any{
+		object{"type": "object", "additionalProperties": value}, object{"type": "array", "items": object{"$ref": "#/$defs/Text"}},
+	}}
+}
+
 func orNull(s object) object {
 	switch {
+	case s["anyOf"] != nil:
+		s["anyOf"] = append(slices.Clone(s["anyOf"].([]any)), object{"type": "null"})
 	case s["$ref"] != nil:
 		return object{"anyOf": []any{s, object{"type": "null"}}}
 	case s["enum"] != nil:
@@ -149,7 +172,7 @@ func (g *generator) field(t reflect.Type, f reflect.StructField, name, options s
 	switch {
 	case name == "schema":
 		return object{"const": RecordSchema}
-	case slices.Contains(nullable, name), options == "omitempty" && f.Type.Kind() != reflect.Pointer:
+	case slices.Contains(nullable, name), options != "" && f.Type.Kind() != reflect.Pointer:
 		s = orNull(s)
 	}
 	if text := g.about[t.Name()+"."+f.Name]; text != "" {

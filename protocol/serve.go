@@ -11,8 +11,9 @@ import "encoding/json"
 // ServeVersion is the version of the protocol that this package describes.
 const ServeVersion = 1
 
-// MaxRequest is how long a request may be, in bytes, its newline included.
-const MaxRequest = 1 << 20
+// MaxRequest is how long a request may be, in bytes, its newline included. It has room for
+// all that execve(2) takes, which is 6 MiB.
+const MaxRequest = 16 << 20
 
 // MaxDescriptors is how many descriptors may come with one request (SCM_MAX_FD).
 const MaxDescriptors = 253

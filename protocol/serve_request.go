@@ -71,8 +71,8 @@ type ListResult struct {
 
 // MarkParams begin a phase of a job.
 type MarkParams struct {
-	Job  int    `json:"job"`
-	Name string `json:"name"`
+	Job  int  `json:"job"`
+	Name Text `json:"name"`
 }
 
 // MarkResult is the phase that the mark has ended.

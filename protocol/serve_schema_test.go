@@ -83,7 +83,7 @@ func TestServeSchema(t *testing.T) {
 	g := &generator{
 		about: comments(t, append(serveFiles, "record.go", "resources.go", "sample.go")...),
 		enums: map[string][]any{"Leftovers": all["Leftovers"], "FileMode": all["FileMode"], "State": all["State"]},
-		defs:  object{},
+		defs:  object{"Text": text},
 	}
 	params, told := object{}, object{}
 	for name, types := range methods {
@@ -160,6 +160,9 @@ func TestServeMessagesAreValid(t *testing.T) {
 		`{"jsonrpc":"2.0","method":"unknown","params":[1]}`,
 		`{"jsonrpc":"2.0","id":1,"method":"spawn","params":{"argv":["a"],"stdio":["null",null,{"file":"a","mode":"append"},{"capture":{"limit":-1}},{"fd":0}],
 			"limits":{"memory-max":"1G","cpus":1.5,"x":true},"env":null,"env_update":{"A":null},"grace":null,"leftovers":"wait"}}`,
+		`{"jsonrpc":"2.0","id":1,"method":"spawn","params":{"argv":["a",{"base64":"/w=="}],"path":{"base64":"/w=="},"cwd":{"base64":"/w=="},"name":null,
+			"env":{"A":{"base64":"/w=="}},"env_update":["A=b",{"base64":"/z3/"},"C"],"stdio":[{"file":{"base64":"/w=="}}]}}`,
+		`{"jsonrpc":"2.0","id":1,"method":"mark","params":{"job":1,"name":{"base64":"/w=="}}}`,
 	} {
 		if err := request([]byte(good)); err != nil {
 			t.Errorf("%s: %v", good, err)
@@ -171,6 +174,8 @@ func TestServeMessagesAreValid(t *testing.T) {
 		`{"jsonrpc":"2.0","id":1,"method":"spawn","params":{"argv":["a"],"stdio":["teapot"]}}`,
 		`{"jsonrpc":"2.0","id":1,"method":"spawn","params":{"argv":["a"],"leftovers":"keep"}}`,
 		`{"jsonrpc":"2.0","id":1,"method":"spawn","params":{"argv":["a"],"limits":{"a":{}}}}`,
+		`{"jsonrpc":"2.0","id":1,"method":"spawn","params":{"argv":["a",{"base46":"/w=="}]}}`,
+		`{"jsonrpc":"2.0","id":1,"method":"spawn","params":{"argv":["a"],"env":["A=b",null]}}`,
 	} {
 		if request([]byte(bad)) == nil {
 			t.Errorf("valid: %s", bad)

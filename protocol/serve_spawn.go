@@ -8,17 +8,17 @@ import (
 
 // SpawnParams describe a job.
 type SpawnParams struct {
-	Argv []string `json:"argv"`           // at least one; without a slash argv[0] is looked up in the job's PATH
-	Path string   `json:"path,omitempty"` // of the program, instead of argv[0]
-	Cwd  string   `json:"cwd,omitempty"`  // the supervisor's if not given
+	Argv Texts `json:"argv"`           // at least one; without a slash argv[0] is looked up in the job's PATH
+	Path Text  `json:"path,omitempty"` // of the program, instead of argv[0]
+	Cwd  Text  `json:"cwd,omitempty"`  // the supervisor's if not given
 
-	Env       map[string]string  `json:"env,omitempty"`        // all of the environment; null: the supervisor's
-	EnvUpdate map[string]*string `json:"env_update,omitempty"` // changes to it; null removes
+	Env       Environ       `json:"env,omitzero"`         // all of the environment; null: the supervisor's
+	EnvUpdate EnvironUpdate `json:"env_update,omitempty"` // changes to it; null, or in a list a name without "=", removes
 
 	Stdio []Stdio `json:"stdio,omitempty"` // descriptors 0, 1, 2 and so on; those not given of the first three are null
 	FDs   int     `json:"fds,omitempty"`   // how many descriptors came with this request
 
-	Name string            `json:"name,omitempty"` // for people; the program's if not given
+	Name Text              `json:"name,omitempty"` // for people; the program's if not given
 	Tags map[string]string `json:"tags,omitempty"` // the owner's own; come back in list and ended
 
 	Limits     map[string]LimitValue `json:"limits,omitempty"` // by the names of supervise's flags, or systemd's
@@ -58,7 +58,7 @@ const (
 type Stdio struct {
 	Null    bool         `json:"null,omitempty"`    // /dev/null
 	Inherit bool         `json:"inherit,omitempty"` // the supervisor's own; not that of the connection
-	File    string       `json:"file,omitempty"`    // a path, relative to Cwd
+	File    Text         `json:"file,omitempty"`    // a path, relative to Cwd
 	Mode    FileMode     `json:"mode,omitempty"`    // of File
 	Pipe    bool         `json:"pipe,omitempty"`    // a new pipe; its other end comes with the response
 	FD      *int         `json:"fd,omitempty"`      // the n-th, from 0, of the descriptors that came with the request

@@ -27,6 +27,18 @@
 // GPG_TTY naming a terminal for its pinentry. What needs the terminal itself is run by
 // "supervise run".
 //
+// # Ctrl-C
+//
+// Nor does Ctrl-C reach the supervisor: it ends this program, and with it all jobs at
+// once. A program that wants them to save catches it, and sends them what a terminal would
+// have sent; with stop a second Ctrl-C is the end:
+//
+//	ctx, stop := signal.NotifyContext(ctx, os.Interrupt)
+//	defer stop()
+//	cmd := client.CommandContext(ctx, "./train.py")
+//	cmd.StopSignal = os.Interrupt
+//	cmd.Cancel = func() error { stop(); return cmd.Stop(10 * time.Second) }
+//
 // # Goroutines
 //
 // A connection has three: the loop, which owns all that is known of calls and jobs, a

@@ -20,7 +20,7 @@ type Cmd struct {
 	// slash, the supervisor looks for it in the PATH that the job gets.
 	Path string
 	Args []string // with the name of the program first
-	Env  []string // "key=value"; of the same key the last counts. nil: the supervisor's
+	Env  []string // "key=value"; of the same key the last counts. nil: the supervisor's; empty: none
 	Dir  string   // if empty the supervisor's
 
 	// As in os/exec. nil is /dev/null; an *os.File becomes the job's; a *Capture is filled
@@ -32,6 +32,7 @@ type Cmd struct {
 
 	// Cancel is called when the context of CommandContext is done; if it is nil, Kill is.
 	// For a grace period: cmd.Cancel = func() error { return cmd.Stop(5 * time.Second) }
+	// See "Ctrl-C" above for one that begins with SIGINT.
 	Cancel func() error
 	// WaitDelay is how long Wait goes on to copy after the job has ended: a Reader may
 	// block for ever. 0 is without end, as in os/exec, and 10 s if the connection was lost.
@@ -47,7 +48,9 @@ type Cmd struct {
 	BestEffort bool
 	Delegate   bool // the job gets the controllers for cgroups of its own
 
-	Timeout    time.Duration // then StopSignal, Grace and the end; 0: none
+	// Timeout is followed by StopSignal, Grace and the end. 0 is none; a negative one, such as
+	// time.Until of a moment in the past, is over when the job has started.
+	Timeout    time.Duration
 	CPUTimeout time.Duration // the same for processor time of all processes
 	Grace      time.Duration // 10 s if 0, none if negative
 	StopSignal os.Signal     // SIGTERM if nil
@@ -81,7 +84,9 @@ func Command(name string, arg ...string) *Cmd {
 	return &Cmd{Path: name, Args: append([]string{name}, arg...)}
 }
 
-// CommandContext is Command with a context. When it is done, all of the job is ended.
+// CommandContext is Command with a context. When it is done, by its deadline too, all of the
+// job is ended: at once, unless Cancel does it. If it is done before Start, or while Start
+// waits for the answer, Start returns its error, and nothing goes on to run.
 func CommandContext(ctx context.Context, name string, arg ...string) *Cmd {
 	if ctx == nil {
 		panic("nil Context")

@@ -112,7 +112,7 @@ func (c *Conn) List(ctx context.Context) ([]protocol.JobState, error) {
 // Shutdown ends all jobs, after a grace period in which each of their processes has
 // got a SIGTERM, and returns when none is left. No job can be started after it.
 func (c *Conn) Shutdown(ctx context.Context, grace time.Duration) error {
-	return c.Call(ctx, protocol.MethodShutdown, protocol.ShutdownParams{Grace: new(grace.Seconds())}, nil)
+	return c.Call(ctx, protocol.MethodShutdown, protocol.ShutdownParams{Grace: new(max(0, grace.Seconds()))}, nil)
 }
 
 // Close ends all jobs, and returns when none is left, and every Wait has got its

@@ -28,7 +28,7 @@ func (c *Cmd) Kill() error {
 // grace period. Wait tells when it has ended.
 func (c *Cmd) Stop(grace time.Duration) error {
 	return c.control(protocol.MethodKill, protocol.KillParams{
-		Job: c.Job(), Grace: new(grace.Seconds()), Signal: signalName(c.StopSignal),
+		Job: c.Job(), Grace: new(max(0, grace.Seconds())), Signal: signalName(c.StopSignal),
 	}, nil)
 }
 
@@ -60,7 +60,7 @@ func (c *Cmd) Stat() (protocol.StatResult, error) {
 // Mark begins a phase of the job, which the record will list, and returns the one before.
 func (c *Cmd) Mark(name string) (protocol.Phase, error) {
 	var r protocol.MarkResult
-	err := c.control(protocol.MethodMark, protocol.MarkParams{Job: c.Job(), Name: name}, &r)
+	err := c.control(protocol.MethodMark, protocol.MarkParams{Job: c.Job(), Name: protocol.Text(name)}, &r)
 	return r.Phase, err
 }
 

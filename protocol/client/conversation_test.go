@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"math"
 	"os"
 	"os/exec"
 	"strings"
@@ -69,7 +70,7 @@ var conversations = []struct {
 	{"no record", lines(spawnTrue, spawned, `< {"jsonrpc":"2.0","method":"ended","params":{"job":7}}`), run, []error{ErrLost}, "there is no record"},
 	{"not understood", lines(spawnTrue, `< {"jsonrpc":"2.0","id":null,"error":{"code":-32700,"message":"no JSON"}}`), run, []error{ErrLost}, "not understood: no JSON"},
 	{"a huge line", lines(spawnTrue, spawned, startedNote, strings.Replace(endedNote, `"job":7`, `"job":7,"new":"`+strings.Repeat("x", 3<<20)+`"`, 1)), run, nil, ""},
-	{"a request that is too long", "", func(c *Conn) error { return c.Command("true", strings.Repeat("x", protocol.MaxRequest)).Run() }, []error{}, "more than 1048576"},
+	{"a request that is too long", "", func(c *Conn) error { return c.Command("true", strings.Repeat("x", protocol.MaxRequest)).Run() }, []error{syscall.E2BIG}, "more than 16777216"},
 	{"after the end", lines(spawnTrue, spawned, startedNote, endedNote), func(c *Conn) error {
 		cmd := c.Command("true")
 		return errors.Join(cmd.Run(), cmd.Kill())
@@ -87,7 +88,13 @@ var conversations = []struct {
 		return errors.Join(err, detaching, cmd.Wait())
 	}, []error{ErrDetached}, ""},
 	{"closed", "", func(c *Conn) error { return errors.Join(c.Close(), run(c)) }, []error{ErrClosed}, ""},
-	{"no UTF-8", "", func(c *Conn) error { return c.Command("true", "\xff").Run() }, []error{}, "is not UTF-8"},
+	{"no UTF-8", lines(strings.Replace(spawnTrue, `"true"`, `"true",{"base64":"/w=="}`, 1), spawned, startedNote, endedNote),
+		func(c *Conn) error { return c.Command("true", "\xff").Run() }, nil, ""},
+	{"a tag that is not UTF-8", "", func(c *Conn) error {
+		cmd := c.Command("true")
+		cmd.Tags = map[string]string{"t": "\xff"}
+		return cmd.Run()
+	}, []error{}, "is not UTF-8"},
 	{"an environment that is none", "", func(c *Conn) error {
 		cmd := c.Command("true")
 		cmd.Env = []string{"HOME"}
@@ -159,5 +166,31 @@ func TestEverythingAsked(t *testing.T) {
 	var refusal *protocol.Error
 	if err := cmd.Start(); !errors.As(err, &refusal) || refusal.Code != protocol.CodeShuttingDown {
 		t.Errorf("got %v", err)
+	}
+}
+
+// TestOddlyAsked: bytes that are no text, an environment of nothing, and times that are over.
+func TestOddlyAsked(t *testing.T) {
+	_, c := converse(t, Options{}, `
+> {"jsonrpc":"2.0","id":2,"method":"spawn","params":{"argv":["a"],"path":{"base64":"/w=="},"cwd":{"base64":"/w=="},"env":{},"stdio":[{"null":true},{"null":true},{"null":true}],"name":{"base64":"/w=="},"timeout":1e-9,"cpu_timeout":1e-9}}
+< {"jsonrpc":"2.0","id":2,"error":{"code":-32009,"message":"shutting down"}}
+> {"jsonrpc":"2.0","id":3,"method":"spawn","params":{"argv":["a"],"env":[{"base64":"QT3/"}],"stdio":[{"null":true},{"null":true},{"null":true}]}}
+< {"jsonrpc":"2.0","id":3,"error":{"code":-32009,"message":"shutting down"}}
+> {"jsonrpc":"2.0","id":4,"method":"shutdown","params":{"grace":0}}
+< {"jsonrpc":"2.0","id":4,"result":{}}
+`)
+	cmd := c.Command("a")
+	cmd.Path, cmd.Dir, cmd.Name, cmd.Env = "\xff", "\xff", "\xff", []string{}
+	cmd.Timeout, cmd.CPUTimeout = time.Until(time.Now().Add(-time.Hour)), -1
+	forever := c.Command("a")
+	forever.Env, forever.Timeout = []string{"A=\xff"}, math.MaxInt64
+	for _, cmd := range []*Cmd{cmd, forever} {
+		var refusal *protocol.Error
+		if err := cmd.Start(); !errors.As(err, &refusal) || refusal.Code != protocol.CodeShuttingDown {
+			t.Errorf("got %v", err)
+		}
+	}
+	if err := c.Shutdown(t.Context(), -1); err != nil {
+		t.Error(err)
 	}
 }

@@ -5,12 +5,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/seed-c1490a04/supervise/protocol"
@@ -200,4 +203,69 @@ func helperOwner() int {
 	cmd.Stdout = os.Stdout
 	fmt.Fprintln(os.Stderr, cmd.Run())
 	return 1
+}
+
+// TestCtrlC: a terminal sends SIGINT to the process group of a client. With a context of signal.NotifyContext the job is
+// killed; with a Cancel that stops it, it saves first, and a second Ctrl-C is the end.
+func TestCtrlC(t *testing.T) {
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct{ how, twice, want string }{
+		{"kill", "", "killed (signal: SIGKILL)\n"}, {"stop", "", "saved\nkilled (exit status 7)\n"}, {"stop", "deaf", "saves\n"},
+	} {
+		client := exec.Command(self, tt.how, tt.twice)
+		client.Env = append(os.Environ(), "SUPERVISE_TEST_HELPER=interrupted")
+		client.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+		out, err := client.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := client.Start(); err != nil {
+			t.Fatal(err)
+		}
+		lines := bufio.NewReader(out)
+		if line, err := lines.ReadString('\n'); line != "ready\n" {
+			t.Fatalf("got %q, %v", line, err)
+		}
+		unix.Kill(-client.Process.Pid, unix.SIGINT)
+		said := ""
+		if tt.twice != "" {
+			said, _ = lines.ReadString('\n')
+			unix.Kill(-client.Process.Pid, unix.SIGINT)
+		}
+		rest, err := io.ReadAll(lines) // ends when nobody of the job is left
+		if said += string(rest); said != tt.want || err != nil {
+			t.Errorf("%s %s: got %q, %v, want %q", tt.how, tt.twice, said, err, tt.want)
+		}
+		client.Wait()
+		if left := settled(children); left != "" {
+			t.Errorf("there are processes: %s", left)
+		}
+	}
+}
+
+// helperInterrupted is the client that TestCtrlC interrupts.
+func helperInterrupted() int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	end := "echo saved; exit 7"
+	if os.Args[2] == "deaf" {
+		end = "echo saves; while :; do sleep 1; done"
+	}
+	cmd := CommandContext(ctx, "sh", "-c", "trap '"+end+"' INT; echo ready; while :; do sleep 0.01; done")
+	if os.Args[1] == "stop" {
+		cmd.StopSignal = os.Interrupt
+		cmd.Cancel = func() error { stop(); return cmd.Stop(patience) }
+	}
+	out, err := cmd.StdoutPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err == nil {
+		_, err = io.Copy(os.Stdout, out)
+	}
+	fmt.Println(errors.Join(err, cmd.Wait()))
+	return 0
 }

@@ -24,8 +24,11 @@ var supervise string
 func TestMain(m *testing.M) { os.Exit(testMain(m)) }
 
 func testMain(m *testing.M) int {
-	if os.Getenv("SUPERVISE_TEST_HELPER") == "owner" {
+	switch os.Getenv("SUPERVISE_TEST_HELPER") {
+	case "owner":
 		return helperOwner() // we are a child of TestOwnerKilled
+	case "interrupted":
+		return helperInterrupted() // we are a child of TestCtrlC
 	}
 	return testbed.Run("client", func(dir string) int { return runIn(dir, m) })
 }

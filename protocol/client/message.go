@@ -1,6 +1,7 @@
 package client
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -111,18 +112,28 @@ func encode(id int64, method string, params any) ([]byte, error) {
 		m.ID = strconv.AppendInt(nil, id, 10)
 	}
 	if params != nil {
-		if m.Params, err = json.Marshal(params); err != nil {
+		if m.Params, err = marshal(params); err != nil {
 			return nil, fmt.Errorf("supervise: writing %s: %w", method, err)
 		}
 	}
-	line, err := json.Marshal(m)
+	line, err := marshal(m)
 	if err != nil {
 		return nil, fmt.Errorf("supervise: writing %s: %w", method, err)
 	}
-	line = append(line, '\n')
 	if len(line) > protocol.MaxRequest {
 		text := fmt.Sprintf("the request has %d bytes, more than %d", len(line), protocol.MaxRequest)
-		return nil, &CallError{Method: method, Err: &protocol.Error{Code: protocol.CodeTooLong, Message: text}}
+		failure := &protocol.Error{Code: protocol.CodeTooLong, Message: text, Data: &protocol.ErrorData{Errno: "E2BIG"}}
+		return nil, &CallError{Method: method, Err: failure}
 	}
 	return line, nil
+}
+
+// marshal is json.Marshal, and the end of the line, without escapes for HTML: those of a
+// long argument that is full of them would be more than a request may have.
+func marshal(v any) ([]byte, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	err := e.Encode(v)
+	return b.Bytes(), err
 }

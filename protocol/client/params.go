@@ -24,17 +24,17 @@ func (c *Cmd) params() (*protocol.SpawnParams, error) {
 		return nil, err
 	}
 	p := &protocol.SpawnParams{
-		Argv: c.Args, Cwd: c.Dir, Env: env,
-		Name: c.Name, Tags: c.Tags,
+		Argv: c.Args, Cwd: protocol.Text(c.Dir), Env: env,
+		Name: protocol.Text(c.Name), Tags: c.Tags,
 		Limits: limits(c.Limits), BestEffort: c.BestEffort, Delegate: c.Delegate,
-		Timeout: c.Timeout.Seconds(), CPUTimeout: c.CPUTimeout.Seconds(), Grace: grace(c.Grace),
+		Timeout: timeout(c.Timeout), CPUTimeout: timeout(c.CPUTimeout), Grace: grace(c.Grace),
 		Signal: signalName(c.StopSignal), Leftovers: c.Leftovers,
 		Notify: c.Notify, Pressure: c.Pressure, Sample: c.Sample.Seconds(),
 	}
 	if c.Path != c.Args[0] {
-		p.Path = c.Path
+		p.Path = protocol.Text(c.Path)
 	}
-	return p, textual(p)
+	return p, textual(p.Tags)
 }
 
 // environment makes a map of a list. nil stays nil, which is the supervisor's.
@@ -54,17 +54,10 @@ func environment(list []string) (map[string]string, error) {
 }
 
 // textual refuses what JSON cannot say: encoding/json would change it without a word.
-func textual(p *protocol.SpawnParams) error {
-	texts := append([]string{p.Path, p.Cwd, p.Name}, p.Argv...)
-	for key, value := range p.Env {
-		texts = append(texts, key, value)
-	}
-	for key, value := range p.Tags {
-		texts = append(texts, key, value)
-	}
-	for _, s := range texts {
-		if !utf8.ValidString(s) {
-			return fmt.Errorf("supervise: %q is not UTF-8, the protocol cannot carry it", s)
+func textual(tags map[string]string) error {
+	for key, value := range tags {
+		if !utf8.ValidString(key) || !utf8.ValidString(value) {
+			return fmt.Errorf("supervise: the tag %q=%q is not UTF-8", key, value)
 		}
 	}
 	return nil
@@ -76,6 +69,18 @@ func limits(m map[string]string) map[string]protocol.LimitValue {
 		values[name] = protocol.LimitValue(v)
 	}
 	return values
+}
+
+// timeout is in seconds. A time that is over is the shortest there is; what is longer than
+// a supervisor takes, 100 years, is as good as none.
+func timeout(d time.Duration) float64 {
+	switch {
+	case d < 0:
+		return time.Nanosecond.Seconds()
+	case d > 100*365*24*time.Hour:
+		return 0
+	}
+	return d.Seconds()
 }
 
 // grace is nil for the protocol's own default.

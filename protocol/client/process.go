@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -38,6 +39,8 @@ func startProcess(o Options) (*process, net.Conn, error) {
 	defer theirs.Close()
 	p := &process{cmd: exec.Command(path, append([]string{"serve"}, o.Args...)...), done: make(chan struct{})}
 	p.cmd.Stdin, p.cmd.Env, p.cmd.Dir = theirs, o.Env, o.Dir
+	// In a session of its own Ctrl-C at our terminal does not reach it; it ends when we do.
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if p.cmd.Stderr = o.Stderr; o.Stderr == nil {
 		if p.log, err = memoryFile(); err == nil {
 			p.cmd.Stderr = p.log

@@ -178,6 +178,63 @@ func TestTimeout(t *testing.T) {
 	})
 }
 
+// TestTimeIsOver: a job is started, and ended at once, however short it would have been.
+func TestTimeIsOver(t *testing.T) {
+	eachMode(t, func(t *testing.T, c *Conn) {
+		for range 20 {
+			cmd := c.CommandContext(limit(t), "true")
+			cmd.Timeout = time.Until(time.Now().Add(-time.Second))
+			if err := cmd.Run(); err == nil || cmd.Record() == nil || cmd.Record().Cause != protocol.CauseTimeout {
+				t.Errorf("got %v", err)
+			}
+		}
+		if !c.Has("cgroup") {
+			return
+		}
+		cmd := c.CommandContext(limit(t), "true")
+		cmd.CPUTimeout = -1
+		if err := cmd.Run(); err == nil || cmd.Record() == nil || cmd.Record().Cause != protocol.CauseCPUTimeout {
+			t.Errorf("got %v", err)
+		}
+	})
+}
+
+// TestDeadlineIsOver: nothing is started.
+func TestDeadlineIsOver(t *testing.T) {
+	eachMode(t, func(t *testing.T, c *Conn) {
+		ctx, cancel := context.WithDeadline(limit(t), time.Now().Add(-time.Second))
+		defer cancel()
+		cmd := c.CommandContext(ctx, "sh", "-c", daemon+"exec sleep 1000")
+		if err := cmd.Run(); err != context.DeadlineExceeded || cmd.Pid() != 0 {
+			t.Errorf("got %v, pid %d", err, cmd.Pid())
+		}
+	})
+}
+
+// TestAnyBytes: directory, arguments and environment, and much of them.
+func TestAnyBytes(t *testing.T) {
+	eachMode(t, func(t *testing.T, c *Conn) {
+		dir := filepath.Join(t.TempDir(), "d\xe9")
+		if err := os.Mkdir(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		cmd := c.CommandContext(limit(t), "sh", "-c", `pwd; printf '%s %s %s' "$1" "$A" $(($# + ${#LONG}))`, "sh", "caf\xe9")
+		for range 6 {
+			cmd.Args = append(cmd.Args, strings.Repeat("<\x01&", 40_000))
+		}
+		cmd.Dir, cmd.Env = dir, []string{"PATH=" + os.Getenv("PATH"), "A=\xff", "B\xff=b", "LONG=" + strings.Repeat("l", 100_000)}
+		out, err := cmd.Output()
+		if want := dir + "\ncaf\xe9 \xff 100007"; err != nil || string(out) != want {
+			t.Errorf("got %.200q, %v, want %q", out, err, want)
+		}
+		bare := c.CommandContext(limit(t), "/usr/bin/env")
+		bare.Env = []string{}
+		if out, err := bare.Output(); err != nil || len(out) > 0 {
+			t.Errorf("an empty environment: %q, %v", out, err)
+		}
+	})
+}
+
 // TestTimeoutWhileWaiting: the main process has exited with 0, and the work has not been done.
 func TestTimeoutWhileWaiting(t *testing.T) {
 	eachMode(t, func(t *testing.T, c *Conn) {

@@ -33,12 +33,13 @@ Everything public is here, in the package. Its modules:
         childevent       ChildEvent, ChildCode: what this supervisor tells
         descriptors      fileno, is_valid_fd, update_fds: which descriptors the command has
         child            supervisors that have ended, waited for later
+        supervise        what the predecessor's module of this name had
     a supervisor for many jobs, `supervise serve`:
         supervisor, asyncsupervisor    Supervisor and AsyncSupervisor; basesupervisor has what they share
         job, asyncjob                  Job and AsyncJob; basejob has what they share
         connection, asyncconnection    waiting for what the supervisor tells, by threads or by tasks
         oneshot                        run; runplan has what is to be run, completed what came of it
-        options, stdio                 the arguments of spawn and run; those that are descriptors
+        options, stdio, texts          the arguments of spawn and run; those that are descriptors; those of any bytes
         record, answers                the dataclasses that come from the supervisor: of a job that ended, of one that runs
         jobevents                      Event, and the queue of those that were not taken yet
         errors                         the exceptions
@@ -48,18 +49,21 @@ Everything public is here, in the package. Its modules:
         jobhistory       what was heard of a job
         server           the program `supervise serve`, or a connection to one; location finds the program
         latch            what happens once, and what is called then
+        deadline         moments up to which is waited
         interrupts       signals held back while half of something is done
 """
 
+import os
 import shutil
 import sys
-from typing import Optional
+from typing import TYPE_CHECKING, Any, Optional
 
 from . import answers, asyncjob, asyncprocess, asyncsupervisor, childevent, jobevents, launch, oneshot, options
+from . import supervise as supervise
 from .asyncjob import AsyncJob
 from .asyncprocess import AsyncProcess
 from .asyncsupervisor import AsyncSupervisor
-from .childevent import ChildCode, ChildEvent
+from .childevent import ChildCode, ChildEvent, ChildEventBuffer
 from .completed import CalledProcessError, Completed, TimeoutExpired
 from .descriptors import fileno, is_valid_fd, update_fds
 from .errors import (
@@ -71,6 +75,7 @@ from .errors import (
     RequestError,
     SupervisorLost,
     SystemCallFailed,
+    UncleanExit,
     Unsupported,
 )
 from .job import Job
@@ -97,8 +102,20 @@ for _name, _module in {
 }.items():
     sys.modules[__name__ + "." + _name] = globals()[_name] = _module
 
+_location = shutil.which("supervise")
 #: The program `supervise`. None if it was not on PATH at the import: it is then looked for again at each start.
-supervise_utility_location: Optional[str] = shutil.which("supervise")
+supervise_utility_location: Optional[bytes] = None if _location is None else os.fsencode(_location)
+
+if TYPE_CHECKING:  # type checkers would take the function below for leave to use any name
+    ffi: Any
+    lib: Any
+else:
+
+    def __getattr__(name: str) -> Any:
+        """Return what else the predecessor's package had: see supervise."""
+        if name in supervise.EXPORTED:
+            return getattr(supervise, name)
+        raise AttributeError("module {!r} has no attribute {!r}".format(__name__, name))
 
 __all__ = [
     "AsyncJob",
@@ -108,6 +125,7 @@ __all__ = [
     "Capture",
     "ChildCode",
     "ChildEvent",
+    "ChildEventBuffer",
     "CommandNotFound",
     "Completed",
     "DEVNULL",
@@ -128,6 +146,7 @@ __all__ = [
     "SupervisorLost",
     "SystemCallFailed",
     "TimeoutExpired",
+    "UncleanExit",
     "Unsupported",
     "dfork",
     "fileno",

@@ -9,7 +9,7 @@ from .jobevents import Event
 from .jobhistory import JobHistory
 from .latch import Latch
 from .options import Argument, SpawnOptions
-from .parameters import spawn_parameters
+from .parameters import files_of, spawn_parameters
 from .server import Address, Greeting, Server
 
 
@@ -36,6 +36,7 @@ class AsyncConnection:
         self._reader = self._loop.create_task(self._read())
         try:
             self.greeting = Greeting(await self.call("hello", {"versions": [VERSION]}))
+            self.talk.max_request = self.greeting.max_request or self.talk.max_request
         except BaseException:
             self._server.hang_up()
             await self.close()
@@ -44,10 +45,34 @@ class AsyncConnection:
     async def spawn(self, argv: Sequence[Argument], options: SpawnOptions) -> JobHistory:
         """Start a job, and return what is known of it."""
         fds: List[int] = []
-        reply = Reply("spawn", spawn_parameters(argv, options, fds, self._server.environ), options.get("on_event"))
+        params = spawn_parameters(argv, options, fds, self._server.origin)
+        reply = Reply("spawn", params, options.get("on_event"), files_of(argv, options))
         await self._ask(reply, fds)
         assert reply.job is not None
         return reply.job
+
+    async def end(self, jobs: Sequence[JobHistory], why: Optional[BaseException] = None) -> None:
+        """End jobs, and wait until they are dead.
+
+        why: what has ended the waiting for them. If it is CancelledError they get the signal that they are to be sent first when
+        their time is up, and are killed after their grace period, or at once if the task is cancelled again. Else they are
+        killed at once.
+        """
+        try:
+            await self._end(jobs, isinstance(why, asyncio.CancelledError))
+        except BaseException:
+            await self._end(jobs, gently=False)
+            raise
+
+    async def _end(self, jobs: Sequence[JobHistory], gently: bool) -> None:
+        self.talk.end(jobs, gently=gently)
+        self._send()
+        for job in jobs:
+            await wait_for(job.ended)
+
+    def all_jobs(self) -> List[JobHistory]:
+        """Return the jobs that have not ended."""
+        return list(self.talk.jobs.values())
 
     async def close(self) -> None:
         """End all jobs at once, and wait until everything is dead. Their records are still heard of."""

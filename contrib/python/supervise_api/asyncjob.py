@@ -13,8 +13,9 @@ from .jobevents import Event
 from .jobhistory import JobHistory
 from .latch import Latch
 from .options import LimitValue
-from .parameters import given, limits_of, signal_name
+from .parameters import given, grace_of, limits_of, signal_name
 from .record import Phase, Record
+from .texts import text_of
 
 
 class AsyncJob(BaseJob):
@@ -27,7 +28,8 @@ class AsyncJob(BaseJob):
 
     async def wait(self, timeout: Optional[float] = None) -> Record:
         """Wait until the job has ended, all of it, and return its record. asyncio.TimeoutError; SupervisorLost."""
-        await asyncio.wait_for(wait_for(self._history.ended), timeout)
+        if not self._history.ended.done:  # else even a timeout of 0 is none
+            await asyncio.wait_for(wait_for(self._history.ended), timeout)
         return self._history.final()
 
     async def events(self) -> AsyncIterator[Event]:
@@ -54,7 +56,7 @@ class AsyncJob(BaseJob):
 
     async def kill(self, grace: Optional[float] = None, signal: Union[None, int, str] = None) -> None:
         """End the job: with grace by a signal to all (None: SIGTERM), and after so many seconds the kill. See wait."""
-        await self._if_there("kill", given(grace=grace, signal=signal_name(signal)))
+        await self._if_there("kill", given(grace=grace_of(grace), signal=signal_name(signal)))
 
     async def freeze(self) -> None:
         """Stop every process, until thaw."""
@@ -73,9 +75,9 @@ class AsyncJob(BaseJob):
         """Return what the job does and uses now."""
         return make(Stat, await self._call("stat"))
 
-    async def mark(self, name: str) -> Phase:
+    async def mark(self, name: Union[str, bytes]) -> Phase:
         """Begin a phase, of which the record will tell what it used; return the one that ends by it."""
-        return make(Phase, (await self._call("mark", {"name": name}))["phase"])
+        return make(Phase, (await self._call("mark", {"name": text_of(name)}))["phase"])
 
     async def detach(self) -> Scope:
         """Hand the job to a systemd scope of its own, where it may outlive us; nothing is heard of it any more."""
@@ -87,8 +89,8 @@ class AsyncJob(BaseJob):
     async def __aexit__(
         self, kind: Optional[Type[BaseException]], value: Optional[BaseException], traceback: Optional[TracebackType]
     ) -> None:
-        """End the job, wait until it is dead, and close the pipes."""
-        await self.kill()
+        """End the job, wait until it is dead, and close the pipes. When the task is cancelled it ends as by `run`."""
+        await self._connection.end([self._history], value)
         await self.wait()
         self.close_pipes()
 

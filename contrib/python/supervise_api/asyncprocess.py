@@ -54,6 +54,11 @@ class AsyncProcess:
         """How the command has ended; None if that was not heard of yet."""
         return self.process.final_event
 
+    @property
+    def returncode(self) -> Optional[int]:
+        """See Process.returncode."""
+        return self.process.returncode
+
     async def wait(self) -> ChildEvent:
         """Wait until the command has ended, and return its final event. SupervisorLost: nothing will be heard any more."""
         await self._until(lambda: self.final_event is not None)

@@ -1,5 +1,6 @@
 """A supervisor for any number of jobs, used with asyncio."""
 
+import asyncio
 from types import TracebackType
 from typing import List, Optional, Sequence, Type, TypeVar, Union
 
@@ -10,7 +11,7 @@ from .basesupervisor import BaseSupervisor
 from .completed import Completed
 from .decoder import make
 from .options import Argument, RunOptions, SpawnOptions, Unpack, takes
-from .parameters import given, signal_name
+from .parameters import given, grace_of, signal_name
 from .runplan import RunPlan
 from .server import Address
 
@@ -45,22 +46,28 @@ class AsyncSupervisor(BaseSupervisor):
     async def spawn(self, argv: Sequence[Argument], **options: "Unpack[SpawnOptions]") -> AsyncJob:
         """Start a job, as Supervisor.spawn does. on_event is called from the loop; what it raises goes to the loop's handler.
 
-        When this is cancelled the job, should it have started, is ended first.
+        When this is cancelled the job, should it have started, is killed first.
         """
         return AsyncJob(self._connection, await self._connection.spawn(argv, options))
 
     @takes(RunOptions)
     async def run(self, argv: Sequence[Argument], **options: "Unpack[RunOptions]") -> Completed:
-        """Run a command as supervise_api.run does, with this supervisor. When this is cancelled the job ends first."""
-        plan, job = RunPlan(argv, options), None
+        """Run a command as supervise_api.run does, with this supervisor.
+
+        When this is cancelled the job ends first, as when its time is up: every process gets the signal (None: SIGTERM), and what is
+        left is killed after grace seconds (None: 10), or at once when this is cancelled again. Ctrl-C in asyncio.run cancels,
+        from Python 3.11 on; before, it cancels what holds the supervisor too, and the job is killed at once.
+        """
+        plan, history = RunPlan(argv, options), None
         try:
             with plan:
-                job = AsyncJob(self._connection, await self._connection.spawn(plan.argv, plan.options))
+                history = await self._connection.spawn(plan.argv, plan.options)
+                history.grace = plan.grace
+            job = AsyncJob(self._connection, history)
             record = await job.wait()
-        except BaseException:
-            if job is not None:
-                await job.kill()
-                await job.wait()
+        except BaseException as e:
+            if history is not None:
+                await self._connection.end([history], e)
             raise
         return plan.completed(job, record)
 
@@ -70,7 +77,7 @@ class AsyncSupervisor(BaseSupervisor):
 
     async def shutdown(self, grace: Optional[float] = None, signal: Union[None, int, str] = None) -> None:
         """End all jobs, by a signal (None: SIGTERM) and so many seconds before the kill if grace is given, and close."""
-        await self._connection.call("shutdown", given(grace=grace, signal=signal_name(signal)))
+        await self._connection.call("shutdown", given(grace=grace_of(grace), signal=signal_name(signal)))
         await self.close()
 
     async def close(self) -> None:
@@ -83,4 +90,8 @@ class AsyncSupervisor(BaseSupervisor):
     async def __aexit__(
         self, kind: Optional[Type[BaseException]], value: Optional[BaseException], traceback: Optional[TracebackType]
     ) -> None:
-        await self.close()
+        try:
+            if isinstance(value, asyncio.CancelledError):
+                await self._connection.end(self._connection.all_jobs(), value)
+        finally:
+            await self.close()

@@ -6,6 +6,7 @@ from typing import BinaryIO, Dict, List, Mapping, Optional
 from .decoder import field, make
 from .jobhistory import JobHistory
 from .record import Exit, Limit, Record, Unenforced
+from .texts import argument_of
 
 
 class BaseJob:
@@ -35,7 +36,7 @@ class BaseJob:
         self._history = history
         params, result = history.params, history.spawned
         self.number, self.pid, self.cgroup = history.number, result["pid"], field(result, "cgroup")
-        self.name = params.get("name") or os.path.basename(params["argv"][0])
+        self.name = argument_of(params.get("name") or "") or os.path.basename(argument_of(params["argv"][0]))
         self.tags = params.get("tags") or {}
         self.limits = [make(Limit, one) for one in result.get("limits") or []]
         self.unenforced = [make(Unenforced, one) for one in result.get("unenforced") or []]

@@ -6,8 +6,11 @@ import struct
 from dataclasses import dataclass
 from typing import Optional
 
+from .errors import UncleanExit
+
 # The C int signo, errno, code, padding, pid, uid, status at the start of a siginfo_t of 64-bit Linux, as waitid(2) fills it.
 _SIGINFO = struct.Struct("=iiiiiIi")
+_SIZE = 128  # of all of it
 
 
 class ChildCode(enum.Enum):
@@ -44,6 +47,11 @@ class ChildEvent:
         """Whether the process has exited with status 0."""
         return self.code is ChildCode.EXITED and self.exit_status == 0
 
+    def check(self) -> None:
+        """Raise UncleanExit unless the process has exited with status 0."""
+        if not self.clean():
+            raise UncleanExit(self)
+
     def killed_with(self) -> int:
         """Return the signal that ended the process; ValueError if none did."""
         if self.signal is None or not self.died():
@@ -60,6 +68,25 @@ class ChildEvent:
         if code is ChildCode.EXITED:
             return cls(code, pid, uid, status, None)
         return cls(code, pid, uid, None, _name(status))
+
+
+class ChildEventBuffer:
+    """Makes events of what was read, in whatever pieces that came."""
+
+    def __init__(self) -> None:
+        """Hold nothing."""
+        self._data = b""
+
+    def feed(self, data: bytes) -> None:
+        """Take what was read."""
+        self._data += data
+
+    def consume(self) -> Optional[ChildEvent]:
+        """Return the oldest event that is complete, or None if there is none."""
+        if len(self._data) < _SIZE:
+            return None
+        event, self._data = ChildEvent.parse(self._data[:_SIZE]), self._data[_SIZE:]
+        return event
 
 
 def _name(number: int) -> int:

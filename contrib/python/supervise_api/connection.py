@@ -4,16 +4,16 @@ import os
 import select
 import sys
 import threading
-import time
 from typing import Any, Callable, List, Mapping, Optional, Sequence
 
 from .conversation import VERSION, Conversation, Reply
+from .deadline import Deadline
 from .errors import SupervisorLost
 from .interrupts import Held
 from .jobevents import Event
 from .jobhistory import JobHistory
 from .options import Argument, SpawnOptions
-from .parameters import spawn_parameters
+from .parameters import files_of, spawn_parameters
 from .server import Address, Greeting, Server
 
 
@@ -35,6 +35,7 @@ class Connection:
         self.talk = Conversation(self._server.socket)
         try:
             self.greeting = Greeting(self.call("hello", {"versions": [VERSION]}))
+            self.talk.max_request = self.greeting.max_request or self.talk.max_request
         except BaseException:
             self._server.hang_up()
             self.close()
@@ -43,7 +44,8 @@ class Connection:
     def spawn(self, argv: Sequence[Argument], options: SpawnOptions) -> JobHistory:
         """Start a job, and return what is known of it."""
         fds: List[int] = []
-        reply = Reply("spawn", spawn_parameters(argv, options, fds, self._server.environ), options.get("on_event"))
+        params = spawn_parameters(argv, options, fds, self._server.origin)
+        reply = Reply("spawn", params, options.get("on_event"), files_of(argv, options))
         self._ask(reply, fds)
         assert reply.job is not None
         return reply.job
@@ -52,7 +54,7 @@ class Connection:
         """Take what the supervisor has to tell; see Supervisor.read."""
         try:
             with Held() as held, self.changed:
-                self._step(None if timeout is None else time.monotonic() + timeout, held)
+                self._step(Deadline(timeout), held)
         finally:
             self._deliver()
 
@@ -99,9 +101,32 @@ class Connection:
             self.until(lambda: reply.done)
             self.until(lambda: reply.job is None or reply.job.ended.done)
 
+    def end(self, jobs: Sequence[JobHistory], why: Optional[BaseException] = None) -> None:
+        """End jobs, and wait until they are dead.
+
+        why: what has ended the waiting for them. KeyboardInterrupt is the terminal's SIGINT: they get one too, and are killed after
+        their grace period, or at once if there is another. Anything else, or None: they are killed at once.
+        """
+        try:
+            self._end(jobs, isinstance(why, KeyboardInterrupt))
+        except BaseException:
+            self._end(jobs, gently=False)
+            raise
+
+    def _end(self, jobs: Sequence[JobHistory], gently: bool) -> None:
+        with Held(), self.changed:
+            self.talk.end(jobs, "INT", gently)
+            self._send()
+        self.until(lambda: all(job.ended.done for job in jobs))
+
+    def all_jobs(self) -> List[JobHistory]:
+        """Return the jobs that have not ended."""
+        with self.changed:
+            return list(self.talk.jobs.values())
+
     def until(self, done: Callable[[], bool], timeout: Optional[float] = None) -> None:
         """Read until something is done; TimeoutError. That the supervisor is lost makes everything done."""
-        deadline = None if timeout is None else time.monotonic() + timeout
+        deadline = Deadline(timeout)
         while True:
             with Held() as held, self.changed:
                 if done():
@@ -111,20 +136,19 @@ class Connection:
             if not in_time and not done():
                 raise TimeoutError("it has not ended in {} s".format(timeout))
 
-    def _step(self, deadline: Optional[float], held: Held) -> bool:
+    def _step(self, deadline: Deadline, held: Held) -> bool:
         """Wait until something has changed; False: by the deadline nothing has.
 
         One thread reads; the others wait for what it has read, and one of them goes on when it has what it wanted.
         """
-        left = None if deadline is None else max(0.0, deadline - time.monotonic())
         if self.talk.over is not None:
             return False
         if self._reading:
             with held.pause():
-                return self.changed.wait(left)
+                return self.changed.wait(deadline.left()) or not deadline.passed()
         self._reading = True
         try:
-            ready = self._poll(left, held)
+            ready = self._poll(deadline, held)
             self.talk.receive()
             self.talk.send()
             return ready
@@ -132,7 +156,7 @@ class Connection:
             self._reading = False
             self.changed.notify_all()
 
-    def _poll(self, left: Optional[float], held: Held) -> bool:
+    def _poll(self, deadline: Deadline, held: Held) -> bool:
         """Wait for the socket while others may do what they like, and signals come."""
         poll = select.poll()  # select cannot wait for a descriptor above 1023
         poll.register(self.talk.socket, select.POLLIN | (select.POLLOUT if self.talk.unsent else 0))
@@ -140,12 +164,13 @@ class Connection:
         self.changed.release()
         try:
             with held.pause():
+                left = deadline.left()
                 ready = poll.poll(None if left is None else left * 1000)
         finally:
             self.changed.acquire()
         if any(fd == self._wake[0] for fd, _ in ready):
             os.read(self._wake[0], 4096)
-        return bool(ready)
+        return bool(ready) or not deadline.passed()
 
     def _send(self) -> None:
         """Send what was asked for. If there is no room, the thread that reads sends the rest."""

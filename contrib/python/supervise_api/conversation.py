@@ -21,7 +21,7 @@ from .latch import Latch
 #: The highest version of the protocol that is spoken here.
 VERSION = 1
 
-#: Bytes that a request may have, its newline included.
+#: Bytes that a request may have, its newline included, until the supervisor has said how many it takes.
 MAX_REQUEST = 1 << 20
 
 _RECEIVE = 1 << 16
@@ -32,12 +32,17 @@ class Reply(Latch):
     """What becomes of a request: a result or an error."""
 
     def __init__(
-        self, method: str, params: Mapping[str, Any], on_event: Optional[Callable[[Event], object]] = None
+        self,
+        method: str,
+        params: Mapping[str, Any],
+        on_event: Optional[Callable[[Event], object]] = None,
+        files: Mapping[str, Any] = {},
     ) -> None:
         super().__init__()
         self.method = method
         self.params = params
         self.on_event = on_event  # of the job that is spawned
+        self.files = files  # that are asked for, by field
         self.sent = False  # the request is on its way
         self.abandoned = False  # the caller does not wait for it any more
         self.job: Optional[JobHistory] = None
@@ -66,7 +71,8 @@ class Conversation:
         """Take over a stream socket of AF_UNIX, non-blocking."""
         self.socket = sock
         self.jobs: Dict[int, JobHistory] = {}  # those that have not ended
-        self.unsent: Deque[Tuple[bytes, List[int]]] = deque()  # each with its descriptors, ours to close
+        self.unsent: Deque[Tuple[memoryview, List[int]]] = deque()  # each with its descriptors, ours to close
+        self.max_request = MAX_REQUEST
         self.over: Optional[Exception] = None  # nothing more will be heard, and why
         self.farewell = SupervisorLost("the supervisor is gone")  # what the end of input is taken for
         self.fresh: Dict[int, JobHistory] = {}  # with events for a callback
@@ -79,25 +85,35 @@ class Conversation:
     def request(self, reply: Reply, fds: Sequence[int] = ()) -> None:
         """Ask for something. The descriptors are copied.
 
-        The error of a conversation that is over is the reply's; ValueError, TypeError: the parameters are no JSON, or too long.
+        The error of a conversation that is over is the reply's; ValueError, TypeError: the parameters are no JSON; SystemCallFailed:
+        they are too long.
         """
         if self.over is not None:
             reply.fail(self.over)
             return
         self._last += 1
-        self._queue({"id": self._last, "method": reply.method, "params": reply.params}, fds)
+        self._queue({"id": self._last, "method": reply.method, "params": reply.params}, fds, reply.files)
         self._replies[self._last] = reply
         reply.sent = True
 
     def tell(self, method: str, params: Mapping[str, Any]) -> None:
         """Ask for something that is not answered."""
         if self.over is None:
-            self._queue({"method": method, "params": params}, ())
+            self._queue({"method": method, "params": params}, (), {})
 
-    def _queue(self, message: Dict[str, Any], fds: Sequence[int]) -> None:
+    def end(self, jobs: Iterable[JobHistory], signal: Optional[str] = None, gently: bool = False) -> None:
+        """Ask for the end of jobs; gently: after a signal and the grace period of each."""
+        for job in jobs:
+            if not job.ended.done:
+                how = {"signal": signal or job.params.get("signal") or "TERM", "grace": job.grace} if gently else {}
+                self.tell("kill", {"job": job.number, **how})
+
+    def _queue(self, message: Dict[str, Any], fds: Sequence[int], files: Mapping[str, Any]) -> None:
         line = json.dumps({"jsonrpc": "2.0", **message}, ensure_ascii=False, allow_nan=False).encode() + b"\n"
-        if len(line) > MAX_REQUEST:
-            raise ValueError("the request has {} bytes, more than {}".format(len(line), MAX_REQUEST))
+        if len(line) > self.max_request:
+            text = "the request has {} bytes, more than {}".format(len(line), self.max_request)
+            data = {"field": "argv", "errno": "E2BIG"}
+            raise request_error(str(message["method"]), {"code": -32002, "message": text, "data": data}, files)
         if len(fds) > _MAX_FDS:
             raise ValueError("more than {} descriptors".format(_MAX_FDS))
         copies: List[int] = []
@@ -107,7 +123,7 @@ class Conversation:
         except OSError:
             _close_all(copies)
             raise
-        self.unsent.append((line, copies))
+        self.unsent.append((memoryview(line), copies))
 
     def send(self) -> None:
         """Send what there is room for. That the supervisor is gone is noticed in receive."""
@@ -183,7 +199,7 @@ class Conversation:
         if reply is None:
             return
         if message.get("error"):
-            reply.fail(request_error(reply.method, message["error"]))
+            reply.fail(request_error(reply.method, message["error"], reply.files))
             return
         result = message["result"]
         if reply.method == "spawn":

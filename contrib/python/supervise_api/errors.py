@@ -1,15 +1,25 @@
 """The exceptions of supervisors: one that is lost, and one that refuses a request."""
 
 import errno
-from typing import Any, Dict, Mapping, Optional, Type
+import os
+from typing import Any, Dict, Mapping, Optional, Tuple, Type
 
 
 class SupervisorLost(Exception):
     """The connection to the supervisor ended, and no final status of the command was heard before."""
 
 
+class UncleanExit(Exception):
+    """A process did not exit with status 0; the argument is the ChildEvent that says how it ended, if that is known."""
+
+
 class RequestError(Exception):
-    """The supervisor refused a request; a subclass says why, or the code does (protocol/SERVE.md has them all)."""
+    """The supervisor refused a request; a subclass says why, or the code does (protocol/SERVE.md has them all).
+
+    Those that are an OSError have what subprocess's would have: errno, strerror, and as filename the program, directory or file
+    that was asked for; and they are of the class that Python has for the errno, such as NotADirectoryError. The text is the
+    supervisor's.
+    """
 
     #: Of the request, such as "spawn".
     method: str
@@ -20,20 +30,27 @@ class RequestError(Exception):
     #: Of the system call that failed, such as "ENOENT"; None if none did.
     errno_name: Optional[str]
 
-    def __init__(self, method: str, error: Mapping[str, Any]) -> None:
-        """Be what the supervisor's error says."""
-        text = "{}: {}".format(method, error.get("message"))
+    def __init__(self, method: str, error: Mapping[str, Any], files: Mapping[str, Any] = {}) -> None:
+        """Be what the supervisor's error says; files are those that were asked for, by field."""
         data = error.get("data") or {}
-        self.errno_name = data.get("errno")
-        number = getattr(errno, str(self.errno_name), None)
-        super().__init__(*([text] if number is None else [number, text]))
         self.method = method
         self.code = error.get("code", 0)
         self.field = data.get("field")
-        self._text = text
+        self.errno_name = data.get("errno")
+        self._text = "{}: {}".format(method, error.get("message"))
+        self._made_of = method, error, files
+        number = _number(error)
+        if isinstance(self, OSError) and number is not None:
+            file = files.get(str(self.field))
+            super().__init__(number, os.strerror(number), *([] if file is None else [file]))
+        else:
+            super().__init__(self._text)
 
     def __str__(self) -> str:
         return self._text
+
+    def __reduce__(self) -> Tuple[Any, ...]:
+        return request_error, self._made_of
 
 
 class CommandNotFound(RequestError, FileNotFoundError):
@@ -41,7 +58,7 @@ class CommandNotFound(RequestError, FileNotFoundError):
 
 
 class NotExecutable(RequestError, PermissionError):
-    """The program cannot be executed."""
+    """The program may not be executed."""
 
 
 class InvalidRequest(RequestError, ValueError):
@@ -74,7 +91,30 @@ _CLASSES: Dict[int, Type[RequestError]] = {
 }
 
 
-def request_error(method: str, error: Mapping[str, Any]) -> RequestError:
-    """Make the exception for an error object of JSON-RPC."""
-    other = SystemCallFailed if (error.get("data") or {}).get("errno") else RequestError
-    return _CLASSES.get(error.get("code", 0), other)(method, error)
+def request_error(method: str, error: Mapping[str, Any], files: Mapping[str, Any] = {}) -> RequestError:
+    """Make the exception for an error object of JSON-RPC; for files see RequestError."""
+    number = _number(error)
+    kind = _CLASSES.get(error.get("code", 0), RequestError)
+    if kind is RequestError and number is not None or kind is NotExecutable and number not in (errno.EACCES, errno.EPERM):
+        kind = SystemCallFailed
+    if number is not None and issubclass(kind, OSError):
+        kind = _as_python_has_it(kind, type(OSError(number, "")))
+    return kind(method, error, files)
+
+
+def _number(error: Mapping[str, Any]) -> Optional[int]:
+    number: Optional[int] = getattr(errno, str((error.get("data") or {}).get("errno")), None)
+    return number
+
+
+_MADE: Dict[Tuple[Type[Any], Type[Any]], Type[RequestError]] = {}
+
+
+def _as_python_has_it(kind: Type[RequestError], builtin: Type[OSError]) -> Type[RequestError]:
+    """Return a class of that name that is also Python's own for an errno."""
+    if issubclass(kind, builtin):
+        return kind
+    made = _MADE.get((kind, builtin))
+    if made is None:
+        made = _MADE[kind, builtin] = type(kind.__name__, (kind, builtin), {"__doc__": kind.__doc__, "__module__": __name__})
+    return made

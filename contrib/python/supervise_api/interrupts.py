@@ -15,8 +15,13 @@ class Held:
     """
 
     def __enter__(self) -> "Held":
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, _RAISING)
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, [])
         self._ours: Set[signal.Signals] = {number for number in _RAISING if number not in before}
+        try:
+            signal.pthread_sigmask(signal.SIG_BLOCK, _RAISING)
+        except BaseException:  # by a handler, of what came right before: they are blocked nevertheless
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -11,8 +11,9 @@ from .errors import JobGone
 from .jobevents import Event
 from .jobhistory import JobHistory
 from .options import LimitValue
-from .parameters import given, limits_of, signal_name
+from .parameters import given, grace_of, limits_of, signal_name
 from .record import Phase, Record
+from .texts import text_of
 
 
 class Job(BaseJob):
@@ -56,7 +57,7 @@ class Job(BaseJob):
 
     def kill(self, grace: Optional[float] = None, signal: Union[None, int, str] = None) -> None:
         """End the job: with grace by a signal to all (None: SIGTERM), and after so many seconds the kill. See wait."""
-        self._if_there("kill", given(grace=grace, signal=signal_name(signal)))
+        self._if_there("kill", given(grace=grace_of(grace), signal=signal_name(signal)))
 
     def freeze(self) -> None:
         """Stop every process, until thaw. JobGone, Unsupported."""
@@ -75,9 +76,9 @@ class Job(BaseJob):
         """Return what the job does and uses now. JobGone."""
         return make(Stat, self._call("stat"))
 
-    def mark(self, name: str) -> Phase:
+    def mark(self, name: Union[str, bytes]) -> Phase:
         """Begin a phase, of which the record will tell what it used; return the one that ends by it. JobGone, Unsupported."""
-        return make(Phase, self._call("mark", {"name": name})["phase"])
+        return make(Phase, self._call("mark", {"name": text_of(name)})["phase"])
 
     def detach(self) -> Scope:
         """Hand the job to a systemd scope of its own, where it may outlive us; nothing is heard of it any more."""
@@ -89,8 +90,11 @@ class Job(BaseJob):
     def __exit__(
         self, kind: Optional[Type[BaseException]], value: Optional[BaseException], traceback: Optional[TracebackType]
     ) -> None:
-        """End the job, wait until it is dead, and close the pipes."""
-        self.kill()
+        """End the job, wait until it is dead, and close the pipes.
+
+        Ctrl-C (KeyboardInterrupt) ends it by SIGINT first, as `run` does.
+        """
+        self._connection.end([self._history], value)
         self.wait()
         self.close_pipes()
 

@@ -9,6 +9,9 @@ from .jobevents import Event, Events
 from .latch import Latch
 from .record import Record
 
+#: Seconds between a signal and the kill, if nothing is said.
+GRACE = 10.0
+
 
 class JobHistory:
     """What is known of a job."""
@@ -16,6 +19,7 @@ class JobHistory:
     def __init__(self, result: Mapping[str, Any], params: Mapping[str, Any], pipes: Dict[int, int]) -> None:
         self.spawned = result
         self.params = params
+        self.grace: float = params.get("grace", GRACE)  # before the kill, if the caller is interrupted
         self.number: int = result["job"]
         self.pipes = pipes  # our ends, by the job's descriptor; the job that takes them closes them
         self.events = Events()

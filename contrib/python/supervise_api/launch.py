@@ -21,13 +21,12 @@ import signal
 import socket
 import struct
 import warnings
-from typing import Dict, List, Mapping, NamedTuple, NoReturn, Optional, Sequence, Set, Tuple, Union
+from typing import Dict, List, Mapping, NamedTuple, NoReturn, Optional, Sequence, Set, Tuple
 
 from .child import Child, collect_ended
 from .descriptors import Copies, Source, close_all, dup_apart, is_valid_fd
 from .location import supervise_location
-
-Argument = Union[str, bytes, "os.PathLike[str]", "os.PathLike[bytes]"]
+from .texts import Argument as Argument
 
 _PR_SET_CHILD_SUBREAPER = 36
 

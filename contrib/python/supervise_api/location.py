@@ -13,4 +13,4 @@ def supervise_location() -> str:
     location = getattr(package, "supervise_utility_location", None) or shutil.which("supervise")
     if not location:
         raise OSError(errno.ENOENT, "Executable not found in PATH", "supervise")
-    return os.fspath(location)
+    return os.fsdecode(location)

@@ -21,9 +21,14 @@ def run(argv: Sequence[Argument], *, supervisor: Optional[Supervisor] = None, **
         leaves processes and leftovers is "fail".
     memory_max, cpus, pids_max: limits ("1G" or bytes; processors; processes and threads); limits has others, see spawn.
     timeout: seconds, after which the job ends; then TimeoutExpired is raised, a subprocess.TimeoutExpired with the record. The
-        end is a kill, unless grace says for how many seconds the signal (None: SIGTERM) comes before it.
+        end is a kill, unless grace says for how many seconds the signal (None: SIGTERM) comes before it. 0 or less: the job
+        ends as soon as it has started; None or infinity: there is no limit.
     cpu_timeout: seconds of processor time of the whole job. Its end raises nothing: the record's cause is "cpu-timeout".
     For the rest, and what else is raised, see Supervisor.spawn; SupervisorLost: it is not known how the command has ended.
+
+    Ctrl-C (KeyboardInterrupt) sends SIGINT to every process of the job, as a terminal would have. What is left of it is killed
+    after grace seconds (None: 10), or at once by another Ctrl-C; then KeyboardInterrupt is raised. Any other exception that a
+    signal handler raises kills the job at once.
     """
     refuse_unknown("run", RunOptions, options)  # before a supervisor is started
     if supervisor is not None:

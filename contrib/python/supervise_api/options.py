@@ -4,12 +4,13 @@ A type checker holds calls against these classes by Unpack. Python does not, so 
 """
 
 import inspect
-import os
 import sys
 from typing import TYPE_CHECKING, Any, Callable, Mapping, NamedTuple, Optional, Sequence, TypedDict, TypeVar, Union
 
 from .jobevents import Event
 from .stdio import Stdio
+from .texts import Argument as Argument
+from .texts import Environ, EnvironUpdate
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack as Unpack  # type checkers bring it along; it need not be installed
@@ -24,8 +25,6 @@ else:
             return options
 
 
-#: An argument of a command. What is no UTF-8 cannot be said to the supervisor: UnicodeEncodeError, a ValueError.
-Argument = Union[str, "os.PathLike[str]"]
 #: "1G", 1.5 or True, as the flags of `supervise run` or systemd's properties have it.
 LimitValue = Union[str, int, float, bool]
 
@@ -42,8 +41,8 @@ class Pressing(NamedTuple):
 class JobOptions(TypedDict, total=False):
     """What spawn and run both take; Supervisor.spawn explains it."""
 
-    env: Optional[Mapping[str, str]]
-    env_update: Optional[Mapping[str, Optional[str]]]
+    env: Optional[Environ]
+    env_update: Optional[EnvironUpdate]
     cwd: Optional[Argument]
     stdin: Stdio
     stdout: Stdio
@@ -53,7 +52,7 @@ class JobOptions(TypedDict, total=False):
     cpu_timeout: Optional[float]
     grace: Optional[float]
     signal: Union[None, int, str]
-    name: Optional[str]
+    name: Union[None, str, bytes]
     tags: Optional[Mapping[str, str]]
     leftovers: Optional[str]
     delegate: bool

@@ -1,58 +1,112 @@
 """The parameters of requests, as they are sent."""
 
 import os
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Union
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
 
 from .options import Argument, LimitValue, SpawnOptions, refuse_unknown
-from .stdio import describe
+from .stdio import File, absolute, describe
+from .texts import Text, environ_of, text_of
 
-# Parameters of which 0 and {} mean something else than that they are not there.
-_MEANT = ("env", "grace")
+#: The least time that is not 0, which is none to the supervisor; and what is longer than it takes, in seconds.
+_LEAST, _TOO_LONG = 1e-9, 100 * 365 * 24 * 3600.0
+
+
+class Origin(NamedTuple):
+    """What a supervisor was started with by us, and jobs get if nothing else is said."""
+
+    environ: Mapping[str, str]
+    directory: Optional[Tuple[int, int]]  # device and inode; None: not known
+
+    @classmethod
+    def here(cls) -> "Origin":
+        """Return what a supervisor gets that is started now."""
+        return cls(dict(os.environ), _directory())
 
 
 def spawn_parameters(
-    argv: Sequence[Argument], options: SpawnOptions, fds: List[int], environ: Optional[Mapping[str, str]]
+    argv: Sequence[Argument], options: SpawnOptions, fds: List[int], origin: Optional[Origin]
 ) -> Dict[str, Any]:
     """Return the parameters of "spawn", and append the descriptors that are to be sent.
 
-    environ: the environment that the supervisor has; None: it is not known, and jobs are to have it as it is.
+    origin: what the supervisor was started with; None: it is not known, and jobs are to have it as it is.
     """
     refuse_unknown("spawn", SpawnOptions, options)
     if isinstance(argv, (str, bytes, os.PathLike)):
         raise TypeError("argv is not a sequence of arguments: {!r}".format(argv))
-    env, tags = options.get("env"), options.get("tags")
-    stdio = describe(options.get("stdin"), options.get("stdout"), options.get("stderr"), fds)
-    params = {
-        "argv": [os.fspath(argument) for argument in argv],
-        "cwd": os.path.abspath(options.get("cwd") or "."),
-        "env": None if env is None else dict(env),
-        "env_update": _env_update(options, environ),
-        "stdio": stdio,
-        "fds": len(fds),
-        "limits": limits_of(options.get("limits")),
-        "timeout": options.get("timeout"),
-        "cpu_timeout": options.get("cpu_timeout"),
-        "grace": options.get("grace"),
-        "signal": signal_name(options.get("signal")),
-        "name": options.get("name"),
-        "tags": tags and dict(tags),
-        "leftovers": options.get("leftovers"),
-        "notify": list(options.get("notify", ())),
-        "pressure": [one._asdict() for one in options.get("pressure", ())],
-        "sample": options.get("sample"),
-        "delegate": options.get("delegate"),
-        "best_effort": options.get("best_effort"),
-    }
-    return {name: value for name, value in params.items() if value or name in _MEANT and value is not None}
+    env, name, tags = options.get("env"), options.get("name"), options.get("tags")
+    return given(
+        argv=[text_of(argument) for argument in argv],
+        cwd=_cwd(options.get("cwd"), origin),
+        env=None if env is None else environ_of(env),
+        env_update=environ_of(_env_update(options, origin)) or None,
+        stdio=describe(options.get("stdin"), options.get("stdout"), options.get("stderr"), fds),
+        fds=len(fds) or None,
+        limits=limits_of(options.get("limits")) or None,
+        timeout=_time_limit(options.get("timeout")),
+        cpu_timeout=_time_limit(options.get("cpu_timeout")),
+        grace=grace_of(options.get("grace")),
+        signal=signal_name(options.get("signal")),
+        name=None if name is None else text_of(name),
+        tags=tags and dict(tags),
+        leftovers=options.get("leftovers"),
+        notify=list(options.get("notify", ())) or None,
+        pressure=[one._asdict() for one in options.get("pressure", ())] or None,
+        sample=options.get("sample"),
+        delegate=options.get("delegate") or None,
+        best_effort=options.get("best_effort") or None,
+    )
 
 
-def _env_update(options: SpawnOptions, environ: Optional[Mapping[str, str]]) -> Dict[str, Optional[str]]:
-    update: Dict[str, Optional[str]] = {}
-    if options.get("env") is None and environ is not None:
-        update.update({name: value for name, value in os.environ.items() if environ.get(name) != value})
-        update.update({name: None for name in environ if name not in os.environ})
-    update.update(options.get("env_update") or {})
+def files_of(argv: Sequence[Argument], options: SpawnOptions) -> Dict[str, Any]:
+    """Return what the parameters are called that name a file, for the errors that have a filename."""
+    stdio = (options.get("stdin"), options.get("stdout"), options.get("stderr"))
+    files: Dict[str, Any] = {"cwd": options.get("cwd"), "argv": os.fspath(argv[0]) if argv else None}
+    for number, what in enumerate(stdio):
+        files["stdio[{}]".format(number)] = what.path if isinstance(what, File) else what
+    return {field: name for field, name in files.items() if isinstance(name, (str, bytes, os.PathLike))}
+
+
+def _cwd(cwd: Optional[Argument], origin: Optional[Origin]) -> Optional[Text]:
+    """Return the working directory, if it is to be another than the supervisor's."""
+    if cwd is not None:
+        return text_of(absolute(cwd))
+    if origin is None or _directory() == origin.directory:
+        return None
+    return text_of(os.getcwdb())
+
+
+def _directory() -> Optional[Tuple[int, int]]:
+    try:
+        stat = os.stat(".")
+    except OSError:
+        return None
+    return stat.st_dev, stat.st_ino
+
+
+def _env_update(options: SpawnOptions, origin: Optional[Origin]) -> Dict[bytes, Optional[bytes]]:
+    update: Dict[bytes, Optional[bytes]] = {}
+    if options.get("env") is None and origin is not None:
+        changes: Dict[str, Optional[str]] = {name: None for name in origin.environ if name not in os.environ}
+        changes.update({name: value for name, value in os.environ.items() if origin.environ.get(name) != value})
+        update.update(_encoded(changes))
+    update.update(_encoded(options.get("env_update") or {}))
     return update
+
+
+def _encoded(variables: Mapping[Any, Any]) -> Dict[bytes, Optional[bytes]]:
+    return {os.fsencode(name): None if value is None else os.fsencode(value) for name, value in variables.items()}
+
+
+def _time_limit(timeout: Optional[float]) -> Optional[float]:
+    """Return a time limit as subprocess has it: what is zero or less is over at once, infinity is none."""
+    if timeout is None or 0.0 + timeout > _TOO_LONG:
+        return None
+    return max(0.0 + timeout, _LEAST)
+
+
+def grace_of(grace: Optional[float]) -> Optional[float]:
+    """Return a grace period: less than none is none."""
+    return None if grace is None else max(0.0, min(0.0 + grace, _TOO_LONG))
 
 
 def limits_of(limits: Optional[Mapping[str, LimitValue]]) -> Dict[str, LimitValue]:

@@ -6,11 +6,11 @@ import select
 import signal
 import socket
 import struct
-import time
 from types import TracebackType
 from typing import Callable, Iterator, Mapping, Optional, Sequence, Tuple, Type, TypeVar
 
 from .childevent import ChildEvent
+from .deadline import Deadline
 from .descriptors import Source
 from .errors import SupervisorLost
 from .launch import Argument, start
@@ -55,6 +55,22 @@ class Process:
         self.fd, self.pid, self._supervisor = start(args, env, fds, cwd, flags)
         self.supervisor_pid = self._supervisor.pid
         self.fd.setblocking(False)
+
+    @property
+    def returncode(self) -> Optional[int]:
+        """The command's exit status, or -N if signal N ended it; None if that was not heard of yet.
+
+        -SIGKILL if the socket was closed before, by which everything is killed.
+        """
+        event = self.final_event
+        if event is None:
+            return -signal.SIGKILL if self.closed() else None
+        return -event.killed_with() if event.exit_status is None else event.exit_status
+
+    def poll(self) -> Optional[int]:
+        """Read the events that were not read yet, throw them away, and return returncode, as subprocess.Popen.poll does."""
+        self.flush_events()
+        return self.returncode
 
     def closed(self) -> bool:
         """Whether the socket is closed: by close, or because everything has ended."""
@@ -130,17 +146,17 @@ class Process:
 
     def _read_until(self, done: Callable[[], bool], timeout: Optional[float]) -> None:
         """Read events until done, or until there are no more."""
-        deadline = None if timeout is None else time.monotonic() + timeout
+        deadline = Deadline(timeout)
         self.flush_events()
         while not done() and not self.closed():
             self._wait_readable(deadline)
             self.flush_events()
 
-    def _wait_readable(self, deadline: Optional[float]) -> None:
+    def _wait_readable(self, deadline: Deadline) -> None:
         poll = select.poll()  # select cannot wait for a descriptor above 1023
         poll.register(self.fd, select.POLLIN)
-        left = None if deadline is None else max(0.0, deadline - time.monotonic()) * 1000
-        if not poll.poll(left):
+        left = deadline.left()
+        if not poll.poll(None if left is None else left * 1000) and deadline.passed():
             raise TimeoutError("the process still runs")
 
     def _final(self) -> ChildEvent:

@@ -9,7 +9,9 @@ from .basejob import BaseJob
 from .completed import Completed, TimeoutExpired
 from .descriptors import is_valid_fd
 from .errors import SupervisorLost
+from .jobhistory import GRACE
 from .options import Argument, JobOptions, LimitValue, RunOptions, SpawnOptions, refuse_unknown
+from .parameters import grace_of
 from .record import Record
 from .stdio import Stdio
 
@@ -28,6 +30,8 @@ class RunPlan:
         self.argv, self._given = argv, options
         self._input = self._input_file()
         self.options = self._spawn_options()  #: those of spawn
+        grace = grace_of(options.get("grace"))
+        self.grace = GRACE if grace is None else grace  #: before the kill, if the caller is interrupted
 
     def _spawn_options(self) -> SpawnOptions:
         given = self._given

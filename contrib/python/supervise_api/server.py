@@ -8,6 +8,7 @@ from typing import Any, List, Mapping, Optional, Sequence, Union
 
 from .decoder import field
 from .location import supervise_location
+from .parameters import Origin
 
 Address = Union[str, "os.PathLike[str]"]
 
@@ -17,22 +18,22 @@ class Server:
 
     def __init__(self, flags: Sequence[str], address: Optional[Address]) -> None:
         """Start or connect; for errors see Supervisor."""
-        self.environ: Optional[Mapping[str, str]] = None  # the supervisor's; None: not known
+        self.origin: Optional[Origin] = None  # None: not known
         self._process: Optional["subprocess.Popen[bytes]"] = None
         if address is not None:
             self.socket = _connect(address)
         else:
-            self.environ = dict(os.environ)
-            self.socket = self._start(flags)
+            self.origin = Origin.here()
+            self.socket = self._start(flags, self.origin.environ)
         self.socket.setblocking(False)
 
-    def _start(self, flags: Sequence[str]) -> socket.socket:
+    def _start(self, flags: Sequence[str], environ: Mapping[str, str]) -> socket.socket:
         ours, theirs = socket.socketpair()
         try:
             with theirs:
                 argv, end = [supervise_location(), "serve", *flags], theirs.fileno()
                 # In a session of its own Ctrl-C at our terminal does not reach it; it ends when we do.
-                self._process = subprocess.Popen(argv, stdin=end, stdout=end, env=self.environ, start_new_session=True)
+                self._process = subprocess.Popen(argv, stdin=end, stdout=end, env=environ, start_new_session=True)
         except BaseException:
             ours.close()
             raise
@@ -76,3 +77,4 @@ class Greeting:
         self.cgroup: Optional[str] = field(result, "cgroup")
         self.controllers: List[str] = result.get("controllers") or []
         self.features: List[str] = result.get("features") or []
+        self.max_request: Optional[int] = result.get("max_request")

@@ -10,7 +10,7 @@ from .connection import Connection
 from .decoder import make
 from .job import Job
 from .options import Argument, RunOptions, SpawnOptions, Unpack, takes
-from .parameters import given, signal_name
+from .parameters import given, grace_of, signal_name
 from .runplan import RunPlan
 from .server import Address
 
@@ -24,7 +24,8 @@ class Supervisor(BaseSupervisor):
             job = supervisor.spawn(["make", "-j8"], stdout="make.log", limits={"memory-max": "2G"}, timeout=600)
             print(job.wait().cpu.total_s)
 
-    When it is closed, or this process ends in whatever way, all jobs end and everything that they have started.
+    When it is closed, or this process ends in whatever way, all jobs end and everything that they have started. Ctrl-C within the
+    `with` ends each job as it does in `run`: by SIGINT, after its grace period or by another Ctrl-C the kill.
 
     Any number of threads may use it at the same time. It has none of its own: whichever thread waits for something here reads
     what comes for all. While none does, what the supervisor has to tell stays in the kernel and with it, and a job whose
@@ -50,11 +51,12 @@ class Supervisor(BaseSupervisor):
         argv: the command; without a slash argv[0] is looked up in the PATH that the job gets.
         env: all of the environment; None: ours (of a supervisor that we have connected to: its own).
         env_update: changes to that; None removes a variable.
-        cwd: the working directory; None: ours.
+        cwd: the working directory; None: ours (of a supervisor that we have connected to: its own).
         stdin, stdout, stderr: None or DEVNULL: /dev/null. PIPE: Job.stdin and so on are the other ends. STDOUT, for stderr: as
             stdout. A descriptor or an object with one. "capture" or a Capture: see Job.output. Else a path, or a File.
         limits: by the names of the flags of `supervise run` or of systemd: {"memory-max": "1G", "cpus": 1.5, "TasksMax": 200}.
-        timeout, cpu_timeout: seconds, and seconds of processor time of the whole job, after which it ends.
+        timeout, cpu_timeout: seconds, and seconds of processor time of the whole job, after which it ends; None or infinity: it
+            does not; 0 or less: it ends as soon as it has started.
         grace: seconds between signal and the end when a time is up; None: 10.
         signal: what all processes are sent first then; None: SIGTERM.
         name, tags: for people, and the caller's own; they come back in list.
@@ -62,29 +64,33 @@ class Supervisor(BaseSupervisor):
             and run(check=True) takes it for a failure.
         notify: more events to hear of: "descendants", "oom", "limit".
         pressure: PSI triggers, each an event.
-        sample: seconds between events that tell what the job uses.
+        sample: seconds between events that tell what the job uses; None or 0: there are none.
         delegate: it gets the controllers for sub-cgroups of its own.
         best_effort: limits that cannot be had are listed in Job.unenforced, and refuse nothing.
         on_event: is called with each event, by whichever thread waits for something here; Job.events has none then. It may
             call everything here. What it raises is printed.
 
+        Text may have any bytes: as bytes, or as a string with surrogates (os.fsdecode).
+
         RequestError: nothing was started; its subclasses say why. CommandNotFound is a FileNotFoundError, NotExecutable a
-        PermissionError, LimitRefused has the reason and the fix. ValueError, TypeError; SupervisorLost.
+        PermissionError, each with errno, strerror and filename as subprocess has them; LimitRefused has the reason and the fix.
+        ValueError, TypeError; SupervisorLost.
         """
         return Job(self._connection, self._connection.spawn(argv, options))
 
     @takes(RunOptions)
     def run(self, argv: Sequence[Argument], **options: "Unpack[RunOptions]") -> Completed:
         """Run a command as supervise_api.run does, with this supervisor."""
-        plan, job = RunPlan(argv, options), None
+        plan, history = RunPlan(argv, options), None
         try:
             with plan:
-                job = Job(self._connection, self._connection.spawn(plan.argv, plan.options))
+                history = self._connection.spawn(plan.argv, plan.options)
+                history.grace = plan.grace
+            job = Job(self._connection, history)
             record = job.wait()
-        except BaseException:
-            if job is not None:
-                job.kill()
-                job.wait()
+        except BaseException as e:
+            if history is not None:
+                self._connection.end([history], e)
             raise
         return plan.completed(job, record)
 
@@ -98,7 +104,7 @@ class Supervisor(BaseSupervisor):
 
     def shutdown(self, grace: Optional[float] = None, signal: Union[None, int, str] = None) -> None:
         """End all jobs, by a signal (None: SIGTERM) and so many seconds before the kill if grace is given, and close."""
-        self._connection.call("shutdown", given(grace=grace, signal=signal_name(signal)))
+        self._connection.call("shutdown", given(grace=grace_of(grace), signal=signal_name(signal)))
         self.close()
 
     def close(self) -> None:
@@ -111,4 +117,8 @@ class Supervisor(BaseSupervisor):
     def __exit__(
         self, kind: Optional[Type[BaseException]], value: Optional[BaseException], traceback: Optional[TracebackType]
     ) -> None:
-        self.close()
+        try:
+            if isinstance(value, KeyboardInterrupt):
+                self._connection.end(self._connection.all_jobs(), value)
+        finally:
+            self.close()

@@ -75,7 +75,7 @@ class Replay:
 
     def _write(self, text: str) -> None:
         """Write, and take what the server has to say before it reads on."""
-        rest = text.encode()
+        rest = memoryview(text.encode())
         while rest:
             poll = select.poll()
             poll.register(self._in, select.POLLOUT)

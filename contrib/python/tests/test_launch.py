@@ -142,7 +142,7 @@ class TestStart(Case):
         return path
 
 
-def located() -> str:
+def located() -> bytes:
     assert supervise_api.supervise_utility_location, "supervise is not on PATH"
     return supervise_api.supervise_utility_location
 

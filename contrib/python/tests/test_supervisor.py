@@ -216,10 +216,15 @@ class TestSupervisor(ServeCase):
         supervisor = self.start()
         for error, args, options in [
             (TypeError, "true", {}),
-            (TypeError, [b"true"], {}),
-            (ValueError, ["echo", "\udc80"], {}),
-            (ValueError, ["echo", "x" * (1 << 20)], {}),
+            (TypeError, b"true", {}),
+            (TypeError, [1], {}),
+            (ValueError, ["echo", "\ud800"], {}),
+            (ValueError, ["echo", "\0"], {}),
+            (OSError, ["echo", "x" * (1 << 24)], {}),
             (ValueError, ["true"], {"timeout": float("nan")}),
+            (TypeError, ["true"], {"timeout": "1"}),
+            (ValueError, ["true"], {"env": {"A=B": "c"}}),
+            (ValueError, ["true"], {"env_update": {b"\xff=": b""}}),
             (ValueError, ["true"], {"stdout": -2}),
             (OSError, ["true"], {"stdout": 10000}),
         ]:

@@ -206,7 +206,7 @@ class TestEnd(ServeCase):
         with self.assertRaises(FileNotFoundError):
             Supervisor(address="/no/such/socket")
         try:
-            supervise_api.supervise_utility_location = "/no/such/program"
+            supervise_api.supervise_utility_location = b"/no/such/program"
             with self.assertRaises(FileNotFoundError):
                 Supervisor(self.flags)
         finally:

@@ -6,6 +6,7 @@ import unittest
 from typing import Optional
 
 from supervise_api import ChildCode, Process, SupervisorLost
+from supervise_api.deadline import Deadline
 
 from .case import DEADLINE, FOREVER, Case, read_all, read_until
 
@@ -18,7 +19,7 @@ def settled(process: Process) -> None:
     process.send_signal(signal.SIGSTOP)
     for code in ChildCode.STOPPED, ChildCode.CONTINUED:
         while True:
-            process._wait_readable(None)
+            process._wait_readable(Deadline(None))
             event = process.get_event()
             if event is not None and event.pid == process.pid and event.code is code:
                 break

@@ -5,6 +5,7 @@ import (
 	"bufio"
 	"bytes"
 	"io"
+	"runtime"
 	"runtime/debug"
 	"strconv"
 	"strings"
@@ -40,8 +41,11 @@ func (r rawReader) Read(b []byte) (int, error) {
 	return max(n, 0), err
 }
 
-// GiveBack lets go of what starting many jobs has left behind, too.
+// GiveBack lets go of what starting many jobs has left behind, too. The garbage is
+// collected twice, as a sync.Pool, of which encoding/json has one with its buffers, keeps
+// what it has through one collection.
 func GiveBack() {
+	runtime.GC()
 	debug.FreeOSMemory()
 	GiveBackStartUp()
 }

@@ -121,7 +121,7 @@ func (d *detaching) release() error {
 	j.stopWatching()
 	j.loop.Release()
 	delete(d.v.dirs, j.held.Name())
-	delete(d.v.jobs, j.number)
+	d.v.forget(j)
 	// The cgroup is kept rather than the pids: the job goes on forking in it.
 	d.v.detached = append(d.v.detached, d.scope.Cgroup)
 	for _, id := range j.waits {

@@ -130,6 +130,24 @@ func (j *job) stopWatching() {
 	}
 }
 
+// size is how much of the job's memory here the owner has chosen.
+func (j *job) size() (n int) {
+	for _, argument := range j.argv {
+		n += len(argument)
+	}
+	for name, value := range j.tags {
+		n += len(name) + len(value)
+	}
+	return n
+}
+
+// forget is called when the owner has heard the last of the job.
+func (v *server) forget(j *job) {
+	delete(v.jobs, j.number)
+	v.kept -= j.size()
+	v.discarded(j.size())
+}
+
 // limits are those that the job began with, for the answer to spawn. Both lists are empty
 // rather than null where there are none.
 func (j *job) limits() ([]protocol.Limit, []protocol.Unenforced) {

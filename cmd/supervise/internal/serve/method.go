@@ -31,13 +31,13 @@ func (r *request) hello() (any, error) {
 	return r.v.describe(), nil
 }
 
-// describe lists the features that the place and the connection give. Without a cgroup it
-// lists none but fds; the owner learns the reason from containment_reason.
+// describe lists the features: of the server, the connection and the place. Without a
+// cgroup the last gives none; the owner learns the reason from containment_reason.
 func (v *server) describe() *protocol.HelloResult {
 	h := &protocol.HelloResult{
 		Version: protocol.ServeVersion, Server: "supervise " + v.version, PID: unix.Getpid(),
 		Containment: protocol.ContainmentSubreaper, ContainmentReason: record.Optional(v.place.Reason()),
-		Controllers: append([]string{}, v.reported...), Features: []string{}, MaxRequest: protocol.MaxRequest,
+		Controllers: append([]string{}, v.reported...), Features: []string{"base64"}, MaxRequest: protocol.MaxRequest,
 	}
 	if v.conn.Rights() {
 		h.Features = append(h.Features, "fds")
@@ -85,13 +85,17 @@ func signalOf(word string, usual unix.Signal) (unix.Signal, error) {
 }
 
 // durationOf reads seconds. The bound keeps the product below the range of a
-// time.Duration, some 292 years; the comparison is written so that NaN fails it.
+// time.Duration, some 292 years; the comparison is written so that NaN fails it. The
+// least time is not 0, which would be none.
 func durationOf(field string, seconds float64) (time.Duration, error) {
 	const most = 100 * 365 * 24 * 3600
 	if !(seconds >= 0 && seconds <= most) {
 		return 0, failure(protocol.CodeInvalidParams, field, "%s: want seconds, 0 or more", field)
 	}
-	return time.Duration(seconds * 1e9), nil
+	if seconds > 0 {
+		return max(1, time.Duration(seconds*1e9)), nil
+	}
+	return 0, nil
 }
 
 // howToEnd reads what kill and shutdown say. No grace is 0, which is to kill at once; no
@@ -175,7 +179,7 @@ func (r *request) mark() (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	phase, err := j.mark(p.Name)
+	phase, err := j.mark(string(p.Name))
 	if err != nil {
 		return nil, err
 	}

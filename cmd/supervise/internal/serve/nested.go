@@ -65,7 +65,7 @@ func (j *job) startNested(p *plan) error {
 func (j *job) forkNested(p *plan, theirs [2]int) (err error) {
 	spec := p.spec
 	spec.Path, spec.Argv = nested.Exe, nested.Served(&nested.Job{
-		Name: p.Name, Program: p.spec.Path, Leftovers: p.spec.Leftovers, Reason: j.v.place.Reason(), Argv: p.Argv,
+		Name: p.name, Program: p.spec.Path, Leftovers: p.spec.Leftovers, Reason: j.v.place.Reason(), Argv: p.Argv,
 	}, len(p.files))
 	// Their numbers in the nested supervisor follow the job's own descriptors: see
 	// nested.Served.
@@ -186,7 +186,7 @@ func (n *nestedJob) ask(r protocol.Request) error {
 // sees only its owner go. One that was killed has written nothing: its orphans are the
 // server's children now, and are ended here.
 func (n *nestedJob) Record(r *protocol.Record, _ bool) {
-	j, ours := n.j, *r
+	j, cause := n.j, r.Cause
 	if j.v.jobs[j.number] == nil { // its start has failed, which the answer to spawn told
 		n.close()
 		return
@@ -196,9 +196,11 @@ func (n *nestedJob) Record(r *protocol.Record, _ bool) {
 	}
 	for n.readRecord() {
 	}
-	if err := protocol.Unmarshal(n.text, r); err != nil {
-		// It may have filled in a part before it failed.
-		*r = ours
+	// Not into r: what a pointer in it points to, the pid, is the loop's.
+	var told protocol.Record
+	if err := protocol.Unmarshal(n.text, &told); err == nil {
+		*r = told
+	} else {
 		r.PID, r.Exit, r.LeftoversTotal, r.Reaped, r.Main = &j.pid, nil, nil, 0, protocol.MainUsage{}
 		r.Error = record.Optional("the supervisor of the job was killed, or crashed; the job is ended")
 		if err := j.v.sweep(); err != nil {
@@ -208,8 +210,8 @@ func (n *nestedJob) Record(r *protocol.Record, _ bool) {
 	n.close()
 	n.text = nil
 	// A timeout, or a kill by the owner, is known to this loop alone.
-	if ours.Cause != protocol.CauseExited && ours.Cause != protocol.CauseSignaled {
-		r.Cause = ours.Cause
+	if cause != protocol.CauseExited && cause != protocol.CauseSignaled {
+		r.Cause = cause
 	}
 	r.Unenforced = append([]protocol.Unenforced{}, j.unenforced...)
 }

@@ -186,7 +186,7 @@ func (j *job) ended(result *protocol.Record) {
 		v.answer(id, end, nil, nil)
 	}
 	v.waits -= len(j.waits)
-	delete(v.jobs, j.number)
+	v.forget(j)
 	if v.phase >= closing {
 		v.answerShutters()
 	}

@@ -22,7 +22,7 @@ import (
 // and for the command -32005 or -32006. Nothing is open yet, so an error leaves nothing
 // to undo.
 func (v *server) plan(p *protocol.SpawnParams) (*plan, error) {
-	pl := &plan{SpawnParams: p, v: v, dir: p.Cwd, env: environment(p.Env, p.EnvUpdate)}
+	pl := &plan{SpawnParams: p, v: v, path: string(p.Path), dir: string(p.Cwd), name: string(p.Name), env: environment(p.Env, p.EnvUpdate)}
 	for _, check := range []func() error{pl.checkCommand, pl.checkTimes, pl.checkLimits, pl.checkNotify, pl.checkSupport} {
 		if err := check(); err != nil {
 			return nil, err
@@ -39,7 +39,7 @@ func (p *plan) checkCommand() error {
 	if len(p.Argv) == 0 {
 		return failure(protocol.CodeInvalidParams, "argv", "argv: want a command")
 	}
-	for i, text := range append(append(slices.Clone(p.Argv), p.Path, p.Cwd), p.env...) {
+	for i, text := range append(append(slices.Clone(p.Argv), p.path, p.dir), p.env...) {
 		if strings.ContainsRune(text, 0) {
 			return failure(protocol.CodeInvalidParams, p.field(i), "%s holds a NUL byte", p.field(i))
 		}
@@ -50,13 +50,13 @@ func (p *plan) checkCommand() error {
 	if err := checkNames("env_update", p.EnvUpdate); err != nil {
 		return err
 	}
-	if p.Name != "" && (len(p.Name) > 255 || strings.ContainsAny(p.Name, "/\n\x00")) {
+	if p.name != "" && (len(p.name) > 255 || strings.ContainsAny(p.name, "/\n\x00")) {
 		return failure(protocol.CodeInvalidParams, "name", "name: want at most 255 bytes without slash and newline")
 	}
 	// The name becomes a part of the cgroup's, hence no slash.
-	p.Name = cmp.Or(p.Name, path.Base(p.Argv[0]))
-	p.spec.Path = p.Path
-	if p.Path == "" {
+	p.name = cmp.Or(p.name, path.Base(p.Argv[0]))
+	p.spec.Path = p.path
+	if p.path == "" {
 		// Of several PATHs the last one counts, as env_update is behind the rest.
 		search := program.DefaultPath
 		for _, v := range p.env {

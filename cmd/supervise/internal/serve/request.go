@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"unicode/utf16"
 	"unicode/utf8"
 
 	"golang.org/x/sys/unix"
@@ -21,11 +22,13 @@ import (
 	"github.com/seed-c1490a04/supervise/protocol"
 )
 
-// Bounds of what one owner may have. A wait costs memory of the server alone, so no limit
-// of the kernel's would bound it.
+// Bounds of what one owner may have. Waits and what is kept of jobs cost memory of the
+// server alone, so no limit of the kernel's would bound them.
 const (
 	maxWaits = 65536
 	maxJobs  = 100000
+	maxKept  = 256 << 20 // bytes of argv and tags of all jobs; one more job may be beyond
+	maxID    = 1024      // bytes of an id, which a wait keeps
 )
 
 // A request is a message of the owner's while it is carried out. A method sets late, give
@@ -84,12 +87,12 @@ func (v *server) request(line []byte) {
 }
 
 // parse reads a line that should be a request. encoding/json would replace bytes that are
-// no UTF-8, and a file name would silently be another: hence the check. The line is valid
-// only until the next read, which is why the message is copied out of it. An id that is
-// not allowed is answered with null.
+// no UTF-8, and halves of surrogate pairs, and a file name would silently be another:
+// hence the checks. The line is valid only until the next read, which is why the message
+// is copied out of it. An id that is not allowed is answered with null.
 func (r *request) parse(line []byte) error {
-	if !utf8.Valid(line) {
-		return failure(protocol.CodeParse, "", "the line is no UTF-8")
+	if !utf8.Valid(line) || hasHalfPair(line) {
+		return failure(protocol.CodeParse, "", "the line is no UTF-8; such bytes go as {\"base64\":TEXT}")
 	}
 	if err := json.Unmarshal(line, &r.Message); err != nil {
 		r.ID = nil
@@ -106,12 +109,47 @@ func (r *request) parse(line []byte) error {
 		return failure(protocol.CodeInvalidRequest, "id", "want an id that is a number or a string")
 	}
 	switch {
+	case len(id) > maxID:
+		r.ID = nil
+		return failure(protocol.CodeInvalidRequest, "id", "want an id of at most %d bytes", maxID)
 	case r.JSONRPC != "2.0":
 		return failure(protocol.CodeInvalidRequest, "jsonrpc", `want "jsonrpc":"2.0"`)
 	case r.Method == "":
 		return failure(protocol.CodeInvalidRequest, "method", "want a method")
 	}
 	return nil
+}
+
+// hasHalfPair looks for an escape such as \udcff that is no half of a pair: it is how
+// Python's json writes a byte that is no UTF-8.
+func hasHalfPair(line []byte) bool {
+	for rest := line; ; {
+		i := bytes.IndexByte(rest, '\\')
+		if i < 0 || len(rest) < i+2 {
+			return false
+		}
+		first := surrogate(rest[i:])
+		switch {
+		case first == 0:
+			rest = rest[i+2:]
+		case utf16.DecodeRune(first, surrogate(rest[i+6:])) == utf8.RuneError:
+			return true
+		default:
+			rest = rest[i+12:]
+		}
+	}
+}
+
+// surrogate reads the escape of a half of a surrogate pair; 0: there is none.
+func surrogate(b []byte) rune {
+	if len(b) < 6 || string(b[:2]) != `\u` {
+		return 0
+	}
+	n, err := strconv.ParseUint(string(b[2:6]), 16, 16)
+	if err != nil || !utf16.IsSurrogate(rune(n)) {
+		return 0
+	}
+	return rune(n)
 }
 
 // do calls the method. An unknown method is -32601 in every phase, which lets an owner

@@ -71,6 +71,8 @@ type server struct {
 	dirs  map[string]*job // by the name of the cgroup
 	last  int             // number of the latest job
 	waits int             // requests that wait for the end of a job
+	kept  int             // bytes of argv and tags of the jobs
+	taken int             // bytes of requests since memory was given back, or is about to be
 
 	waiting  []func() // called when the owner reads again
 	detached []string // cgroups of detached jobs, which the last sweep spares
@@ -246,6 +248,16 @@ func (v *server) idle() {
 	resident.GiveBack()
 }
 
+// discarded counts the bytes of a request, which are garbage now. After many of them memory
+// is given back in the next pause.
+func (v *server) discarded(n int) {
+	const many = 1 << 20
+	if v.taken += n; v.taken >= many {
+		v.taken = 0
+		v.s.Rest()
+	}
+}
+
 // blocked implements supervisor.Serving: it stops the reaping, not the loop.
 func (v *server) blocked() bool { return v.conn.Blocked() }
 
@@ -337,10 +349,12 @@ func (v *server) requests() {
 		// The id of such a request was not read, hence null; the conversation goes on
 		// with the next.
 		case tooLong:
+			v.discarded(protocol.MaxRequest)
 			v.answer(nil, nil, &protocol.Error{Code: protocol.CodeTooLong, Message: fmt.Sprintf("the line is longer than %d bytes", protocol.MaxRequest)}, nil)
 		// An empty line is ignored: it is easily sent by hand.
 		case len(line) > 0:
 			v.request(line)
+			v.discarded(len(line))
 		}
 		v.conn.Flush()
 	}

@@ -34,6 +34,8 @@ func (r *request) spawn() (any, error) {
 		return nil, failure(protocol.CodeShuttingDown, "", "shutting down: no more jobs")
 	case len(r.v.jobs) >= maxJobs:
 		return nil, failure(protocol.CodeTooMany, "", "there are %d jobs already", maxJobs)
+	case r.v.kept >= maxKept:
+		return nil, failure(protocol.CodeTooMany, "", "the arguments and tags of the jobs have %d bytes already", r.v.kept)
 	}
 	plan, err := r.v.plan(&p)
 	if err != nil {
@@ -82,8 +84,10 @@ type plan struct {
 	*protocol.SpawnParams
 	v        *server
 	spec     supervisor.Spec
+	path     string // "": that of argv[0]
+	dir      string // "": the server's
+	name     string
 	env      []string
-	dir      string
 	limits   cgroup.Limits
 	pressing []pressureTrigger
 
@@ -111,7 +115,7 @@ func checkNames[V any](field string, vars map[string]V) error {
 func (v *server) start(p *plan) (*job, error) {
 	// Not given back on an error: a number in a log is that of one spawn.
 	v.last++
-	j := &job{v: v, number: v.last, name: p.Name, argv: p.Argv, tags: p.Tags, outputs: p.outputs}
+	j := &job{v: v, number: v.last, name: p.name, argv: p.Argv, tags: p.Tags, outputs: p.outputs}
 	for _, what := range p.Notify {
 		j.descendants = j.descendants || what == protocol.NotifyDescendants
 		j.oomWanted = j.oomWanted || what == protocol.NotifyOOM
@@ -129,6 +133,7 @@ func (v *server) start(p *plan) (*job, error) {
 		return nil, err
 	}
 	v.jobs[j.number] = j
+	v.kept += j.size()
 	return j, nil
 }
 
@@ -148,7 +153,7 @@ func (p *plan) startError(err error) error {
 		return fmt.Errorf("starting %s: %w", p.Argv[0], err)
 	}
 	field := "argv"
-	if p.Path != "" {
+	if p.path != "" {
 		field = "path"
 	}
 	// The error does not tell which of the two calls of the child has failed.
@@ -156,7 +161,7 @@ func (p *plan) startError(err error) error {
 		field = "cwd"
 	}
 	errors.As(err, &errno)
-	e := failure(code, field, "%s: %v", cmp.Or(map[string]string{"cwd": p.dir, "path": p.Path}[field], p.Argv[0]), err)
+	e := failure(code, field, "%s: %v", cmp.Or(map[string]string{"cwd": p.dir, "path": p.path}[field], p.Argv[0]), err)
 	e.Data.Errno = unix.ErrnoName(errno)
 	return e
 }

@@ -76,7 +76,7 @@ func (p *plan) open(r *request, i int, s *protocol.Stdio) (fd int, err error) {
 	case s.Inherit:
 		return p.v.inherited(i)
 	case s.File != "":
-		fd, err = openFile(program.Below(p.dir, s.File), i, s.Mode)
+		fd, err = openFile(program.Below(p.dir, string(s.File)), i, s.Mode)
 	case s.Pipe:
 		return p.pipe(i)
 	case s.FD != nil:

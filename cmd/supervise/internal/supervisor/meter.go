@@ -9,10 +9,10 @@ import (
 	"github.com/seed-c1490a04/supervise/protocol"
 )
 
-// meterCPU stops the job if it has used up its processor time. Else it looks again
-// when it may have, at the earliest: with all processors for itself. Short of the
-// end it lets half a percent pass, so that a job which sleeps there does not wake us
-// all the time.
+// meterCPU stops the job if it has used up its processor time, which the kernel counts in
+// microseconds: less than one left is none. Else it looks again when it may have, at the
+// earliest: with all processors for itself. Short of the end it lets half a percent pass,
+// so that a job which sleeps there does not wake us all the time.
 func (j *Job) meterCPU() {
 	j.meter = time.Time{}
 	defer j.s.alarm(j)
@@ -26,7 +26,7 @@ func (j *Job) meterCPU() {
 		return
 	}
 	left := j.CPUTime - time.Duration(user+system)*time.Microsecond
-	if left <= 0 {
+	if left < time.Microsecond {
 		j.Stop(protocol.CauseCPUTimeout, j.Signal, j.Grace)
 		return
 	}

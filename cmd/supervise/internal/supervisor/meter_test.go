@@ -36,6 +36,21 @@ func TestCPUTime(t *testing.T) {
 	}
 }
 
+// unused pretends that its processes have not begun yet.
+type unused struct{ *group }
+
+func (unused) CPU() (user, system uint64, err error) { return 0, 0, nil }
+
+// TestNoCPUTime: a time that is less than can be used is over at the start.
+func TestNoCPUTime(t *testing.T) {
+	s, g := newTest(t)
+	spec := shell(g, "exec sleep 100")
+	spec.Containment, spec.CPUTime = unused{g}, 1
+	if r := run(t, s, spec); r.Cause != protocol.CauseCPUTimeout {
+		t.Errorf("%s", r.Cause)
+	}
+}
+
 // sampled ends its job when it has been looked at so often.
 type sampled struct {
 	*group

@@ -13,6 +13,9 @@ const (
 	idleStarts = 1000
 )
 
+// Rest has Idle called in the next pause, though it was called before: much was left behind.
+func (s *Supervisor) Rest() { s.idled = false }
+
 // happened says which sources woke a wait.
 type happened struct {
 	signals, children, requests, writable, hints bool

@@ -65,11 +65,14 @@ var wants = [...]want{
 }
 
 // shortage finds out what is short from the first line that the runtime has said; nil: it
-// is something else.
+// is something else. A panic is: that of a nil pointer speaks of an invalid memory address.
 //
 //go:norace
 //go:nosplit
 func shortage() *want {
+	if hasWord(0, "panic: ") {
+		return nil
+	}
 	for i := uint64(0); i < said && text[i] != '\n'; i++ {
 		for k := range wants {
 			if hasWord(i, wants[k].word) {

@@ -69,6 +69,7 @@ func TestWords(t *testing.T) {
 		"fatal error: out of memory allocating heap arena map\n":                                       noMemory,
 		"runtime: eventfd failed with 24\n":                                                            noDescriptor,
 		"fatal error: concurrent map writes\nmemory\n":                                                 "",
+		"panic: runtime error: invalid memory address or nil pointer dereference\n":                    "",
 		"fatal error: all goroutines are asleep - deadlock!\n":                                         "",
 	} {
 		said = uint64(copy(text[:], line))

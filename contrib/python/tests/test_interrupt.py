@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import unittest
 from typing import Any, Awaitable, Callable, List
 from unittest import mock
 
@@ -252,7 +251,6 @@ class TestCancelled(Interrupted):
         self.assertEqual((self.job.returncode, self.other.returncode), (7, -signal.SIGTERM))
         self.assertEqual(self.said(), "TERM\n")
 
-    @unittest.skipUnless(sys.version_info >= (3, 11), "before, it cancels all tasks at once")
     def test_terminal(self) -> None:
         program = """if True:
             import asyncio, sys, supervise_api as s

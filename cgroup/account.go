@@ -7,10 +7,19 @@ import (
 )
 
 // An Account holds a job's final numbers and its OOM cause. A part that could not be read is
-// nil, or OOMNone.
+// nil, or OOMUnknown.
 type Account struct {
 	Stats *Stats
 	OOM   OOM
+}
+
+// OOMKills is how often the kernel has killed one of the job (memory.events, oom_kill): of a
+// group that may be more than there were processes. It is 0 without the memory controller.
+func (a *Account) OOMKills() uint64 {
+	if a.Stats == nil || a.Stats.Memory == nil || a.Stats.Memory.Events == nil || a.Stats.Memory.Events.OOMKill == nil {
+		return 0
+	}
+	return *a.Stats.Memory.Events.OOMKill
 }
 
 // Account reads the account of a job. Call it when the job is empty and before Close, which

@@ -16,24 +16,36 @@ type ancestorOOM struct {
 	// the hierarchy has no counters.
 	metered bool
 
-	counts []oomCounts
-	memory bool // with those of the memory controller
+	last   oomReading
+	memory bool // with the counters of the memory controller
 	at     time.Time
+}
+
+// An oomReading is one reading of all counters.
+type oomReading struct {
+	cgroups []oomCounts
+	machine *uint64 // OOM kills of the whole machine, read where no cgroup counts; nil: not known
+}
+
+// killedNobody says whether the machine has killed no process since another reading.
+func (r oomReading) killedNobody(before oomReading) bool {
+	return r.machine != nil && before.machine != nil && *r.machine == *before.machine
 }
 
 // aboveFresh is the age up to which read counters are used again: jobs that start one
 // after the other share one reading.
 const aboveFresh = 10 * time.Millisecond
 
-// open opens the directories, as far as the permissions allow.
-func (a *ancestorOOM) open(session string) {
-	for p := session; p != "/"; p = path.Dir(p) {
+// open opens the directories from one up, as far as the permissions allow. Where events are
+// local (the mount option memory_localevents) a cgroup does not count for those below it.
+func (a *ancestorOOM) open(lowest string, localEvents bool) {
+	for p := lowest; p != "/"; p = path.Dir(p) {
 		d, err := openDir(p)
 		if err != nil { // above the mount
 			break
 		}
 		a.dirs = append(a.dirs, d)
-		a.metered = a.metered || d.has("memory.events")
+		a.metered = a.metered || !localEvents && d.has("memory.events")
 		a.top = !d.has("cgroup.events") // only the root of the hierarchy lacks the file
 	}
 }
@@ -44,21 +56,24 @@ func (a *ancestorOOM) close() {
 }
 
 // recent returns the counters, not older than aboveFresh.
-func (a *ancestorOOM) recent(memory bool) ([]oomCounts, error) {
+func (a *ancestorOOM) recent(memory bool) (oomReading, error) {
 	if now := time.Now(); now.Sub(a.at) > aboveFresh || a.memory != memory {
-		counts, err := a.read(memory)
+		last, err := a.read(memory)
 		if err != nil {
-			return nil, err
+			return oomReading{}, err
 		}
-		a.counts, a.memory, a.at = counts, memory, now
+		a.last, a.memory, a.at = last, memory, now
 	}
-	return a.counts, nil
+	return a.last, nil
 }
 
-// read reads the counters, those of memory only if asked to. A file that this process has
-// no permission for counts as zero.
-func (a *ancestorOOM) read(memory bool) ([]oomCounts, error) {
-	counts := make([]oomCounts, 0, len(a.dirs))
+// read reads the counters, those of memory only if asked to: else that of the machine. A file
+// that this process has no permission for is as one that is not there.
+func (a *ancestorOOM) read(memory bool) (oomReading, error) {
+	reading := oomReading{cgroups: make([]oomCounts, 0, len(a.dirs))}
+	if !memory {
+		reading.machine = machineOOM()
+	}
 	buf := takeBuffer()
 	defer giveBuffer(buf)
 	for _, d := range a.dirs {
@@ -68,10 +83,24 @@ func (a *ancestorOOM) read(memory bool) ([]oomCounts, error) {
 			c = r.kernelCounts()
 		}
 		c.oomd = d.oomdKills()
-		counts = append(counts, c)
+		reading.cgroups = append(reading.cgroups, c)
 		if r.err != nil && !errors.Is(r.err, fs.ErrPermission) {
-			return nil, r.err
+			return oomReading{}, r.err
 		}
 	}
-	return counts, nil
+	return reading, nil
+}
+
+// machineOOM reads how many processes the kernel has killed for want of memory, by whatever
+// limit, on the whole machine (Linux 4.13); containers have the file, too. To read it takes
+// some 25 µs.
+func machineOOM() *uint64 {
+	b, err := readFile("/proc/vmstat")
+	if err != nil {
+		return nil
+	}
+	if kills, known := lookup(b, "oom_kill"); known {
+		return &kills
+	}
+	return nil
 }

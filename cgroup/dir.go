@@ -211,7 +211,7 @@ func (d *dir) read(name string) ([]byte, error) {
 // readAll reads a kernel file from its start to its end. The kernel may return it in several
 // pieces.
 func readAll(fd int) ([]byte, error) {
-	b := make([]byte, 0, 512)
+	b := make([]byte, 0, 2048)
 	for {
 		if len(b) == cap(b) {
 			b = append(b, 0)[:len(b)]
@@ -302,11 +302,19 @@ func lookup(b []byte, key string) (uint64, bool) {
 	return 0, false
 }
 
+// countSubdirs returns how many sub-cgroups there are: kernfs has them in the link count. -1: that is not known.
+func (d *dir) countSubdirs() int {
+	var st unix.Stat_t
+	if unix.Fstat(d.fd, &st) != nil {
+		return -1
+	}
+	return int(st.Nlink) - 2
+}
+
 // subdirs lists the names of the sub-cgroups.
 func (d *dir) subdirs() ([]string, error) {
-	var st unix.Stat_t
-	if unix.Fstat(d.fd, &st) == nil && st.Nlink == 2 {
-		return nil, nil // kernfs counts sub-directories in the link count: there are none
+	if d.countSubdirs() == 0 {
+		return nil, nil
 	}
 	fd, err := d.open(".", unix.O_RDONLY|unix.O_DIRECTORY) // a descriptor of its own has an offset of its own
 	if err != nil {

@@ -172,7 +172,7 @@ func TestHiddenSession(t *testing.T) {
 		"modes":                 "chmod 0 $0/test/main $0/test $0/cgroup.kill $0/cgroup.events $0",
 		"attribute":             "", // below
 		"lock of the directory": "exec flock -s $0 sh -c 'echo ready; exec sleep 100'",
-		"lock of cgroup.kill":   "exec 9>$0/cgroup.kill; flock -x 9", // which nobody may read, but root
+		"lock of cgroup.kill":   "chmod 600 $0/cgroup.kill; exec flock -x $0/cgroup.kill sh -c 'echo ready; exec sleep 100'",
 	} {
 		root := testRoot(t)
 		s := newSession(t, root)

@@ -266,9 +266,9 @@ func (s *standing) take(d *dir, origin Origin, reason string) {
 	if s.managed {
 		s.Reason = reason
 	}
-	s.roots = append(s.roots, &root{dir: d, origin: origin})
+	s.roots = append(s.roots, &root{dir: d, origin: origin, localEvents: s.mount.localEvents})
 	if d != s.dir {
-		s.roots = append(s.roots, &root{dir: s.dir, origin: Shared})
+		s.roots = append(s.roots, &root{dir: s.dir, origin: Shared, localEvents: s.mount.localEvents})
 	}
 }
 
@@ -279,7 +279,7 @@ func (s *standing) stay(reason string) {
 		return
 	}
 	s.Reason = reason
-	s.roots = append(s.roots, &root{dir: s.dir, origin: Shared})
+	s.roots = append(s.roots, &root{dir: s.dir, origin: Shared, localEvents: s.mount.localEvents})
 }
 
 // refuse leaves no root.

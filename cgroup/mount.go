@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/seed-c1490a04/supervise/cgroup/proc"
@@ -17,6 +18,9 @@ var ErrNoMount = errors.New("no cgroup v2 hierarchy is mounted")
 type mount struct {
 	point string // the directory that it is mounted on
 	root  string // the cgroup that it shows, as seen from our cgroup namespace
+	// localEvents says that memory.events does not count what happens in sub-cgroups (the mount
+	// option memory_localevents).
+	localEvents bool
 }
 
 // parseMounts finds the cgroup2 mounts in the text of /proc/self/mountinfo
@@ -30,7 +34,9 @@ func parseMounts(info []byte) []mount {
 			continue
 		}
 		if f := strings.Fields(left); len(f) >= 6 {
-			found = append(found, mount{point: unescape(f[4]), root: unescape(f[3])})
+			options := right[strings.LastIndexByte(right, ' ')+1:]
+			local := slices.Contains(strings.Split(strings.TrimSpace(options), ","), "memory_localevents")
+			found = append(found, mount{point: unescape(f[4]), root: unescape(f[3]), localEvents: local})
 		}
 	}
 	return found

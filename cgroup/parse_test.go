@@ -101,3 +101,13 @@ func FuzzKernelText(f *testing.F) {
 		}
 	})
 }
+
+// TestLocalEvents: of the mount's options, which are behind its source.
+func TestLocalEvents(t *testing.T) {
+	for options, want := range map[string]bool{"rw,nsdelegate,memory_recursiveprot": false, "rw": false, "rw,memory_localevents": true, "rw,memory_localevents,x": true} {
+		m := parseMounts([]byte("41 31 0:38 / /sys/fs/cgroup rw,memory_localevents shared:9 - cgroup2 cgroup2 " + options + "\n"))
+		if len(m) != 1 || m[0].localEvents != want {
+			t.Errorf("%s: %+v", options, m)
+		}
+	}
+}

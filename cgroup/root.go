@@ -42,6 +42,8 @@ type root struct {
 	enabled []string // controllers that claim handed down
 	ends    bool     // see Search
 	shelter bool     // guardianLeaf was made: see Session.Shelter
+
+	localEvents bool // see mount
 }
 
 // guardianLeaf is the leaf that holds the guardian where the root is apart from the own cgroup.
@@ -84,7 +86,7 @@ func (s Search) openPath(here position) (*root, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &root{dir: d, origin: Explicit, ends: s.Ends}
+	r := &root{dir: d, origin: Explicit, ends: s.Ends, localEvents: here.mount.localEvents}
 	if s.Delegated {
 		r.origin = Delegated
 	} else if own := (&standing{position: here, managed: Managed()}); p == here.path && own.isOurs(d, "") {

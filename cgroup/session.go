@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math/rand/v2"
 	"os"
 	"path"
 	"strconv"
@@ -82,10 +83,7 @@ func (r *root) makeSession() (*Session, error) {
 }
 
 func (r *root) trySession() (*Session, error) {
-	name, err := newName()
-	if err != nil {
-		return nil, err
-	}
+	name := newName()
 	d, err := r.mkdir(name)
 	if err != nil {
 		return nil, err
@@ -113,13 +111,9 @@ func (d *dir) mark(attr, value string) error {
 	return nil
 }
 
-func newName() (string, error) {
-	var id [4]byte
-	if _, err := unix.Getrandom(id[:], 0); err != nil {
-		return "", os.NewSyscallError("getrandom", err)
-	}
-	return fmt.Sprintf("%s%x", sessionPrefix, id), nil
-}
+// newName draws a name. The runtime has a generator that the kernel has seeded (AT_RANDOM),
+// so that getrandom(2), for which Go sets up a page of the vDSO, is not needed.
+func newName() string { return fmt.Sprintf("%s%08x", sessionPrefix, rand.Uint32()) }
 
 // isName says whether newName may have made it.
 func isName(name string) bool {
@@ -132,6 +126,9 @@ func isName(name string) bool {
 // it knows by their names: a job may have removed the mark. One that is locked stays. So does,
 // for a minute, an unmarked one that is empty: another supervisor may have made it just now.
 func (s *Session) RemoveStale() {
+	if s.root.countSubdirs() == 1 {
+		return // this session is all there is
+	}
 	names, err := s.root.subdirs()
 	if err != nil {
 		return

@@ -48,7 +48,8 @@ type MemoryUsage struct {
 // memory.current: bytes, at the moment of reading.
 type MemoryStat struct {
 	Anon   *uint64 // anon: what processes have allocated
-	File   *uint64 // file: page cache and tmpfs
+	File   *uint64 // file: page cache, and Shmem
+	Shmem  *uint64 // shmem: tmpfs, and memory that processes share; unlike the rest of File it cannot be dropped
 	Kernel *uint64 // kernel (Linux 5.18): slab, page tables, stacks, sockets not
 }
 
@@ -58,7 +59,7 @@ type MemoryEvents struct {
 	High         *uint64 // high: throttled at memory.high
 	Max          *uint64 // max: about to go over memory.max
 	OOM          *uint64 // oom: at the limit with nothing to reclaim, and an allocation about to fail
-	OOMKill      *uint64 // oom_kill: kills by any OOM killer; with memory.oom.group its first victim counts twice (6.1, 6.12)
+	OOMKill      *uint64 // oom_kill: kills by any OOM killer; where a group was killed more than there were processes: see OOM.Kills
 	OOMGroupKill *uint64 // oom_group_kill (Linux 5.17): a whole cgroup killed
 }
 

@@ -96,14 +96,15 @@ func TestStatsWithoutControllers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if o, err := w.Cause(false); err != nil || o != (OOM{}) {
+	// Somebody else may be killed on the machine just now.
+	if o, err := w.Cause(false); err != nil || o != (OOM{Cause: OOMNone}) && o != (OOM{}) {
 		t.Errorf("%+v, %v", o, err)
 	}
 	need(t, "extended attributes", unix.Fsetxattr(j.main.fd, "user.oomd_ooms", []byte("1"), 0))
 	if o, err := w.Cause(false); err != nil || o.Cause != OOMDaemon || o.Path != j.Path() {
 		t.Errorf("%+v, %v", o, err)
 	}
-	if o, err := w.Cause(true); err != nil || o != (OOM{}) {
+	if o, err := w.Cause(true); err != nil || o != (OOM{Cause: OOMNone}) && o != (OOM{}) {
 		t.Errorf("of a job that was spared: %+v, %v", o, err)
 	}
 }

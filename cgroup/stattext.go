@@ -46,7 +46,7 @@ func parseMemoryStat(b []byte) *MemoryStat {
 	if b == nil {
 		return nil
 	}
-	return &MemoryStat{Anon: number(b, "anon"), File: number(b, "file"), Kernel: number(b, "kernel")}
+	return &MemoryStat{Anon: number(b, "anon"), File: number(b, "file"), Shmem: number(b, "shmem"), Kernel: number(b, "kernel")}
 }
 
 func parseMemoryEvents(b []byte) *MemoryEvents {

@@ -221,7 +221,7 @@ func TestRecordNowhere(t *testing.T) {
 // TestRecordKeys: the record has exactly the keys of its schema, in each outcome.
 func TestRecordKeys(t *testing.T) {
 	want := []string{"schema", "version", "name", "argv", "pid", "cgroup", "containment", "containment_reason", "started", "ended", "wall_s",
-		"exit", "cause", "cpu", "memory", "io", "pids", "pressure", "main", "oom", "reaped", "phases", "limits", "unenforced",
+		"exit", "cause", "cpu", "memory", "io", "pids", "pressure", "main", "oom_killed", "oom", "reaped", "phases", "limits", "unenforced",
 		"leftovers", "leftovers_total", "error"}
 	for _, argv := range [][]string{{"true"}, {"/nonexistent"}, sh("kill -9 $$")} {
 		b := newBox(t)

@@ -11,18 +11,20 @@ type Diagnosis struct {
 	Schema  string `json:"schema"`  // DiagnosisSchema
 	Version string `json:"version"` // of the supervise that wrote it
 
-	Containment Containment `json:"containment"` // what "supervise run" would take here
-	Reason      *string     `json:"reason"`      // why it is this place, in one sentence; null: it is the only one
-	Road        *string     `json:"road"`        // how the root was found: explicit, nested, delegated, shared
-	Root        *string     `json:"root"`        // directory of the cgroup below which jobs go
+	Containment Containment `json:"containment"`           // what "supervise run" would take here
+	Reason      *string     `json:"reason"`                // why it is this place, in one sentence; null: it is the only one
+	Road        *string     `json:"road"`                  // how the root was found: explicit, nested, delegated, shared
+	Root        *string     `json:"root"`                  // directory of the cgroup below which jobs go
+	RootBase64  []byte      `json:"root_base64,omitempty"` // the bytes of root, if they are not UTF-8
 
-	Place  Place          `json:"place"`
-	Mount  *CgroupMount   `json:"mount"`  // null: there is no cgroup2 file system
-	Cgroup *string        `json:"cgroup"` // our own, as /proc/self/cgroup has it
-	Top    bool           `json:"top"`    // our own cgroup is the root of the whole hierarchy
-	Others *int           `json:"others"` // processes beside supervise in its own cgroup
-	V1     []string       `json:"v1"`     // controllers that cgroup v1 hierarchies hold
-	Chain  []CgroupOnPath `json:"chain"`  // from the root of the mount down to Root; if that is null, to our own cgroup
+	Place        Place          `json:"place"`
+	Mount        *CgroupMount   `json:"mount"`                   // null: there is no cgroup2 file system
+	Cgroup       *string        `json:"cgroup"`                  // our own, as /proc/self/cgroup has it
+	CgroupBase64 []byte         `json:"cgroup_base64,omitempty"` // the bytes of cgroup, if they are not UTF-8
+	Top          bool           `json:"top"`                     // our own cgroup is the root of the whole hierarchy
+	Others       *int           `json:"others"`                  // processes beside supervise in its own cgroup
+	V1           []string       `json:"v1"`                      // controllers that cgroup v1 hierarchies hold
+	Chain        []CgroupOnPath `json:"chain"`                   // from the root of the mount down to Root; if that is null, to our own cgroup
 
 	Controllers []Controller `json:"controllers"` // the five that limits need: cpu, cpuset, io, memory, pids
 	Features    []Feature    `json:"features"`
@@ -41,17 +43,21 @@ type Place struct {
 
 // A CgroupMount is the cgroup2 mount that is used, or the last one if none can be.
 type CgroupMount struct {
-	Point    string `json:"point"`
-	Root     string `json:"root"`      // the cgroup it shows; /.. in front means one outside of our cgroup namespace
-	Shown    bool   `json:"shown"`     // it shows our own cgroup
-	ReadOnly bool   `json:"read_only"` // for all users
+	Point       string `json:"point"`
+	PointBase64 []byte `json:"point_base64,omitempty"` // the bytes of point, if they are not UTF-8
+	Root        string `json:"root"`                   // the cgroup it shows; /.. in front means one outside of our cgroup namespace
+	RootBase64  []byte `json:"root_base64,omitempty"`  // the bytes of root, if they are not UTF-8
+	Shown       bool   `json:"shown"`                  // it shows our own cgroup
+	ReadOnly    bool   `json:"read_only"`              // for all users
 }
 
 // A CgroupOnPath is the cgroup below which jobs go or would go, or one above it.
 type CgroupOnPath struct {
-	Name           string   `json:"name"` // as /proc/self/cgroup would have it
-	Path           string   `json:"path"` // its directory
-	UID            *int     `json:"uid"`  // the owner
+	Name           string   `json:"name"`                  // as /proc/self/cgroup would have it
+	NameBase64     []byte   `json:"name_base64,omitempty"` // the bytes of name, if they are not UTF-8
+	Path           string   `json:"path"`                  // its directory
+	PathBase64     []byte   `json:"path_base64,omitempty"` // the bytes of path, if they are not UTF-8
+	UID            *int     `json:"uid"`                   // the owner
 	Writable       bool     `json:"writable"`
 	Delegated      bool     `json:"delegated"`       // marked by systemd; user managers mark nothing
 	Controllers    []string `json:"controllers"`     // cgroup.controllers: what it may hand on
@@ -61,9 +67,10 @@ type CgroupOnPath struct {
 
 // A Controller is one that limits need.
 type Controller struct {
-	Name      string  `json:"name"`
-	Available bool    `json:"available"` // the last of the chain may hand it to jobs
-	StopsAt   *string `json:"stops_at"`  // the cgroup of the chain that has it and does not hand it on; null: none does, or not even the first has it
+	Name          string  `json:"name"`
+	Available     bool    `json:"available"`                 // the last of the chain may hand it to jobs
+	StopsAt       *string `json:"stops_at"`                  // the cgroup of the chain that has it and does not hand it on; null: none does, or not even the first has it
+	StopsAtBase64 []byte  `json:"stops_at_base64,omitempty"` // the bytes of stops_at, if they are not UTF-8
 }
 
 // A Feature is something the kernel may offer.

@@ -18,7 +18,7 @@ func fullDiagnosis() *Diagnosis {
 			Name: "/a", Path: "/sys/fs/cgroup/a", UID: new(0), Writable: true, Delegated: true,
 			Controllers: []string{"cpu", "pids"}, SubtreeControl: []string{"pids"}, Error: new("no such file or directory"),
 		}},
-		Controllers: []Controller{{"cpu", false, new("/")}, {"pids", true, nil}},
+		Controllers: []Controller{{Name: "cpu", StopsAt: new("/")}, {Name: "pids", Available: true}},
 		Features:    []Feature{{"cgroup.kill", new(true), nil}, {"memory.peak", nil, new("no cgroup in sight would have it")}},
 		Bus: Bus{
 			Program: new("/usr/bin/supervise-scope"), Error: new("it takes too long"),

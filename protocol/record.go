@@ -44,13 +44,16 @@ type Record struct {
 	Schema  string `json:"schema"`  // RecordSchema
 	Version string `json:"version"` // of the supervise that wrote it
 
-	Name *string  `json:"name"` // --name
-	Argv []string `json:"argv"`
-	PID  *int     `json:"pid"` // of the main process; null if it never was
+	Name       *string  `json:"name"`                  // --name
+	NameBase64 []byte   `json:"name_base64,omitempty"` // the bytes of name, if they are not UTF-8
+	Argv       []string `json:"argv"`
+	ArgvBase64 [][]byte `json:"argv_base64,omitempty"` // the bytes of each, if one is not UTF-8
+	PID        *int     `json:"pid"`                   // of the main process; null if it never was
 
-	Cgroup            *string     `json:"cgroup"`             // directory of the job node
-	Containment       Containment `json:"containment"`        // null if it did not come to one
-	ContainmentReason *string     `json:"containment_reason"` // why it is held in this place, in one sentence; null: it is the only one, or the one that was named
+	Cgroup            *string     `json:"cgroup"`                  // directory of the job node
+	CgroupBase64      []byte      `json:"cgroup_base64,omitempty"` // the bytes of cgroup, if they are not UTF-8
+	Containment       Containment `json:"containment"`             // null if it did not come to one
+	ContainmentReason *string     `json:"containment_reason"`      // why it is held in this place, in one sentence; null: it is the only one, or the one that was named
 
 	Started Time    `json:"started"`
 	Ended   Time    `json:"ended"`  // nothing of the job was alive any more
@@ -65,8 +68,11 @@ type Record struct {
 	Pids     Pids      `json:"pids"`
 	Pressure Pressure  `json:"pressure"`
 	Main     MainUsage `json:"main"`
-	OOM      *OOM      `json:"oom"`    // null: nothing was killed for want of memory, or not known
-	Reaped   int       `json:"reaped"` // processes whose end was waited for, the main process included
+
+	OOMKilled *bool `json:"oom_killed"` // a process of the job was killed for want of memory; null: not known
+	OOM       *OOM  `json:"oom"`        // whose memory it was; null unless oom_killed is true
+
+	Reaped int `json:"reaped"` // processes whose end was waited for, the main process included
 
 	Phases     []Phase      `json:"phases"` // null without --marks
 	Limits     []Limit      `json:"limits"`
@@ -87,12 +93,14 @@ type Exit struct {
 
 // A Leftover is a process that outlived the main process.
 type Leftover struct {
-	PID      int      `json:"pid"`
-	Comm     string   `json:"comm"`      // /proc/PID/stat, field 2
-	Argv     []string `json:"argv"`      // /proc/PID/cmdline; empty for a process that has none, is dying, or does not let it be read at once
-	ArgvCut  bool     `json:"argv_cut"`  // argv is not all: it is cut after 4 KiB, or earlier where all leftovers have 64 KiB; its last element may be a part
-	AgeS     *float64 `json:"age_s"`     // seconds since it was forked
-	RSSBytes *int64   `json:"rss_bytes"` // /proc/PID/stat, field 24; null if it is dying
+	PID        int      `json:"pid"`
+	Comm       string   `json:"comm"`                  // /proc/PID/stat, field 2
+	CommBase64 []byte   `json:"comm_base64,omitempty"` // the bytes of comm, if they are not UTF-8
+	Argv       []string `json:"argv"`                  // /proc/PID/cmdline; empty for a process that has none, is dying, or does not let it be read at once
+	ArgvBase64 [][]byte `json:"argv_base64,omitempty"` // the bytes of each, if one is not UTF-8
+	ArgvCut    bool     `json:"argv_cut"`              // argv is not all: it is cut after 4 KiB, or earlier where all leftovers have 64 KiB; its last element may be a part
+	AgeS       *float64 `json:"age_s"`                 // seconds since it was forked
+	RSSBytes   *int64   `json:"rss_bytes"`             // /proc/PID/stat, field 24; null if it is dying
 }
 
 // A Time is an instant, in JSON an RFC 3339 string in UTC with all nine digits

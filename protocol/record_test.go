@@ -49,17 +49,21 @@ func fullRecord() *Record {
 			PeakBytes: new(uint64(1 << 30)), SwapPeakBytes: new(uint64(4096)),
 			Events:      &MemoryEvents{new(uint64(0)), new(uint64(1)), new(uint64(2)), new(uint64(3)), new(uint64(4)), new(uint64(5))},
 			EventsLocal: &MemoryEvents{Max: new(uint64(2))},
-			AtPeak:      &MemorySplit{new(uint64(1)), new(uint64(2)), new(uint64(3))},
+			AtPeak:      &MemorySplit{new(uint64(1)), new(uint64(2)), new(uint64(1)), new(uint64(3))},
+			SampledMax:  &MemorySplit{new(uint64(4)), new(uint64(2)), new(uint64(1)), new(uint64(5))},
 		},
-		IO:       IO{new(uint64(512)), new(uint64(1024)), new(uint64(1)), new(uint64(2)), []DeviceIO{{"8:0", 512, 1024, 1, 2}}},
-		Pids:     Pids{new(uint64(9)), new(uint64(0))},
-		Pressure: Pressure{Stall{new(0.5), new(0.25)}, Stall{}, Stall{SomeS: new(0.001)}},
-		Main:     MainUsage{new(uint64(1 << 20)), new(uint64(100)), new(uint64(1)), new(uint64(10)), new(uint64(20))},
-		OOM:      &OOM{OOMByAncestor, new("/sys/fs/cgroup/a"), new(uint64(1))},
-		Phases:   []Phase{{Name: "load", Started: at(1), WallS: 0.5, CPU: CPU{TotalS: new(0.25)}, MaxMemory: new(uint64(5))}},
-		Limits:   []Limit{{"--memory-max 1G", "memory.max", "1073741824"}}, Unenforced: []Unenforced{{"--io-weight 50", "no io controller"}},
+		IO:        IO{new(uint64(512)), new(uint64(1024)), new(uint64(1)), new(uint64(2)), []DeviceIO{{"8:0", 512, 1024, 1, 2}}},
+		Pids:      Pids{new(uint64(9)), new(uint64(0))},
+		Pressure:  Pressure{Stall{new(0.5), new(0.25)}, Stall{}, Stall{SomeS: new(0.001)}},
+		Main:      MainUsage{new(uint64(1 << 20)), new(uint64(100)), new(uint64(1)), new(uint64(10)), new(uint64(20))},
+		OOMKilled: new(true), OOM: &OOM{By: OOMByAncestor, Cgroup: new("/sys/fs/cgroup/a"), Kills: new(uint64(1))},
+		Phases: []Phase{{
+			Name: "load\xff", Started: at(1), WallS: 0.5, CPU: CPU{TotalS: new(0.25)}, MaxMemory: new(uint64(5)), MaxAnon: new(uint64(4)),
+		}},
+		Limits:     []Limit{{Name: "--memory-max 1G", File: "memory.max", Value: "1073741824"}},
+		Unenforced: []Unenforced{{Name: "--io-max /caf\xe9,rbps=1", Reason: "no io controller"}},
 		Leftovers: []Leftover{
-			{42, "sleep", []string{"sleep", "1000"}, true, new(0.5), new(int64(1 << 33))},
+			{PID: 42, Comm: "caf\xe9", Argv: []string{"caf\xe9", "1000"}, ArgvCut: true, AgeS: new(0.5), RSSBytes: new(int64(1 << 33))},
 			{PID: 43, Comm: "(sd-pam)", Argv: []string{}},
 		},
 		LeftoversTotal: new(102),
@@ -78,16 +82,19 @@ func startFailed() *Record {
 func TestRecordJSON(t *testing.T) {
 	for name, r := range map[string]*Record{"record.json": fullRecord(), "start-failed.json": startFailed()} {
 		t.Run(name, func(t *testing.T) {
-			b, err := json.MarshalIndent(r, "", "  ")
+			b, err := Marshal(r)
 			if err != nil {
 				t.Fatal(err)
 			}
-			golden(t, name, append(b, '\n'))
-			var back Record
-			if err := json.Unmarshal(b, &back); err != nil {
+			var pretty bytes.Buffer
+			if err := json.Indent(&pretty, append(b, '\n'), "", "  "); err != nil {
 				t.Fatal(err)
 			}
-			r.Argv = back.Argv // bytes that are no UTF-8 do not come back
+			golden(t, name, pretty.Bytes())
+			var back Record
+			if err := Unmarshal(b, &back); err != nil {
+				t.Fatal(err)
+			}
 			if !reflect.DeepEqual(&back, r) {
 				t.Errorf("it came back as %+v", back)
 			}
@@ -105,7 +112,7 @@ func TestRecordNulls(t *testing.T) {
 	if err := json.Unmarshal(b, &fields); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"name", "pid", "cgroup", "containment_reason", "exit", "leftovers_total", "oom"} {
+	for _, name := range []string{"name", "pid", "cgroup", "containment_reason", "exit", "leftovers_total", "oom", "oom_killed"} {
 		if got := string(fields[name]); got != "null" {
 			t.Errorf("%s is %q, want null", name, got)
 		}

@@ -13,16 +13,18 @@ type CPU struct {
 	ThrottledS       *float64 `json:"throttled_s"`       // seconds that its processes waited for the next
 }
 
-// Memory is what the whole job held, page cache included; all null without the
-// memory controller.
+// Memory is what the whole job held; all null without the memory controller. The peak has
+// page cache in it, which the kernel lets grow up to the limit: what a job needs is nearer
+// to SampledMax, its anonymous and shared memory.
 type Memory struct {
-	PeakBytes     *uint64 `json:"peak_bytes"`      // memory.peak (Linux 5.19)
+	PeakBytes     *uint64 `json:"peak_bytes"`      // memory.peak (Linux 5.19), page cache included
 	SwapPeakBytes *uint64 `json:"swap_peak_bytes"` // memory.swap.peak (Linux 6.12 has it, 6.1 does not)
 
 	Events      *MemoryEvents `json:"events"`       // memory.events: here or in sub-cgroups of the job
 	EventsLocal *MemoryEvents `json:"events_local"` // memory.events.local: at the job's own limits
 
-	AtPeak *MemorySplit `json:"at_peak"` // of the sample that held most; null without --sample
+	AtPeak     *MemorySplit `json:"at_peak"`     // of the sample that held most; null without --sample
+	SampledMax *MemorySplit `json:"sampled_max"` // the highest of each in the samples, which may miss what was short; null without --sample. No kernel keeps the highest anonymous memory
 }
 
 // MemoryEvents count how often limits were met, see "memory.events" in the
@@ -32,14 +34,15 @@ type MemoryEvents struct {
 	High         *uint64 `json:"high"`           // throttled at memory.high
 	Max          *uint64 `json:"max"`            // about to exceed memory.max
 	OOM          *uint64 `json:"oom"`            // an allocation was about to fail at the limit
-	OOMKill      *uint64 `json:"oom_kill"`       // processes killed by any OOM killer
+	OOMKill      *uint64 `json:"oom_kill"`       // kills by any OOM killer; where memory.oom.group is set it may count a process more than once: see oom.kills
 	OOMGroupKill *uint64 `json:"oom_group_kill"` // Linux 5.17
 }
 
 // A MemorySplit says what memory was used for (memory.stat), in bytes.
 type MemorySplit struct {
-	AnonBytes   *uint64 `json:"anon_bytes"`
-	FileBytes   *uint64 `json:"file_bytes"`   // page cache
+	AnonBytes   *uint64 `json:"anon_bytes"`   // what processes have allocated
+	FileBytes   *uint64 `json:"file_bytes"`   // page cache, and shmem_bytes
+	ShmemBytes  *uint64 `json:"shmem_bytes"`  // tmpfs, and memory that processes share: no page cache that could be dropped
 	KernelBytes *uint64 `json:"kernel_bytes"` // Linux 5.18
 }
 
@@ -96,9 +99,10 @@ type MainUsage struct {
 
 // An OOM names the cgroup that ran out of memory when the kernel or systemd-oomd killed processes of the job.
 type OOM struct {
-	By     string  `json:"by"`     // one of OOMByJob and the following
-	Cgroup *string `json:"cgroup"` // whose limit it was
-	Kills  *uint64 `json:"kills"`  // processes of the job
+	By           string  `json:"by"`                      // one of OOMByJob and the following
+	Cgroup       *string `json:"cgroup"`                  // whose limit it was
+	CgroupBase64 []byte  `json:"cgroup_base64,omitempty"` // the bytes of cgroup, if they are not UTF-8
+	Kills        *uint64 `json:"kills"`                   // processes of the job that the kernel killed; null: not known, as mostly where a group was killed at once (--oom-group), which no kernel counts right
 }
 
 // The values of OOM.By.
@@ -112,14 +116,16 @@ const (
 
 // A Limit is one that was asked for, and is enforced.
 type Limit struct {
-	Name  string `json:"name"`  // as it was given, such as "--memory-max 1G"
-	File  string `json:"file"`  // of the job's cgroup
-	Value string `json:"value"` // that was written to it
+	Name       string `json:"name"`                  // as it was given, such as "--memory-max 1G"
+	NameBase64 []byte `json:"name_base64,omitempty"` // the bytes of name, if they are not UTF-8
+	File       string `json:"file"`                  // of the job's cgroup
+	Value      string `json:"value"`                 // that was written to it
 }
 
 // An Unenforced limit was asked for with --best-effort, and cannot be had; or, in a record, it
 // was not as it had been set at the end of the job any more.
 type Unenforced struct {
-	Name   string `json:"name"`
-	Reason string `json:"reason"`
+	Name       string `json:"name"`
+	NameBase64 []byte `json:"name_base64,omitempty"` // the bytes of name, if they are not UTF-8
+	Reason     string `json:"reason"`
 }

@@ -22,12 +22,14 @@ type MemoryNow struct {
 // A Phase is what happened between two marks (--marks): differences of totals, but
 // for the memory, of which it is the most that a sample, or one of the marks, saw.
 type Phase struct {
-	Name    string  `json:"name"` // the line that began it; "" for what was before the first
-	Started Time    `json:"started"`
-	WallS   float64 `json:"wall_s"`
+	Name       string  `json:"name"`                  // the line that began it; "" for what was before the first
+	NameBase64 []byte  `json:"name_base64,omitempty"` // the bytes of name, if they are not UTF-8
+	Started    Time    `json:"started"`
+	WallS      float64 `json:"wall_s"`
 
 	CPU       CPU      `json:"cpu"`
 	IO        IO       `json:"io"` // devices null
 	Pressure  Pressure `json:"pressure"`
-	MaxMemory *uint64  `json:"max_memory_bytes"`
+	MaxMemory *uint64  `json:"max_memory_bytes"` // page cache included
+	MaxAnon   *uint64  `json:"max_anon_bytes"`
 }

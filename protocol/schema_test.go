@@ -232,7 +232,7 @@ func TestSchema(t *testing.T) {
 func TestRecordsAreValid(t *testing.T) {
 	validate := validator(t, schemaFile)
 	for name, r := range map[string]*Record{"full": fullRecord(), "start failed": startFailed()} {
-		b, err := json.Marshal(r)
+		b, err := Marshal(r)
 		if err == nil {
 			err = validate(b)
 		}

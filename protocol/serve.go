@@ -107,9 +107,10 @@ type HelloResult struct {
 	Server            string      `json:"server"`  // "supervise" and its version
 	PID               int         `json:"pid"`     // of the supervisor
 	Containment       Containment `json:"containment"`
-	ContainmentReason *string     `json:"containment_reason"` // why jobs are held in this place, in one sentence; null: it is the only one, or the one that was named
-	Cgroup            *string     `json:"cgroup"`             // directory of the session
-	Controllers       []string    `json:"controllers"`        // that limits and numbers are to be had of
-	Features          []string    `json:"features"`           // see SERVE.md
-	MaxRequest        int         `json:"max_request"`        // bytes
+	ContainmentReason *string     `json:"containment_reason"`      // why jobs are held in this place, in one sentence; null: it is the only one, or the one that was named
+	Cgroup            *string     `json:"cgroup"`                  // directory of the session
+	CgroupBase64      []byte      `json:"cgroup_base64,omitempty"` // the bytes of cgroup, if they are not UTF-8
+	Controllers       []string    `json:"controllers"`             // that limits and numbers are to be had of
+	Features          []string    `json:"features"`                // see SERVE.md
+	MaxRequest        int         `json:"max_request"`             // bytes
 }

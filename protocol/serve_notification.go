@@ -2,10 +2,11 @@ package protocol
 
 // JobStarted is the first notification about a job. The supervisor sends it once.
 type JobStarted struct {
-	Job  int    `json:"job"`
-	PID  int    `json:"pid"`
-	Name string `json:"name"`
-	Time Time   `json:"time"`
+	Job        int    `json:"job"`
+	PID        int    `json:"pid"`
+	Name       string `json:"name"`
+	NameBase64 []byte `json:"name_base64,omitempty"` // the bytes of name, if they are not UTF-8
+	Time       Time   `json:"time"`
 }
 
 // JobStopped says that the main process was stopped.

@@ -41,14 +41,16 @@ type StatResult struct {
 
 // JobState is an entry of list.
 type JobState struct {
-	Job     int               `json:"job"`
-	PID     int               `json:"pid"`
-	Name    string            `json:"name"`
-	Tags    map[string]string `json:"tags"`
-	State   State             `json:"state"`
-	Frozen  bool              `json:"frozen"`
-	Cgroup  *string           `json:"cgroup"`
-	Started Time              `json:"started"`
+	Job          int               `json:"job"`
+	PID          int               `json:"pid"`
+	Name         string            `json:"name"`
+	NameBase64   []byte            `json:"name_base64,omitempty"` // the bytes of name, if they are not UTF-8
+	Tags         map[string]string `json:"tags"`
+	State        State             `json:"state"`
+	Frozen       bool              `json:"frozen"`
+	Cgroup       *string           `json:"cgroup"`
+	CgroupBase64 []byte            `json:"cgroup_base64,omitempty"` // the bytes of cgroup, if they are not UTF-8
+	Started      Time              `json:"started"`
 }
 
 // State is how far a job has come.
@@ -80,8 +82,9 @@ type MarkResult struct {
 
 // DetachResult says where a detached job is.
 type DetachResult struct {
-	Unit   string `json:"unit"` // of systemd's
-	Cgroup string `json:"cgroup"`
+	Unit         string `json:"unit"` // of systemd's
+	Cgroup       string `json:"cgroup"`
+	CgroupBase64 []byte `json:"cgroup_base64,omitempty"` // the bytes of cgroup, if they are not UTF-8
 }
 
 // ShutdownParams end everything.

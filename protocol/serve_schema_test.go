@@ -1,7 +1,6 @@
 package protocol
 
 import (
-	"encoding/json"
 	"go/ast"
 	"go/parser"
 	"go/token"
@@ -143,7 +142,11 @@ func TestServeMessagesAreValid(t *testing.T) {
 		if name == NoteEnded {
 			example = JobEnded{Job: 1, Record: fullRecord()}
 		}
-		b, err := json.Marshal(object{"jsonrpc": "2.0", "method": name, "params": example})
+		b, err := Marshal(struct {
+			JSONRPC string `json:"jsonrpc"`
+			Method  string `json:"method"`
+			Params  any    `json:"params"`
+		}{"2.0", name, example})
 		if err == nil {
 			err = said(b)
 		}

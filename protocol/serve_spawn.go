@@ -113,9 +113,10 @@ type PressureTrigger struct {
 
 // SpawnResult answers spawn. All notifications about the job come after it.
 type SpawnResult struct {
-	Job    int     `json:"job"` // its number, never used again in this conversation
-	PID    int     `json:"pid"` // of the main process
-	Cgroup *string `json:"cgroup"`
+	Job          int     `json:"job"` // its number, never used again in this conversation
+	PID          int     `json:"pid"` // of the main process
+	Cgroup       *string `json:"cgroup"`
+	CgroupBase64 []byte  `json:"cgroup_base64,omitempty"` // the bytes of cgroup, if they are not UTF-8
 
 	Limits     []Limit      `json:"limits"`
 	Unenforced []Unenforced `json:"unenforced"`

@@ -27,7 +27,7 @@ func ReadFile(path string, most int) ([]byte, error) {
 		return nil, err
 	}
 	defer unix.Close(fd)
-	b := make([]byte, 0, 1024)
+	b := make([]byte, 0, 2048)
 	for most == 0 || len(b) < most {
 		b = slices.Grow(b, 512)
 		n, err := unix.Read(fd, b[len(b):cap(b)])

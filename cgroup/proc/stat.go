@@ -36,7 +36,7 @@ func (s *Stat) Ended() bool { return s.State == 'X' || s.State == 'Z' && s.Threa
 
 // ReadStat reads /proc/PID/stat. The error is that of [Read], or of [ParseStat].
 func ReadStat(pid int) (Stat, error) {
-	b, err := Read(pid, "stat", 0)
+	b, err := Read(pid, "stat", 1) // one line, which the kernel gives whole
 	if err != nil {
 		return Stat{}, err
 	}

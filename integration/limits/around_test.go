@@ -107,7 +107,7 @@ func TestAroundHolds(t *testing.T) {
 				if err != nil || strings.TrimSpace(out) != "137" {
 					t.Fatalf("status %q, %v", out, err)
 				}
-				for _, want := range []string{`"cause":"oom"`, `"by":"ancestor"`, "/around-"} {
+				for _, want := range []string{`"cause":"oom"`, `"oom_killed":true`, `"by":"ancestor"`, "/around-", `"kills":null`} {
 					if !strings.Contains(string(b), want) {
 						t.Errorf("no %s in the record: %s", want, b)
 					}
@@ -115,6 +115,32 @@ func TestAroundHolds(t *testing.T) {
 				script = bin + ` run -- sh -c 'for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do sleep 1000 & done; echo all'`
 				if out, _ := m.unit(t, kind, script, "TasksMax=15"); strings.Contains(out, "all") {
 					t.Error("20 processes where 15 may be")
+				}
+			})
+		}
+	}
+}
+
+// TestAroundOOM: a job without a counter of its own. The unit's tells whether anything was killed; who it was, only the main
+// process of the job does.
+func TestAroundOOM(t *testing.T) {
+	need(t)
+	bin := filepath.Join(os.Getenv("SUPERVISE_TEST_BIN"), "supervise")
+	const grow = "dd if=/dev/zero of=/dev/null bs=200M count=1"
+	for _, contain := range []string{"cgroup", "subreaper"} {
+		for _, tt := range []struct{ what, job, before, want string }{
+			{"nothing", "true", "true", `"oom_killed":false`},
+			{"killed by itself", "kill -KILL $$", "true", `"oom_killed":false`},
+			{"before the job", "true", grow, `"oom_killed":false`},
+			{"the main process", "exec " + grow, "true", `"oom_killed":true`},
+			{"a child, which the shell tells of", grow, "true", `"oom_killed":true`},
+			{"a child, of which nobody tells", grow + "; true", "true", `"oom_killed":null`},
+		} {
+			t.Run(contain+"/"+tt.what, func(t *testing.T) {
+				script := fmt.Sprintf("%s\n%s run --contain=%s --record - -- sh -c '%s'", tt.before, bin, contain, tt.job)
+				out, _ := managers()[0].unit(t, "service", script, "MemoryMax=60M", "MemorySwapMax=0", "OOMPolicy=continue", "Delegate=yes")
+				if !strings.Contains(out, tt.want) || strings.Contains(out, `"oom":{`) != (tt.want == `"oom_killed":true`) {
+					t.Errorf("no %s in %s", tt.want, out)
 				}
 			})
 		}

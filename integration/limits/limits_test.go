@@ -49,6 +49,10 @@ type record struct {
 		AtPeak *struct {
 			AnonBytes *uint64 `json:"anon_bytes"`
 		} `json:"at_peak"`
+		SampledMax *struct {
+			AnonBytes  *uint64 `json:"anon_bytes"`
+			ShmemBytes *uint64 `json:"shmem_bytes"`
+		} `json:"sampled_max"`
 	}
 	IO struct {
 		WriteBytes *uint64 `json:"write_bytes"`
@@ -61,7 +65,8 @@ type record struct {
 		Peak    *uint64
 		MaxHits *uint64 `json:"max_hits"`
 	}
-	OOM *struct {
+	OOMKilled *bool `json:"oom_killed"`
+	OOM       *struct {
 		By     string
 		Cgroup *string
 		Kills  *uint64

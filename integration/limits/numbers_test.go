@@ -32,6 +32,30 @@ func TestMemoryNumbers(t *testing.T) {
 	within(t, "memory.at_peak.anon_bytes", float(o.Memory.AtPeak.AnonBytes), 256*mib, 3)
 }
 
+// TestSizing: the peak of a job that writes a file is mostly page cache. What it needs is its own memory and what it shares,
+// as the samples see it, and the summary says that.
+func TestSizing(t *testing.T) {
+	need(t)
+	file := filepath.Join("/var/tmp", fmt.Sprintf("limits-%d", os.Getpid()))
+	defer os.Remove(file)
+	shared := filepath.Join("/dev/shm", fmt.Sprintf("limits-%d", os.Getpid()))
+	defer os.Remove(shared)
+	script := fmt.Sprintf("dd if=/dev/zero of=%s bs=1M count=300 && dd if=/dev/zero of=%s bs=1M count=20 && dd if=/dev/zero bs=100M count=1 | { sleep 2; cat >/dev/null; }", file, shared)
+	o := run(t, append([]string{"--summary", "--sample", "50ms"}, sh(script)...)...)
+	if *o.Memory.PeakBytes < 300*mib || o.Memory.SampledMax == nil {
+		t.Fatalf("peak %d, sampled %v", *o.Memory.PeakBytes, o.Memory.SampledMax)
+	}
+	within(t, "memory.sampled_max.anon_bytes", float(o.Memory.SampledMax.AnonBytes), 100*mib, 5)
+	within(t, "memory.sampled_max.shmem_bytes", float(o.Memory.SampledMax.ShmemBytes), 20*mib, 5)
+	if !strings.Contains(o.err, "size by:     12") || !strings.Contains(o.err, "page cache included") {
+		t.Errorf("stderr %q", o.err)
+	}
+	o = run(t, append([]string{"--summary"}, sh("true")...)...)
+	if o.Memory.SampledMax != nil || !strings.Contains(o.err, "--sample measures") {
+		t.Errorf("without samples: %+v, stderr %q", o.Memory.SampledMax, o.err)
+	}
+}
+
 // TestIONumbers: a writer past the page cache; other writes of the file system are the kernel's.
 func TestIONumbers(t *testing.T) {
 	need(t)

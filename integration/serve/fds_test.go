@@ -121,6 +121,7 @@ func TestDescriptorsOfErrors(t *testing.T) {
 			{"argv": []string{"true"}, "fds": 1, "cwd": "/nowhere", "stdio": []any{object{"fd": 0}, "pipe", "capture", object{"file": "/dev/null"}}},
 			{"argv": []string{"true"}, "fds": 1, "signal": "NONE"},
 			{"argv": 7, "fds": 1},
+			{"argv": []string{"true"}, "cwd": 7, "fds": 1},
 		} {
 			r, w, err := os.Pipe()
 			s.must(err)

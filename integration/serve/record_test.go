@@ -57,3 +57,28 @@ func TestHangingLeftover(t *testing.T) {
 		s.shutdown()
 	})
 }
+
+// TestBytes: text that is no UTF-8 is in the record whole, as a leftover's name is, and in what else the server says.
+func TestBytes(t *testing.T) {
+	const odd, oddBase64 = "caf\ufffd", "Y2Fm6Q=="
+	forEachContainment(t, func(t *testing.T, c containment) {
+		b := newBox(t)
+		s := b.serve(c, pipes)
+		s.hello()
+		script := `n=$(printf 'caf\351'); cp "$(command -v sleep)" "$n"; "./$n" 1000 & while [ "$(cat /proc/$!/comm)" = sh ]; do :; done`
+		record := s.shell(object{"cwd": b.dir}, script).ended("exited")
+		left, _ := record["leftovers"].([]any)
+		if len(left) != 1 {
+			t.Fatalf("leftovers %v", left)
+		}
+		l := left[0].(object)
+		argv, _ := l["argv_base64"].([]any)
+		if l["comm"] != odd || l["comm_base64"] != oddBase64 || len(argv) != 2 || argv[1] != "MTAwMA==" {
+			t.Errorf("%v", l)
+		}
+		if record["oom"] != nil || record["name_base64"] != nil {
+			t.Errorf("%v", record)
+		}
+		s.shutdown()
+	})
+}

@@ -150,7 +150,7 @@ func (c *Conn) await(ctx context.Context, k *call, result any) error {
 	if err := c.do(ctx, k); err != nil || result == nil {
 		return err
 	}
-	if err := json.Unmarshal(k.result, result); err != nil {
+	if err := protocol.Unmarshal(k.result, result); err != nil {
 		return fmt.Errorf("supervise: reading the answer to %s: %w", k.method, err)
 	}
 	return nil

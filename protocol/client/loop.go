@@ -213,7 +213,7 @@ func (l *loop) answer(m message) {
 		return
 	}
 	if k.spawns != nil {
-		if err := json.Unmarshal(m.result, &k.spawns.spawned); err != nil {
+		if err := protocol.Unmarshal(m.result, &k.spawns.spawned); err != nil {
 			l.finish(k, nil, err)
 			l.fail(fmt.Errorf("reading the answer to spawn: %w", err))
 			return

@@ -27,7 +27,7 @@ type decoder func(json.RawMessage) (Event, error)
 func decoderOf[T any](job func(*T) int) decoder {
 	return func(b json.RawMessage) (Event, error) {
 		p := new(T)
-		if err := json.Unmarshal(b, p); err != nil {
+		if err := protocol.Unmarshal(b, p); err != nil {
 			return Event{}, err
 		}
 		return Event{Job: job(p), Params: p}, nil

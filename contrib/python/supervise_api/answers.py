@@ -28,6 +28,7 @@ class MemoryNow:
     current_bytes: Optional[int]
     anon_bytes: Optional[int]
     file_bytes: Optional[int]
+    shmem_bytes: Optional[int]
     kernel_bytes: Optional[int]
 
 

@@ -3,7 +3,7 @@
 import os
 from typing import BinaryIO, Dict, List, Mapping, Optional
 
-from .decoder import make
+from .decoder import field, make
 from .jobhistory import JobHistory
 from .record import Exit, Limit, Record, Unenforced
 from .texts import argument_of
@@ -35,7 +35,7 @@ class BaseJob:
         """Be the job that was spawned."""
         self._history = history
         params, result = history.params, history.spawned
-        self.number, self.pid, self.cgroup = history.number, result["pid"], result.get("cgroup")
+        self.number, self.pid, self.cgroup = history.number, result["pid"], field(result, "cgroup")
         self.name = argument_of(params.get("name") or "") or os.path.basename(argument_of(params["argv"][0]))
         self.tags = params.get("tags") or {}
         self.limits = [make(Limit, one) for one in result.get("limits") or []]

@@ -1,5 +1,7 @@
 """The dataclasses of record and answers, made of what came as JSON."""
 
+import base64
+import os
 import typing
 from datetime import datetime, timezone
 from typing import Any, Callable, Dict, Mapping, Type, TypeVar, Union
@@ -14,7 +16,19 @@ def make(kind: Type[_T], data: Mapping[str, Any]) -> _T:
     makers = _makers.get(kind)
     if makers is None:
         makers = _makers[kind] = {name: _maker(hint) for name, hint in typing.get_type_hints(kind).items()}
-    return kind(**{name: maker(data.get(name)) for name, maker in makers.items()})
+    return kind(**{name: maker(field(data, name)) for name, maker in makers.items()})
+
+
+def field(data: Mapping[str, Any], name: str) -> Any:
+    """Return a field of an object; None: it is not there. Text that is no UTF-8 is as in sys.argv: os.fsencode has its bytes."""
+    encoded = data.get(name + "_base64")
+    if encoded is None:
+        return data.get(name)
+    return [_decoded(one) for one in encoded] if isinstance(encoded, list) else _decoded(encoded)
+
+
+def _decoded(text: str) -> str:
+    return os.fsdecode(base64.b64decode(text))
 
 
 def _maker(hint: Any) -> _Maker:

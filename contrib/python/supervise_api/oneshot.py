@@ -12,7 +12,7 @@ def run(argv: Sequence[Argument], *, supervisor: Optional[Supervisor] = None, **
     """Run a command, as subprocess.run does; but when this returns, everything that the command has started is dead.
 
         done = supervise_api.run(["./judge", "submission"], capture_output=True, memory_max="1G", cpus=1.5, timeout=10)
-        print(done.returncode, done.stdout, done.record.cause, done.record.memory.peak_bytes)
+        print(done.returncode, done.stdout, done.record.cause, done.record.cpu.total_s)
 
     supervisor: that is to do it; None: one that is started for this, which takes some milliseconds.
     input, capture_output, text, encoding, errors: as in subprocess; text is UTF-8 if encoding does not say otherwise.

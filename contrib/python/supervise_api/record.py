@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import List, Optional
 
 # What is not known is None, never zero. The units are in the names: seconds end in _s, bytes in _bytes.
+# Text that is no UTF-8 is as in sys.argv: os.fsencode has its bytes.
 
 
 @dataclass(frozen=True)
@@ -50,20 +51,22 @@ class MemoryEvents:
 class MemorySplit:
     """What memory was used for."""
 
-    anon_bytes: Optional[int]
-    file_bytes: Optional[int]
+    anon_bytes: Optional[int]  #: what processes have allocated
+    file_bytes: Optional[int]  #: page cache, and shmem_bytes
+    shmem_bytes: Optional[int]  #: tmpfs, and memory that processes share
     kernel_bytes: Optional[int]
 
 
 @dataclass(frozen=True)
 class Memory:
-    """What the whole job held, page cache included."""
+    """What the whole job held. To size a limit by: sampled_max.anon_bytes and shmem_bytes."""
 
-    peak_bytes: Optional[int]
+    peak_bytes: Optional[int]  #: page cache included
     swap_peak_bytes: Optional[int]
     events: Optional[MemoryEvents]  #: here or in sub-cgroups of the job
     events_local: Optional[MemoryEvents]  #: at the job's own limits
     at_peak: Optional[MemorySplit]  #: of the sample that held most
+    sampled_max: Optional[MemorySplit]  #: the highest of each in the samples; None without sample
 
 
 @dataclass(frozen=True)
@@ -130,7 +133,7 @@ class OOM:
 
     by: str  #: job, ancestor, outside, machine or systemd-oomd
     cgroup: Optional[str]  #: whose limit it was
-    kills: Optional[int]  #: processes of the job
+    kills: Optional[int]  #: processes of the job; None: not known, as mostly where a group was killed
 
 
 @dataclass(frozen=True)
@@ -143,7 +146,8 @@ class Phase:
     cpu: CPU
     io: IO
     pressure: Pressure
-    max_memory_bytes: Optional[int]
+    max_memory_bytes: Optional[int]  #: page cache included
+    max_anon_bytes: Optional[int]
 
 
 @dataclass(frozen=True)
@@ -198,7 +202,8 @@ class Record:
     pids: Pids
     pressure: Pressure
     main: Main
-    oom: Optional[OOM]  #: None: nothing was killed for want of memory, or not known
+    oom_killed: Optional[bool]  #: a process of the job was killed for want of memory; None: not known
+    oom: Optional[OOM]  #: whose memory it was; None unless oom_killed is True
     reaped: int  #: processes whose end was waited for
     phases: Optional[List[Phase]]  #: None without marks
     limits: List[Limit]

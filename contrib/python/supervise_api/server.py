@@ -6,6 +6,7 @@ import socket
 import subprocess
 from typing import Any, List, Mapping, Optional, Sequence, Union
 
+from .decoder import field
 from .location import supervise_location
 from .parameters import Origin
 
@@ -73,7 +74,7 @@ class Greeting:
         self.pid: int = result["pid"]
         self.containment: str = result["containment"]
         self.containment_reason: Optional[str] = result.get("containment_reason")
-        self.cgroup: Optional[str] = result.get("cgroup")
+        self.cgroup: Optional[str] = field(result, "cgroup")
         self.controllers: List[str] = result.get("controllers") or []
         self.features: List[str] = result.get("features") or []
         self.max_request: Optional[int] = result.get("max_request")

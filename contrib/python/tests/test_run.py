@@ -43,6 +43,15 @@ class TestRun(ServeCase):
         done = self.run_job(["sh", "-c", "setsid sleep 100000 & exec true"])
         self.assertEqual((done.record.cause, done.record.containment), ("exited", self.supervisor.containment))
         self.assertEqual(done.record.leftovers_total, 1)
+        self.assertIsNone(done.record.oom)
+        self.assertIn(done.record.oom_killed, (False, None))
+
+    def test_bytes(self) -> None:
+        """Names that are no UTF-8 are as in sys.argv."""
+        script = "n=$(printf 'caf\\351'); cp $(command -v sleep) $n; ./$n 10000 & while [ $(cat /proc/$!/comm) = sh ]; do :; done"
+        with tempfile.TemporaryDirectory() as directory:
+            (left,) = self.run_job(["sh", "-c", script], cwd=directory).record.leftovers or []
+        self.assertEqual((os.fsencode(left.comm), os.fsencode((left.argv or [])[0])), (b"caf\xe9", b"./caf\xe9"))
 
     def test_inherits(self) -> None:
         """What is not said is ours."""

@@ -95,7 +95,7 @@ class Schema:
     def differences(self, kind: Type[Any], node: Dict[str, Any], path: str = "") -> List[str]:
         """Compare a dataclass, and those in it, with an object of the schema; return what differs."""
         node = self.resolve(node)
-        properties, hints = node["properties"], typing.get_type_hints(kind)
+        properties, hints = without_bytes(node["properties"]), typing.get_type_hints(kind)
         found = ["{}{}: only in one of the two".format(path, name) for name in sorted(set(properties) ^ set(hints))]
         found += ["{}{}: not required".format(path, name) for name in sorted(set(properties) - set(node["required"]))]
         for name in sorted(set(properties) & set(hints)):
@@ -115,6 +115,11 @@ class Schema:
         if "anyOf" in node:
             (node,) = [self.resolve(one) for one in node["anyOf"] if one != {"type": "null"}]
         return self.object_in(node["items"]) if "items" in node else node
+
+
+def without_bytes(properties: Dict[str, Any]) -> Dict[str, Any]:
+    """Return properties but those with the bytes of another: that has them here."""
+    return {name: one for name, one in properties.items() if name.rpartition("_base64")[0] not in properties}
 
 
 def element_of(hint: Any) -> Any:

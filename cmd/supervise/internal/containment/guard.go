@@ -95,9 +95,7 @@ func (p *Place) GuardMarked(s *supervisor.Supervisor) {
 // guardMarked does what is still to be done; settled says that nothing was.
 func (p *Place) guardMarked(s *supervisor.Supervisor) (settled bool, err error) {
 	if p.mark == 0 {
-		if p.mark, err = subreaper.NewMark(); err != nil {
-			return false, err
-		}
+		p.mark = subreaper.NewMark()
 	}
 	if p.guardian == nil {
 		if err = p.startMarked(); err != nil {

@@ -133,7 +133,7 @@ func (j *Job) Waits() {
 
 // OOMWhileWaiting says, when the record is made, whether there was an OOM kill after Waits.
 func (j *Job) OOMWhileWaiting() bool {
-	return j.waits && j.account != nil && j.account.OOM.Kills > j.oomBefore
+	return j.waits && j.account != nil && j.account.OOMKills() > j.oomBefore
 }
 
 // Account returns the counters at the job's end; nil before that, or if none are read.
@@ -154,7 +154,7 @@ func Accounts(jobs []*Job) {
 // directory; what cannot be read is not known.
 func (j *Job) Record(r *protocol.Record, unkilled bool) {
 	path := j.Path()
-	r.Containment, r.Cgroup, r.ContainmentReason = protocol.ContainmentCgroup, &path, record.Optional(j.place.reason)
+	r.Containment, r.Cgroup, r.ContainmentReason = protocol.ContainmentCgroup, &path, record.Optional(j.place.Reason())
 	r.Limits, r.Unenforced = j.keptLimits()
 	if j.oomWatch != nil {
 		if j.account == nil {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/seed-c1490a04/supervise/cgroup"
+	"github.com/seed-c1490a04/supervise/cmd/internal/cli"
 	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/guardian"
 	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/program"
 	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/record"
@@ -40,6 +41,7 @@ type Place struct {
 	foreign    []int              // children that are no job's: see Disown
 	reason     string             // why it is this place; "": it is the one that was named, or the only one
 	unenforced []protocol.Unenforced
+	oomWatch   *cgroup.OOMWatch      // of the one job of a fallback; nil: see CountAround
 	captured   *cgroup.Job           // of processes that may not be signalled; nil: there was none
 	removals   []*cgroup.Removal     // that are under way; see removing
 	later      func(*cgroup.Removal) // takes what the end of a job cannot remove at once; nil: that waits for it
@@ -109,8 +111,9 @@ func (p *Place) Job() *Job { return p.job }
 // Session returns the session of cgroups; nil: the fallback.
 func (p *Place) Session() *cgroup.Session { return p.session }
 
-// Reason says why it is this place, in one sentence; "": there is nothing to be said.
-func (p *Place) Reason() string { return p.reason }
+// Reason says why it is this place, in one printable sentence; "": there is nothing to be
+// said.
+func (p *Place) Reason() string { return cli.Printable(p.reason) }
 
 // WhyNot says why there is no cgroup.
 func (p *Place) WhyNot() string { return cmp.Or(p.reason, askedFor) }
@@ -302,9 +305,20 @@ func (p *Place) Waits() {
 
 // Record implements supervisor.Recorder.
 func (p *Place) Record(r *protocol.Record, unkilled bool) {
-	r.ContainmentReason, r.Unenforced = record.Optional(p.reason), append(r.Unenforced, p.unenforced...)
+	r.ContainmentReason, r.Unenforced = record.Optional(p.Reason()), append(r.Unenforced, p.unenforced...)
 	if p.job != nil {
 		p.job.Record(r, unkilled)
+	} else if p.oomWatch != nil {
+		o, _ := p.oomWatch.Cause(unkilled)
+		record.SetOOM(r, o)
+	}
+}
+
+// CountAround has the record say whether anything was killed for want of memory in a job
+// without a cgroup, by the counters around it. It is called before the job's start.
+func (p *Place) CountAround() {
+	if p.job == nil {
+		p.oomWatch, _ = cgroup.WatchOOMAround() // without it, that is not known
 	}
 }
 
@@ -328,6 +342,9 @@ func (p *Place) release() error {
 	}
 	if p.watcher != nil {
 		p.watcher.Close()
+	}
+	if p.oomWatch != nil {
+		p.oomWatch.Close()
 	}
 	for _, r := range p.removals { // the session's end removes the rest
 		r.Close()

@@ -6,7 +6,6 @@
 package doctor
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -181,7 +180,7 @@ func (d *diagnosis) setFeatures(features []cgroup.Feature) {
 func (d *diagnosis) print(asJSON bool) error {
 	text := []byte(d.text())
 	if asJSON {
-		b, err := json.Marshal(d)
+		b, err := protocol.Marshal(d)
 		if err != nil {
 			return err
 		}

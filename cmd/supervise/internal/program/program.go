@@ -13,20 +13,25 @@ import (
 // wrapped, so that a missing file of another kind is not taken for a missing command.
 func IsNotFound(err error) bool { return err == syscall.ENOENT || err == syscall.ENOTDIR }
 
-// IsShortage says whether a program could not be started for want of processes, memory or
-// descriptors, which tells nothing of the program.
-func IsShortage(err error) bool {
+// IsNotExecutable says whether an error is one that execve(2) has for a program. It is a bare
+// errno too, and so are those of fork(2) and of what the child does before it executes the
+// program: a lack of processes or memory, or a filter's refusal (EPERM, ENOSYS), which tell
+// nothing of the program.
+func IsNotExecutable(err error) bool {
 	switch err {
-	case syscall.EAGAIN, syscall.ENOMEM, syscall.EMFILE, syscall.ENFILE:
+	case syscall.E2BIG, syscall.EACCES, syscall.EIO, syscall.EISDIR, syscall.ELIBBAD, syscall.ELOOP,
+		syscall.ENAMETOOLONG, syscall.ENOEXEC, syscall.ETXTBSY:
 		return true
 	}
 	return false
 }
 
-// IsErrno says whether an error is a bare errno, as execve(2) returns it.
-func IsErrno(err error) bool {
-	_, ok := err.(syscall.Errno)
-	return ok
+// Starting says of a bare errno what has failed.
+func Starting(name string, err error) error {
+	if _, bare := err.(syscall.Errno); bare {
+		return fmt.Errorf("starting %s: %w", name, err)
+	}
+	return err
 }
 
 // NotStarted returns the exit status for a command that could not be started, as a shell
@@ -39,10 +44,8 @@ func NotStarted(name string, err error) (status int, complaint error) {
 			shown += ": its interpreter"
 		}
 		return cli.ExitNotFound, fmt.Errorf("%s: not found", shown)
-	case IsShortage(err):
-		return cli.ExitFailure, fmt.Errorf("starting %s: %w", shown, err)
-	case IsErrno(err):
+	case IsNotExecutable(err):
 		return cli.ExitNotExecutable, fmt.Errorf("%s: cannot be executed: %w", shown, err)
 	}
-	return cli.ExitFailure, err
+	return cli.ExitFailure, Starting(shown, err)
 }

@@ -74,10 +74,10 @@ func (s *Samples) endPhase() {
 	s.phases = append(s.phases, protocol.Phase{
 		Name: s.name, Started: was.Time, WallS: now.WallS - was.WallS,
 		CPU: cpuDelta(now.CPU, was.CPU), IO: ioDelta(now.IO, was.IO), Pressure: pressureDelta(now.Pressure, was.Pressure),
-		MaxMemory: s.most,
+		MaxMemory: s.most, MaxAnon: s.anon,
 	})
 	// One reading ends a phase and begins the next, so that nothing falls in between.
-	s.begun, s.most = now, now.Memory.CurrentBytes
+	s.begun, s.most, s.anon = now, now.Memory.CurrentBytes, now.Memory.AnonBytes
 }
 
 // lastMarks takes the marks that are there when the job has ended: the loop may have seen

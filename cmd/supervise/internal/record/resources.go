@@ -91,25 +91,33 @@ var oomBy = map[cgroup.OOMCause]string{
 	cgroup.OOMOutside: protocol.OOMByOutside, cgroup.OOMDaemon: protocol.OOMByDaemon,
 }
 
-// SetOOM says whose memory ran out. The cause becomes oom where SIGKILL ended the main
+// SetOOM says whether a process of the job was killed for want of memory, and whose memory it
+// was. The cause becomes oom where SIGKILL ended the main
 // process and supervise did not send it: the kernel's OOM killer and systemd-oomd both
 // use SIGKILL, and no status tells theirs from others. Where only a cgroup around the job has
-// a counter, it is believed if the main process tells of a SIGKILL.
+// a counter, it is believed if the main process tells of a SIGKILL, and else it is not known.
 func SetOOM(r *protocol.Record, o cgroup.OOM) {
-	killed := r.Exit != nil && r.Exit.Signal != nil && *r.Exit.Signal == "SIGKILL"
+	killed := wasKilled(r)
 	told := r.Exit != nil && r.Exit.Code != nil && *r.Exit.Code == 128+int(unix.SIGKILL) // a shell, of its command
-	if o.Cause == cgroup.OOMNone || o.Unsure && !killed && !told {
+	if o.Cause == cgroup.OOMUnknown || o.Unsure && !killed && !told {
+		return
+	}
+	some := o.Cause != cgroup.OOMNone
+	r.OOMKilled = &some
+	if !some {
 		return
 	}
 	// Kills is a count of processes, of which the main process may not be one.
-	r.OOM = &protocol.OOM{By: oomBy[o.Cause], Cgroup: Optional(o.Path), Kills: &o.Kills}
-	if o.Unsure {
-		r.OOM.Kills = nil
-	}
+	r.OOM = &protocol.OOM{By: oomBy[o.Cause], Cgroup: Optional(o.Path), Kills: o.Kills}
 	// Any other cause says that supervise, or its owner, wanted the end.
 	if r.Cause == protocol.CauseSignaled && killed {
 		r.Cause = protocol.CauseOOM
 	}
+}
+
+// wasKilled says whether a SIGKILL ended the main process.
+func wasKilled(r *protocol.Record) bool {
+	return r.Exit != nil && r.Exit.Signal != nil && *r.Exit.Signal == "SIGKILL"
 }
 
 // Limits lists limits for a record, without those that others imply. It is empty rather

@@ -40,12 +40,34 @@ func TestSetOOM(t *testing.T) {
 		{protocol.CauseSignaled, killed, cgroup.OOMNone, protocol.CauseSignaled},
 		{protocol.CauseKilled, killed, cgroup.OOMMachine, protocol.CauseKilled},
 		{protocol.CauseExited, &protocol.Exit{Code: new(1)}, cgroup.OOMOwnLimit, protocol.CauseExited},
+		{protocol.CauseSignaled, killed, cgroup.OOMUnknown, protocol.CauseSignaled},
 	}
 	for _, tt := range tests {
 		r := protocol.Record{Cause: tt.cause, Exit: tt.exit}
-		SetOOM(&r, cgroup.OOM{Cause: tt.oom, Path: "/sys/fs/cgroup/x", Kills: 3})
-		if r.Cause != tt.want || (r.OOM != nil) != (tt.oom != cgroup.OOMNone) {
-			t.Errorf("%+v: %s, %+v", tt, r.Cause, r.OOM)
+		SetOOM(&r, cgroup.OOM{Cause: tt.oom, Path: "/sys/fs/cgroup/x", Kills: new(uint64(3))})
+		some := tt.oom != cgroup.OOMNone && tt.oom != cgroup.OOMUnknown
+		if r.Cause != tt.want || (r.OOM != nil) != some || (r.OOMKilled == nil) != (tt.oom == cgroup.OOMUnknown) || r.OOMKilled != nil && *r.OOMKilled != some {
+			t.Errorf("%+v: %s, %v, %+v", tt, r.Cause, r.OOMKilled, r.OOM)
+		}
+	}
+}
+
+// TestSetUnsureOOM: that somebody was killed in a cgroup around the job, which holds others too, tells of the job only if
+// its main process does. Else it is not known.
+func TestSetUnsureOOM(t *testing.T) {
+	for _, tt := range []struct {
+		exit protocol.Exit
+		some bool
+	}{
+		{protocol.Exit{Signal: new("SIGKILL")}, true},
+		{protocol.Exit{Code: new(137)}, true},
+		{protocol.Exit{Code: new(1)}, false},
+		{protocol.Exit{Signal: new("SIGTERM")}, false},
+	} {
+		r := protocol.Record{Cause: protocol.CauseSignaled, Exit: &tt.exit}
+		SetOOM(&r, cgroup.OOM{Cause: cgroup.OOMAncestor, Path: "/sys/fs/cgroup/x", Unsure: true})
+		if (r.OOM != nil) != tt.some || (r.OOMKilled != nil) != tt.some || tt.some && (r.OOM.Kills != nil || !*r.OOMKilled) {
+			t.Errorf("%+v: %v, %+v", tt, r.OOMKilled, r.OOM)
 		}
 	}
 }

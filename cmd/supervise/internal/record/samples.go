@@ -23,11 +23,13 @@ type Samples struct {
 	fd      int // of WriteTo, the caller's
 	dropped int // how many lines had no room
 
-	peak   *protocol.MemoryNow // the memory at the greatest sample of the job; nil: none was read
+	peak   *protocol.MemoryNow  // the memory at the greatest sample of the job; nil: none was read
+	max    protocol.MemorySplit // the greatest of each in the samples
 	phases []protocol.Phase
 	begun  *protocol.Sample // the reading at the last mark, or at the start
 	name   string           // name of the phase that has begun; "" before the first mark
 	most   *uint64          // the greatest memory since the phase began; nil: not read yet
+	anon   *uint64          // the greatest anonymous memory since then
 
 	marks   int    // the descriptor of ReadMarks; -1: none
 	partial []byte // a line that is not complete
@@ -72,17 +74,29 @@ func (s *Samples) Take(at time.Time) *protocol.Sample {
 	raw, _ := s.sampler.Sample() // what cannot be read is null
 	p := sampleOf(&raw)
 	p.Time.Time, p.WallS = at, at.Sub(s.started).Seconds()
-	// memory.current is there with the memory controller alone.
-	if m := p.Memory.CurrentBytes; m != nil {
-		// The sample is new each time, so its pointers stay true.
-		if s.most == nil || *m > *s.most {
-			s.most = m
-		}
-		if s.peak == nil || *m > *s.peak.CurrentBytes {
-			s.peak = &p.Memory
-		}
-	}
+	s.measure(&p.Memory)
 	return p
+}
+
+// measure remembers the greatest memory. The sample is new each time, so its pointers stay
+// true. Without the memory controller all are nil.
+func (s *Samples) measure(m *protocol.MemoryNow) {
+	if m.CurrentBytes != nil && (s.peak == nil || *m.CurrentBytes > *s.peak.CurrentBytes) {
+		s.peak = m
+	}
+	raise(&s.most, m.CurrentBytes)
+	raise(&s.anon, m.AnonBytes)
+	raise(&s.max.AnonBytes, m.AnonBytes)
+	raise(&s.max.FileBytes, m.FileBytes)
+	raise(&s.max.ShmemBytes, m.ShmemBytes)
+	raise(&s.max.KernelBytes, m.KernelBytes)
+}
+
+// raise keeps the greater of two numbers that may not be known.
+func raise(most **uint64, now *uint64) {
+	if now != nil && (*most == nil || *now > **most) {
+		*most = now
+	}
 }
 
 // One takes a single sample of a job that started at a moment, for stat. It opens the
@@ -108,7 +122,7 @@ func sampleOf(raw *cgroup.Sample) *protocol.Sample {
 		p.CPU = cpuOf(raw.CPU)
 	}
 	if st := raw.Stat; st != nil {
-		p.Memory.MemorySplit = protocol.MemorySplit{AnonBytes: st.Anon, FileBytes: st.File, KernelBytes: st.Kernel}
+		p.Memory.MemorySplit = protocol.MemorySplit{AnonBytes: st.Anon, FileBytes: st.File, ShmemBytes: st.Shmem, KernelBytes: st.Kernel}
 	}
 	if t := raw.IO; t != nil {
 		p.IO = protocol.IO{ReadBytes: &t.ReadBytes, WriteBytes: &t.WriteBytes, ReadOps: &t.ReadOps, WriteOps: &t.WriteOps}
@@ -156,7 +170,7 @@ func (s *Samples) Finish(r *protocol.Record) {
 	s.Close()
 	r.Phases = s.phases
 	if s.peak != nil {
-		r.Memory.AtPeak = &s.peak.MemorySplit
+		r.Memory.AtPeak, r.Memory.SampledMax = &s.peak.MemorySplit, &s.max
 	}
 }
 

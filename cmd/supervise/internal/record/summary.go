@@ -23,7 +23,10 @@ func Summary(r *protocol.Record) string {
 	line("cpu", "user %s, system %s", seconds(r.CPU.UserS), seconds(r.CPU.SystemS))
 	// memory.peak is there since Linux 5.19.
 	if r.Memory.PeakBytes != nil {
-		line("memory", "%s at most", amount(r.Memory.PeakBytes))
+		line("memory", "%s at most, page cache included", amount(r.Memory.PeakBytes))
+	}
+	if s := sizeBy(&r.Memory); s != "" {
+		line("size by", "%s", s)
 	}
 	if r.IO.ReadBytes != nil {
 		line("io", "%s read, %s written", amount(r.IO.ReadBytes), amount(r.IO.WriteBytes))
@@ -35,8 +38,11 @@ func Summary(r *protocol.Record) string {
 	if b := bottleneck(r); b != "" {
 		line("bottleneck", "%s", b)
 	}
-	if r.OOM != nil {
+	switch {
+	case r.OOM != nil:
 		line("oom", "%s", outOfMemory(r.OOM))
+	case r.OOMKilled == nil && r.Cause == protocol.CauseSignaled && wasKilled(r):
+		line("oom", "not known, as nothing counts for this job alone")
 	}
 	for _, u := range r.Unenforced {
 		line("unlimited", "%s", u.Reason)
@@ -67,6 +73,26 @@ func pids(r *protocol.Record) string {
 		s += fmt.Sprintf(", %d forks refused by a limit", *hits)
 	}
 	return s
+}
+
+// sizeBy says what a limit of memory is to be chosen by: the peak has page cache in it, which
+// the kernel drops when it must.
+func sizeBy(m *protocol.Memory) string {
+	switch s := m.SampledMax; {
+	case s != nil && s.AnonBytes != nil:
+		need := *s.AnonBytes
+		if s.ShmemBytes != nil {
+			need += *s.ShmemBytes
+		}
+		text := amount(&need) + " anonymous and shared, the most in a sample"
+		if swap := m.SwapPeakBytes; swap != nil && *swap > 0 {
+			text += fmt.Sprintf(", and %s in swap at most", amount(swap))
+		}
+		return text
+	case m.PeakBytes != nil:
+		return "anonymous and shared memory, which --sample measures"
+	}
+	return ""
 }
 
 // outOfMemory says whose memory ran out, in words for people.

@@ -38,14 +38,28 @@ func TestSummary(t *testing.T) {
 		}},
 		{"resources", protocol.Record{
 			Argv: []string{"./batch"}, Cause: protocol.CauseOOM, Exit: &protocol.Exit{Signal: new("SIGKILL")}, WallS: 10, Reaped: 9,
-			CPU:      protocol.CPU{UserS: new(4.0), SystemS: new(1.0), ThrottledS: new(2.5)},
-			Memory:   protocol.Memory{PeakBytes: new(uint64(1 << 30))},
+			CPU: protocol.CPU{UserS: new(4.0), SystemS: new(1.0), ThrottledS: new(2.5)},
+			Memory: protocol.Memory{PeakBytes: new(uint64(1757e6)), SwapPeakBytes: new(uint64(0)), SampledMax: &protocol.MemorySplit{
+				AnonBytes: new(uint64(128 << 20)), ShmemBytes: new(uint64(4 << 20)), FileBytes: new(uint64(1600e6)),
+			}},
 			IO:       protocol.IO{ReadBytes: new(uint64(1000)), WriteBytes: new(uint64(1536))},
 			Pids:     protocol.Pids{Peak: new(uint64(8)), MaxHits: new(uint64(3))},
 			Pressure: protocol.Pressure{IO: protocol.Stall{SomeS: new(4.5)}, Memory: protocol.Stall{SomeS: new(0.5)}},
 			Phases:   []protocol.Phase{{Name: "", WallS: 1}, {Name: "load\x1b[m", WallS: 9, CPU: protocol.CPU{TotalS: new(4.5)}}},
-			OOM:      &protocol.OOM{By: protocol.OOMByJob, Kills: new(uint64(2))}, Unenforced: []protocol.Unenforced{{Name: "--io-weight 5", Reason: "no io"}},
+			OOM:      &protocol.OOM{By: protocol.OOMByJob, Kills: new(uint64(2))}, OOMKilled: new(true), Unenforced: []protocol.Unenforced{{Name: "--io-weight 5", Reason: "no io"}},
 			Containment: protocol.ContainmentCgroup, Cgroup: new("/sys/fs/cgroup/x"), LeftoversTotal: new(0),
+		}},
+		{"uncounted", protocol.Record{
+			Argv: []string{"./a"}, Cause: protocol.CauseSignaled, Exit: &protocol.Exit{Signal: new("SIGKILL")}, Reaped: 1,
+			Memory:      protocol.Memory{PeakBytes: new(uint64(1 << 30))},
+			Containment: protocol.ContainmentSubreaper,
+		}},
+		{"swapped", protocol.Record{
+			Argv: []string{"./a"}, Cause: protocol.CauseExited, Exit: &protocol.Exit{Code: new(0)}, Reaped: 1,
+			Memory: protocol.Memory{
+				PeakBytes: new(uint64(1 << 30)), SwapPeakBytes: new(uint64(3 << 20)), SampledMax: &protocol.MemorySplit{AnonBytes: new(uint64(1 << 20))},
+			},
+			OOMKilled: new(false), Containment: protocol.ContainmentSubreaper,
 		}},
 		{"hostile", protocol.Record{
 			Argv: []string{"./a\u202eb", "\u009b2J", "\xff"}, Cause: protocol.CauseExited, Exit: &protocol.Exit{Code: new(0)},

@@ -3,6 +3,7 @@ package run
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path"
 
@@ -89,11 +90,7 @@ func (e *entry) replaceable() error {
 // temporary name cannot be foreseen; O_EXCL follows no symbolic link. ENOENT says that
 // the directory is gone.
 func (e *entry) put(b []byte) error {
-	var random [8]byte
-	if _, err := unix.Getrandom(random[:], unix.GRND_INSECURE); err != nil {
-		unix.Getrandom(random[:], 0) // before Linux 5.6
-	}
-	tmp := fmt.Sprintf(".supervise-%x", random)
+	tmp := fmt.Sprintf(".supervise-%016x", rand.Uint64())
 	// Not os.CreateTemp, which sets up Go's poller for the file.
 	fd, err := unix.Openat(e.dir, tmp, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0o666)
 	if err == unix.ENOENT {

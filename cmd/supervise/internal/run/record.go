@@ -107,7 +107,7 @@ func (r *runner) deliver(result *protocol.Record) error {
 		return nil
 	}
 	result.Version = r.Version()
-	b, err := json.Marshal(result)
+	b, err := protocol.Marshal(result)
 	if err == nil {
 		err = r.out.write(append(b, '\n'))
 	}

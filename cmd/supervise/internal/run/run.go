@@ -249,6 +249,9 @@ func (r *runner) supervise(file string, argv []string, spec supervisor.Spec) (*p
 	if !r.guarding {
 		r.addInputs(s)
 		s.Trace = r.c.Trace()
+		if r.c.wantsNumbers() {
+			r.place.CountAround()
+		}
 	}
 	spec.Path, spec.Argv, spec.Attr, s.Terminal = file, argv, r.attr(), r.terminal
 	if r.c.owner >= 0 {

@@ -13,7 +13,7 @@ import (
 // order of notifications and answers is that of the calls. The types of the protocol
 // always marshal; should one not, the exit status says so.
 func (v *server) notify(method string, params any) {
-	line, err := json.Marshal(note{"2.0", method, params})
+	line, err := protocol.Marshal(note{"2.0", method, params})
 	if err != nil {
 		v.failed = errors.Join(v.failed, err)
 		return
@@ -39,7 +39,7 @@ func (v *server) answer(id json.RawMessage, result any, failure *protocol.Error,
 	if failure == nil {
 		r.Result = result
 	}
-	line, err := json.Marshal(r)
+	line, err := protocol.Marshal(r)
 	if err != nil {
 		v.failed = errors.Join(v.failed, err)
 		wire.CloseAll(fds)

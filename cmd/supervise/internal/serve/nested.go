@@ -1,7 +1,6 @@
 package serve
 
 import (
-	"encoding/json"
 	"errors"
 	"os"
 	"syscall"
@@ -199,7 +198,7 @@ func (n *nestedJob) Record(r *protocol.Record, _ bool) {
 	}
 	// Not into r: what a pointer in it points to, the pid, is the loop's.
 	var told protocol.Record
-	if err := json.Unmarshal(n.text, &told); err == nil {
+	if err := protocol.Unmarshal(n.text, &told); err == nil {
 		*r = told
 	} else {
 		r.PID, r.Exit, r.LeftoversTotal, r.Reaped, r.Main = &j.pid, nil, nil, 0, protocol.MainUsage{}

@@ -2,8 +2,8 @@ package serve
 
 import (
 	"cmp"
+	"encoding/json"
 	"errors"
-	"fmt"
 	"strings"
 	"syscall"
 
@@ -24,6 +24,13 @@ import (
 func (r *request) spawn() (any, error) {
 	var p protocol.SpawnParams
 	err := r.params(&p)
+	if err != nil { // what comes behind the parameter that is wrong was not read
+		var alone struct {
+			FDs int `json:"fds"`
+		}
+		json.Unmarshal(r.Params, &alone)
+		p.FDs = alone.FDs
+	}
 	if e := r.takeDescriptors(p.FDs); err == nil {
 		err = e
 	}
@@ -137,20 +144,17 @@ func (v *server) start(p *plan) (*job, error) {
 	return j, nil
 }
 
-// startError gives an error of a start its code. A bare errno is that of finding or
-// executing the program: -32005 or -32006; all other errors are wrapped. Lack of
-// processes, memory or descriptors is left to errorOf. fork and chdir fail in the same
-// child as execve, so a cwd that cannot be entered is found out by a second look.
+// startError gives an error of finding or executing the program its code, -32005 or -32006.
+// All others, such as a lack of processes, are left to errorOf. chdir fails in the same child
+// as execve, so a cwd that cannot be entered is found out by a second look.
 func (p *plan) startError(err error) error {
 	code := protocol.CodeNotExecutable
 	var errno syscall.Errno
 	switch {
-	case !program.IsErrno(err):
-		return err
 	case program.IsNotFound(err):
 		code = protocol.CodeNotFound
-	case program.IsShortage(err): // errorOf makes it -32003
-		return fmt.Errorf("starting %s: %w", p.Argv[0], err)
+	case !program.IsNotExecutable(err):
+		return program.Starting(p.Argv[0], err)
 	}
 	field := "argv"
 	if p.path != "" {

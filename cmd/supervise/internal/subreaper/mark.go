@@ -2,11 +2,10 @@ package subreaper
 
 import (
 	"bytes"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"maps"
-	"os"
+	"math/rand/v2"
 	"slices"
 	"strconv"
 
@@ -32,13 +31,7 @@ const (
 )
 
 // NewMark draws a mark. Two of 48 random bits do not meet on one machine.
-func NewMark() (Mark, error) {
-	var b [8]byte
-	if _, err := unix.Getrandom(b[:], 0); err != nil {
-		return 0, os.NewSyscallError("getrandom", err)
-	}
-	return Mark(markBit | binary.NativeEndian.Uint64(b[:])&markMask), nil
-}
+func NewMark() Mark { return markBit | Mark(rand.Uint64()&markMask) }
 
 // ParseMark reads what String wrote.
 func ParseMark(s string) (Mark, error) {

@@ -27,11 +27,7 @@ const (
 
 // NewMarks draws the marks of a session; nil if there can be none.
 func NewMarks() *Marks {
-	drawn, err := NewMark()
-	if err != nil {
-		return nil
-	}
-	m := &Marks{session: markBit | sessionBit | drawn&randomBits<<24}
+	m := &Marks{session: markBit | sessionBit | NewMark()&randomBits<<24}
 	for _, m.resource = range [...]int{unix.RLIMIT_LOCKS, unix.RLIMIT_RTTIME} {
 		err := unix.Prlimit(0, m.resource, nil, &m.own)
 		if err == nil && m.own.Cur == unix.RLIM_INFINITY && m.own.Max == unix.RLIM_INFINITY {

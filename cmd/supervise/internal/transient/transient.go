@@ -11,9 +11,9 @@ package transient
 
 import (
 	"bytes"
-	"encoding/hex"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"strconv"
 	"strings"
@@ -55,9 +55,7 @@ func start(socket string, r Request) (unit string, err error) {
 		return "", err
 	}
 	defer unix.Close(fd)
-	if unit, err = newName(); err != nil {
-		return "", err
-	}
+	unit = newName()
 	message := startTransientUnit(unit, func(w *writer) {
 		w.property("PIDs", []uint32{uint32(os.Getpid())})
 		w.property("Description", legible(r.Description))
@@ -200,13 +198,7 @@ func read(fd int, deadline time.Time) ([]byte, error) {
 }
 
 // newName draws a name. It need not be checked: mode "fail" refuses one that is taken.
-func newName() (string, error) {
-	var id [4]byte
-	if _, err := unix.Getrandom(id[:], 0); err != nil {
-		return "", os.NewSyscallError("getrandom", err)
-	}
-	return "supervise-" + hex.EncodeToString(id[:]) + ".scope", nil
-}
+func newName() string { return fmt.Sprintf("supervise-%08x.scope", rand.Uint32()) }
 
 // legible makes of a text one that D-Bus takes (UTF-8) and that fits into a line of
 // the unit's file, where a backslash at the end would join the next line to it.

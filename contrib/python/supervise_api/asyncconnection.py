@@ -24,6 +24,7 @@ class AsyncConnection:
         self._flags, self._address = flags, address
         self._reader: Optional["asyncio.Task[None]"] = None
         self._writing = False
+        self.will_be_closed = False  #: whatever happens; before that is done, reading is not over
 
     async def open(self) -> None:
         """Start the supervisor, or connect to it, and say hello."""
@@ -116,10 +117,17 @@ class AsyncConnection:
                 await wait_for(reply.job.ended)
 
     async def _read(self) -> None:
-        """Be the task that reads. The end of input ends it, and that is what cancelling it leads to."""
+        """Be the task that reads. The end of input ends it, and that is what cancelling it leads to.
+
+        Unless close will be called: before Python 3.11 asyncio.run cancels all tasks at Ctrl-C, also those that end their jobs then.
+        """
         try:
             while self.talk.over is None:
-                await self._readable()
+                try:
+                    await self._readable()
+                except asyncio.CancelledError:
+                    if not self.will_be_closed:
+                        raise
                 self.talk.receive()
                 self._send()
                 self._call_back()

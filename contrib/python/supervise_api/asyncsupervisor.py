@@ -25,6 +25,8 @@ class AsyncSupervisor(BaseSupervisor):
             jobs = [await supervisor.spawn(["./judge", name], limits={"memory-max": "1G"}) for name in names]
             records = await asyncio.gather(*[job.wait() for job in jobs])
 
+    When the task is cancelled within the `async with`, each job ends as it does in `run`.
+
     It is of the loop in which `async with` was entered, or open called. It has one task, which reads what the supervisor tells
     whether or not a task waits; the task ends, and is waited for, in close. What the caller has not asked for yet is bounded: 1,000
     events a job, and captured output by its limit. To start the supervisor takes some milliseconds, which are not waited for
@@ -55,8 +57,7 @@ class AsyncSupervisor(BaseSupervisor):
         """Run a command as supervise_api.run does, with this supervisor.
 
         When this is cancelled the job ends first, as when its time is up: every process gets the signal (None: SIGTERM), and what is
-        left is killed after grace seconds (None: 10), or at once when this is cancelled again. Ctrl-C in asyncio.run cancels,
-        from Python 3.11 on; before, it cancels what holds the supervisor too, and the job is killed at once.
+        left is killed after grace seconds (None: 10), or at once when this is cancelled again. Ctrl-C in asyncio.run cancels.
         """
         plan, history = RunPlan(argv, options), None
         try:
@@ -85,7 +86,9 @@ class AsyncSupervisor(BaseSupervisor):
         await self._connection.close()
 
     async def __aenter__(self: _Self) -> _Self:
-        return await self.open()
+        await self.open()
+        self._connection.will_be_closed = True
+        return self
 
     async def __aexit__(
         self, kind: Optional[Type[BaseException]], value: Optional[BaseException], traceback: Optional[TracebackType]

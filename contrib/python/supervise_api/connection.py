@@ -9,7 +9,7 @@ from typing import Any, Callable, List, Mapping, Optional, Sequence
 from .conversation import VERSION, Conversation, Reply
 from .deadline import Deadline
 from .errors import SupervisorLost
-from .interrupts import Held
+from .interrupts import Held, Woken
 from .jobevents import Event
 from .jobhistory import JobHistory
 from .options import Argument, SpawnOptions
@@ -163,7 +163,7 @@ class Connection:
         poll.register(self._wake[0], select.POLLIN)
         self.changed.release()
         try:
-            with held.pause():
+            with Woken(self._wake[1]), held.pause():
                 left = deadline.left()
                 ready = poll.poll(None if left is None else left * 1000)
         finally:

@@ -1,6 +1,7 @@
 """Signals whose handlers may raise, such as KeyboardInterrupt, at a moment when half of something is done."""
 
 import signal
+import threading
 from typing import Set
 
 _RAISING = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGALRM, signal.SIGUSR1, signal.SIGUSR2}
@@ -30,6 +31,30 @@ class Held:
     def pause(self) -> "_Pause":
         """Return a context in which they come."""
         return _Pause(self._ours)
+
+
+class Woken:
+    """A context in which a signal makes a descriptor readable, by a byte that is written to its other end.
+
+    Python does not look for a signal that comes right before it waits in poll: nothing but this would end the waiting. Where the
+    program has such a descriptor itself, it stays as it is; and so in threads, for which there are no handlers.
+    """
+
+    def __init__(self, writer: int) -> None:
+        """Know the other end, which does not block."""
+        self._writer = writer
+        self._ours = False
+
+    def __enter__(self) -> None:
+        if threading.current_thread() is threading.main_thread():
+            before = signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
+            self._ours = before == -1
+            if not self._ours:
+                signal.set_wakeup_fd(before, warn_on_full_buffer=False)
+
+    def __exit__(self, *_: object) -> None:
+        if self._ours:
+            signal.set_wakeup_fd(-1)
 
 
 class _Pause:

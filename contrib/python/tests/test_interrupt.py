@@ -5,15 +5,15 @@ import os
 import signal
 import subprocess
 import sys
-import unittest
 from typing import Any, Awaitable, Callable, List
 from unittest import mock
 
-from supervise_api import DEVNULL, AsyncSupervisor, Job, Supervisor
+from supervise_api import DEVNULL, PIPE, AsyncSupervisor, Job, Supervisor
 from supervise_api.asyncconnection import wait_for
+from supervise_api.interrupts import Held, Woken
 from supervise_api.latch import Latch
 
-from .case import DEADLINE, FOREVER, read_all, read_until
+from .case import DEADLINE, FOREVER, Case, read_all, read_until
 from .serve_case import ServeCase
 
 #: Says that it is ready, and saves when it is told to end.
@@ -125,7 +125,10 @@ class TestInterrupted(Interrupted):
         killer = self.interrupt_at("ready")
         with self.assertRaises(KeyboardInterrupt):
             with Supervisor(self.flags) as supervisor:
-                deaf = supervisor.spawn(["sh", "-c", "trap '' INT; while :; do sleep 0.01; done"], grace=0.1)
+                deaf = supervisor.spawn(["sh", "-c", "trap '' INT; echo; while :; do sleep 0.01; done"], stdout=PIPE, grace=0.1)
+                assert deaf.stdout
+                deaf.stdout.readline()
+                deaf.close_pipes()
                 job = supervisor.spawn(["sh", "-c", SAVES.format("INT")], stdout=self.writer)
                 job.wait()
         self.assertEqual(killer.wait(DEADLINE), 0)
@@ -248,7 +251,6 @@ class TestCancelled(Interrupted):
         self.assertEqual((self.job.returncode, self.other.returncode), (7, -signal.SIGTERM))
         self.assertEqual(self.said(), "TERM\n")
 
-    @unittest.skipUnless(sys.version_info >= (3, 11), "before, it cancels all tasks at once")
     def test_terminal(self) -> None:
         program = """if True:
             import asyncio, sys, supervise_api as s
@@ -270,3 +272,44 @@ class TestCancelledSubreaper(TestCancelled):
     """The same without cgroups."""
 
     flags = ["--contain=subreaper"]
+
+
+class TestHeld(Case):
+    """Signals are held back for a moment only."""
+
+    def test_handler_raises_meanwhile(self) -> None:
+        """A handler of what came right before is called by the function that blocks, when that has blocked."""
+
+        def block(how: int, mask: Any) -> Any:
+            before = original(how, mask)
+            if how == signal.SIG_BLOCK and mask:
+                raise KeyboardInterrupt
+            return before
+
+        original = signal.pthread_sigmask
+        before = original(signal.SIG_BLOCK, [])
+        with mock.patch.object(signal, "pthread_sigmask", block), self.assertRaises(KeyboardInterrupt), Held():
+            pass
+        self.assertEqual(original(signal.SIG_SETMASK, before), before)
+
+    def test_woken(self) -> None:
+        """What comes before the waiting ends it. Another that is woken like that is left alone, and put back."""
+        reader, writer = os.pipe2(os.O_NONBLOCK)
+        handler = signal.signal(signal.SIGUSR1, lambda number, frame: None)
+        try:
+            with Woken(writer):
+                os.kill(os.getpid(), signal.SIGUSR1)
+            self.assertEqual(os.read(reader, 10), bytes([signal.SIGUSR1]))
+            os.kill(os.getpid(), signal.SIGUSR1)
+            self.assertRaises(BlockingIOError, os.read, reader, 10)
+            self.assertEqual(signal.set_wakeup_fd(writer), -1)
+            other = os.dup(writer)
+            with Woken(other):
+                pass
+            self.assertEqual(signal.set_wakeup_fd(-1), writer)
+            os.close(other)
+        finally:
+            signal.set_wakeup_fd(-1)
+            signal.signal(signal.SIGUSR1, handler)
+            os.close(reader)
+            os.close(writer)

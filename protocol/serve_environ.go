@@ -64,7 +64,10 @@ func (u EnvironUpdate) MarshalJSON() ([]byte, error) {
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (u *EnvironUpdate) UnmarshalJSON(b []byte) error {
-	if isList(b) {
+	switch {
+	case hasHalfPair(b):
+		return halfPair(reflect.TypeFor[Environ]())
+	case isList(b):
 		return u.unmarshalList(b)
 	}
 	var values map[string]*Text

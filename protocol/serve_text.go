@@ -5,7 +5,9 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"reflect"
+	"strconv"
 	"strings"
+	"unicode/utf16"
 	"unicode/utf8"
 )
 
@@ -41,7 +43,10 @@ func (t Text) plain() bool {
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (t *Text) UnmarshalJSON(b []byte) error {
-	if !bytes.HasPrefix(b, []byte("{")) {
+	switch {
+	case hasHalfPair(b):
+		return halfPair(reflect.TypeFor[Text]())
+	case !bytes.HasPrefix(b, []byte("{")):
 		return json.Unmarshal(b, (*string)(t))
 	}
 	var e encoded
@@ -87,4 +92,41 @@ func unescaped(v any) ([]byte, error) {
 	e.SetEscapeHTML(false)
 	err := e.Encode(v)
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), err
+}
+
+// halfPair is the error for text that encoding/json would change: see hasHalfPair.
+func halfPair(t reflect.Type) error {
+	return &json.UnmarshalTypeError{Value: "string with half of a surrogate pair", Type: t}
+}
+
+// hasHalfPair looks for an escape such as \udcff that is no half of a pair: it is how
+// Python's json writes a byte that is no UTF-8.
+func hasHalfPair(b []byte) bool {
+	for rest := b; ; {
+		i := bytes.IndexByte(rest, '\\')
+		if i < 0 || len(rest) < i+2 {
+			return false
+		}
+		first := surrogate(rest[i:])
+		switch {
+		case first == 0:
+			rest = rest[i+2:]
+		case utf16.DecodeRune(first, surrogate(rest[i+6:])) == utf8.RuneError:
+			return true
+		default:
+			rest = rest[i+12:]
+		}
+	}
+}
+
+// surrogate reads the escape of a half of a surrogate pair; 0: there is none.
+func surrogate(b []byte) rune {
+	if len(b) < 6 || string(b[:2]) != `\u` {
+		return 0
+	}
+	n, err := strconv.ParseUint(string(b[2:6]), 16, 16)
+	if err != nil || !utf16.IsSurrogate(rune(n)) {
+		return 0
+	}
+	return rune(n)
 }

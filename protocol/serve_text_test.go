@@ -36,6 +36,7 @@ func TestText(t *testing.T) {
 func TestNoText(t *testing.T) {
 	for _, bad := range []string{
 		`7`, `true`, `[]`, `["a"]`, `{}`, `{"base64":null}`, `{"base64":"/w"}`, `{"base64":"!"}`, `{"base64":7}`, `{"base64":[255]}`, `{"text":"a"}`,
+		`"\udcff"`,
 	} {
 		var p SpawnParams
 		err := json.Unmarshal([]byte(`{"cwd":`+bad+`}`), &p)
@@ -45,6 +46,18 @@ func TestNoText(t *testing.T) {
 		err = json.Unmarshal([]byte(`{"argv":["a",`+bad+`]}`), &p)
 		if wrong, ok := err.(*json.UnmarshalTypeError); !ok || wrong.Field != "argv" {
 			t.Errorf("%s: %q, %v", bad, p.Argv, err)
+		}
+	}
+}
+
+func TestHalfPair(t *testing.T) {
+	for line, want := range map[string]bool{
+		``: false, `{}`: false, `\`: false, `\u`: false, `\udcf`: false, `a\u0041\n`: false, `\ufffd`: false, "\ufffd": false,
+		`\udcff`: true, `x\uDCFF"`: true, `\ud83d`: true, `\ud83dx\ude00`: true, `\ude00\ud83d`: true, `\ud83d\ud83d\ude00`: true,
+		`\ud83d\ude00`: false, `\uD83D\uDE00\uD83D\uDE00`: false, `\\udcff`: false, `\\\udcff`: true, `\"\udcff`: true,
+	} {
+		if got := hasHalfPair([]byte(line)); got != want {
+			t.Errorf("%q: %t", line, got)
 		}
 	}
 }
@@ -113,7 +126,7 @@ func changes(u EnvironUpdate) string {
 }
 
 func TestNoEnviron(t *testing.T) {
-	for _, bad := range []string{`7`, `"A=b"`, `{"A":7}`, `{"A":{}}`, `["A=b",7]`, `["A=b",{}]`, `["A=b","C"]`} {
+	for _, bad := range []string{`7`, `"A=b"`, `{"A":7}`, `{"A":{}}`, `["A=b",7]`, `["A=b",{}]`, `["A=b","C"]`, `{"\udcff":"b"}`, `["A=\udcff"]`} {
 		var p SpawnParams
 		if err := json.Unmarshal([]byte(`{"env":`+bad+`}`), &p); err == nil {
 			t.Errorf("%s: %q", bad, p.Env)

@@ -105,8 +105,9 @@ class TestBytes(ServeCase):
 
     def test_names(self) -> None:
         job = self.supervisor.spawn(["true"], name=b"\xe9")
-        self.assertEqual(job.name, "\udce9")
-        self.assertEqual(job.wait(DEADLINE).cause, "exited")
+        record = job.wait(DEADLINE)
+        self.assertEqual((job.name, record.name), ("\udce9", "\udce9"))
+        self.assertEqual(self.supervisor.spawn(["sh", "-c", ":", ODD]).wait(DEADLINE).argv[3], os.fsdecode(ODD))
 
     def test_other_encoding(self) -> None:
         """Where Python's own encoding is not UTF-8, a string is the bytes that it would be for subprocess."""

@@ -124,10 +124,10 @@ func (d *detaching) release() error {
 	d.v.forget(j)
 	// The cgroup is kept rather than the pids: the job goes on forking in it.
 	d.v.detached = append(d.v.detached, d.scope.Cgroup)
-	for _, id := range j.waits {
+	d.v.waits -= len(j.waits)
+	for _, id := range d.v.take(&j.waits) {
 		d.v.answer(id, nil, failure(protocol.CodeNoJob, "job", "job %d was detached", j.number), nil)
 	}
-	d.v.waits -= len(j.waits)
 	return j.held.Close()
 }
 

@@ -212,18 +212,18 @@ func (r *request) wait() (any, error) {
 	if err != nil || r.ID == nil {
 		return nil, err
 	}
-	if r.v.waits >= maxWaits {
-		return nil, failure(protocol.CodeTooMany, "", "there are %d waits already", r.v.waits)
+	v := r.v
+	if err := r.keep(&j.waits, v.waits >= maxWaits || v.kept >= maxKept); err != nil {
+		return nil, err
 	}
-	r.v.waits++
-	j.waits = append(j.waits, r.ID)
-	r.late = true
+	v.waits++
 	return nil, nil
 }
 
-// shutdown ends all jobs, and is answered when the last one has ended; -32602 is its one
-// error. From here on spawn is refused, while other requests are carried out. A second
-// shutdown may shorten the grace, as a job that is being stopped can be stopped anew.
+// shutdown ends all jobs, and is answered when the last one has ended. It gives -32602, and
+// -32003 if it is not the first and there are too many. From here on spawn is refused,
+// while other requests are carried out. A second shutdown may shorten the grace, as a job
+// that is being stopped can be stopped anew.
 func (r *request) shutdown() (any, error) {
 	var p protocol.ShutdownParams
 	if err := r.params(&p); err != nil {
@@ -234,11 +234,14 @@ func (r *request) shutdown() (any, error) {
 		return nil, err
 	}
 	v := r.v
-	// A shutdown never takes the phase back from parting or over.
-	v.phase, r.late = max(v.phase, closing), true
 	if r.ID != nil {
-		v.shutters = append(v.shutters, r.ID)
+		n := len(v.shutters)
+		if err := r.keep(&v.shutters, n >= maxWaits || n > 0 && v.kept >= maxKept); err != nil {
+			return nil, err
+		}
 	}
+	// A shutdown never takes the phase back from parting or over.
+	v.phase = max(v.phase, closing)
 	// The phase is closing already: a job that ends while it is being stopped answers the
 	// shutdowns, if it is the last.
 	r.after = func() {

@@ -182,10 +182,10 @@ func (j *job) ended(result *protocol.Record) {
 	}
 	// The loop calls this after it has closed the containment: the cgroup is gone by now.
 	v.notify(protocol.NoteEnded, end)
-	for _, id := range j.waits {
+	v.waits -= len(j.waits)
+	for _, id := range v.take(&j.waits) {
 		v.answer(id, end, nil, nil)
 	}
-	v.waits -= len(j.waits)
 	v.forget(j)
 	if v.phase >= closing {
 		v.answerShutters()

@@ -12,7 +12,6 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
-	"unicode/utf16"
 	"unicode/utf8"
 
 	"golang.org/x/sys/unix"
@@ -25,10 +24,9 @@ import (
 // Bounds of what one owner may have. Waits and what is kept of jobs cost memory of the
 // server alone, so no limit of the kernel's would bound them.
 const (
-	maxWaits = 65536
+	maxWaits = 65536 // and as many shutdowns
 	maxJobs  = 100000
-	maxKept  = 256 << 20 // bytes of argv and tags of all jobs; one more job may be beyond
-	maxID    = 1024      // bytes of an id, which a wait keeps
+	maxKept  = 256 << 20 // bytes of argv and tags of all jobs, and ids of waits; one more may be beyond
 )
 
 // A request is a message of the owner's while it is carried out. A method sets late, give
@@ -87,11 +85,11 @@ func (v *server) request(line []byte) {
 }
 
 // parse reads a line that should be a request. encoding/json would replace bytes that are
-// no UTF-8, and halves of surrogate pairs, and a file name would silently be another:
-// hence the checks. The line is valid only until the next read, which is why the message
-// is copied out of it. An id that is not allowed is answered with null.
+// no UTF-8, and a file name would silently be another: hence the check. The line is valid
+// only until the next read, which is why the message is copied out of it. An id that is
+// not allowed is answered with null.
 func (r *request) parse(line []byte) error {
-	if !utf8.Valid(line) || hasHalfPair(line) {
+	if !utf8.Valid(line) {
 		return failure(protocol.CodeParse, "", "the line is no UTF-8; such bytes go as {\"base64\":TEXT}")
 	}
 	if err := json.Unmarshal(line, &r.Message); err != nil {
@@ -109,47 +107,12 @@ func (r *request) parse(line []byte) error {
 		return failure(protocol.CodeInvalidRequest, "id", "want an id that is a number or a string")
 	}
 	switch {
-	case len(id) > maxID:
-		r.ID = nil
-		return failure(protocol.CodeInvalidRequest, "id", "want an id of at most %d bytes", maxID)
 	case r.JSONRPC != "2.0":
 		return failure(protocol.CodeInvalidRequest, "jsonrpc", `want "jsonrpc":"2.0"`)
 	case r.Method == "":
 		return failure(protocol.CodeInvalidRequest, "method", "want a method")
 	}
 	return nil
-}
-
-// hasHalfPair looks for an escape such as \udcff that is no half of a pair: it is how
-// Python's json writes a byte that is no UTF-8.
-func hasHalfPair(line []byte) bool {
-	for rest := line; ; {
-		i := bytes.IndexByte(rest, '\\')
-		if i < 0 || len(rest) < i+2 {
-			return false
-		}
-		first := surrogate(rest[i:])
-		switch {
-		case first == 0:
-			rest = rest[i+2:]
-		case utf16.DecodeRune(first, surrogate(rest[i+6:])) == utf8.RuneError:
-			return true
-		default:
-			rest = rest[i+12:]
-		}
-	}
-}
-
-// surrogate reads the escape of a half of a surrogate pair; 0: there is none.
-func surrogate(b []byte) rune {
-	if len(b) < 6 || string(b[:2]) != `\u` {
-		return 0
-	}
-	n, err := strconv.ParseUint(string(b[2:6]), 16, 16)
-	if err != nil || !utf16.IsSurrogate(rune(n)) {
-		return 0
-	}
-	return rune(n)
 }
 
 // do calls the method. An unknown method is -32601 in every phase, which lets an owner
@@ -207,6 +170,25 @@ func (r *request) wrongField(inner string) string {
 		}
 	}
 	return inner
+}
+
+// keep keeps the id for a late answer; -32003 if there are too many.
+func (r *request) keep(ids *[]json.RawMessage, tooMany bool) error {
+	if tooMany {
+		return failure(protocol.CodeTooMany, "", "too many requests wait for an end already")
+	}
+	*ids, r.late = append(*ids, r.ID), true
+	r.v.kept += len(r.ID)
+	return nil
+}
+
+// take takes the ids that are about to be answered.
+func (v *server) take(ids *[]json.RawMessage) (taken []json.RawMessage) {
+	taken, *ids = *ids, nil
+	for _, id := range taken {
+		v.kept -= len(id)
+	}
+	return taken
 }
 
 // job reads parameters, in which number lies, and finds the job that they name; -32004 if

@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
@@ -17,18 +18,6 @@ func TestFailurePrintable(t *testing.T) {
 	}
 }
 
-func TestHalfPair(t *testing.T) {
-	for line, want := range map[string]bool{
-		``: false, `{}`: false, `\`: false, `\u`: false, `\udcf`: false, `a\u0041\n`: false, `\ufffd`: false, "\ufffd": false,
-		`\udcff`: true, `x\uDCFF"`: true, `\ud83d`: true, `\ud83dx\ude00`: true, `\ude00\ud83d`: true, `\ud83d\ud83d\ude00`: true,
-		`\ud83d\ude00`: false, `\uD83D\uDE00\uD83D\uDE00`: false, `\\udcff`: false, `\\\udcff`: true, `\"\udcff`: true,
-	} {
-		if got := hasHalfPair([]byte(line)); got != want {
-			t.Errorf("%q: %t", line, got)
-		}
-	}
-}
-
 // TestKept: what is kept of all jobs is bounded.
 func TestKept(t *testing.T) {
 	v, owner := newServer(t)
@@ -41,6 +30,26 @@ func TestKept(t *testing.T) {
 	j := &job{v: v, number: 1, argv: []string{"a", "bc"}, tags: map[string]string{"d": "", "": "efg"}}
 	v.jobs[1], v.kept = j, j.size()
 	if v.kept != 7 {
+		t.Errorf("%d bytes", v.kept)
+	}
+	r := &request{Message: protocol.Message{ID: json.RawMessage(`"id"`), Params: json.RawMessage(`{"job":1}`)}, v: v}
+	if _, err := r.wait(); err != nil || !r.late || v.kept != 11 || v.waits != 1 {
+		t.Errorf("%v, %d bytes of %d waits", err, v.kept, v.waits)
+	}
+	v.kept = maxKept
+	if _, err := r.wait(); err == nil || v.waits != 1 {
+		t.Errorf("%d waits", v.waits)
+	}
+	for _, wantErr := range []bool{false, true} { // the first is never one too many
+		if _, err := r.shutdown(); (err != nil) != wantErr {
+			t.Errorf("shutdown: %v", err)
+		}
+	}
+	if v.take(&v.shutters); v.kept != maxKept || len(v.shutters) > 0 {
+		t.Errorf("%d bytes of %d shutdowns", v.kept, len(v.shutters))
+	}
+	v.kept = 11
+	if v.take(&j.waits); v.kept != 7 {
 		t.Errorf("%d bytes", v.kept)
 	}
 	if v.forget(j); v.kept != 0 || len(v.jobs) != 0 {

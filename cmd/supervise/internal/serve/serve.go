@@ -71,7 +71,7 @@ type server struct {
 	dirs  map[string]*job // by the name of the cgroup
 	last  int             // number of the latest job
 	waits int             // requests that wait for the end of a job
-	kept  int             // bytes of argv and tags of the jobs
+	kept  int             // bytes of argv and tags of the jobs, and of ids of waits
 	taken int             // bytes of requests since memory was given back, or is about to be
 
 	waiting  []func() // called when the owner reads again
@@ -379,10 +379,9 @@ func (v *server) answerShutters() {
 	if v.phase == closing {
 		v.phase = over
 	}
-	for _, id := range v.shutters {
+	for _, id := range v.take(&v.shutters) {
 		v.answer(id, struct{}{}, nil, nil)
 	}
-	v.shutters = nil
 }
 
 // signaled ends all jobs. SIGTERM from the service manager is a stop of the unit, in

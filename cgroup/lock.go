@@ -27,8 +27,7 @@ func (d *dir) lock() error {
 	return nil
 }
 
-// isLocked says whether a supervisor has the session locked, and else locks it. A process in
-// the session is no supervisor.
+// isLocked says whether a supervisor has the session locked, and else locks it.
 func (d *dir) isLocked(byDirectory bool) bool {
 	if err := d.hold(); err != nil {
 		return true // not known
@@ -41,10 +40,13 @@ func (d *dir) isLocked(byDirectory bool) bool {
 	return byDirectory && d.isLockedFile(d.fd)
 }
 
+// isLockedFile says whether another process than those in the session, which are no
+// supervisor, has the file locked, and else locks it.
 func (d *dir) isLockedFile(fd int) bool {
-	err := unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB)
-	return err != nil && !d.holdsLockers(fd)
+	return !tryLock(fd) && !d.holdsLockers(fd)
 }
+
+func tryLock(fd int) bool { return unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB) == nil }
 
 // holdsLockers says whether all processes that have locked a file are known, and are in d.
 func (d *dir) holdsLockers(fd int) bool {

@@ -125,6 +125,10 @@ func isName(name string) bool {
 // RemoveStale ends and removes the sessions that dead supervisors left in the same root, which
 // it knows by their names: a job may have removed the mark. One that is locked stays. So does,
 // for a minute, an unmarked one that is empty: another supervisor may have made it just now.
+//
+// Whether it is a supervisor that has a lock is seen by several files of proc(5). With many
+// supervisors in one root each start of a job would pay for all of them: one of those that
+// are locked is looked at, any.
 func (s *Session) RemoveStale() {
 	if s.root.countSubdirs() == 1 {
 		return // this session is all there is
@@ -133,6 +137,8 @@ func (s *Session) RemoveStale() {
 	if err != nil {
 		return
 	}
+	rand.Shuffle(len(names), func(i, j int) { names[i], names[j] = names[j], names[i] })
+	looked := false
 	for _, name := range names {
 		if name == guardianLeaf && !s.root.shelter {
 			s.root.rmdir(name) // of a guardian that has ended a session; the kernel refuses it unless it is empty
@@ -140,25 +146,37 @@ func (s *Session) RemoveStale() {
 		if !isName(name) || name == s.name {
 			continue
 		}
-		if d, err := s.root.childForced(name); err == nil {
-			d.removeIfStale(s.root, name)
-			d.close()
+		d, err := s.root.childForced(name)
+		if err != nil {
+			continue
 		}
+		looked = d.removeIfStale(s.root, name, !looked) || looked
+		d.close()
 	}
 }
 
-func (d *dir) removeIfStale(r *root, name string) {
+// removeIfStale says whether the session is locked. Closely means to see by whom.
+func (d *dir) removeIfStale(r *root, name string, closely bool) (locked bool) {
 	var buf [8]byte
 	n, err := unix.Fgetxattr(d.fd, xattrSession, buf[:])
-	marked := err == nil
-	empty, err := d.empty()
-	switch {
-	case err != nil || d.isLocked(marked && string(buf[:n]) == lockedByDirectory):
-	case !marked && empty && !d.untouchedFor(time.Minute):
-	default:
+	if err != nil && d.isBeingMade() {
+		return false
+	}
+	if locked = !tryLock(d.fd); locked && !closely {
+		return true
+	}
+	if byDirectory := err == nil && string(buf[:n]) == lockedByDirectory; !d.isLocked(byDirectory) {
 		s := &Session{dir: d, root: r, name: name}
 		s.destroy()
 	}
+	return locked
+}
+
+// isBeingMade says whether another supervisor may have made the unmarked session just now, and
+// be about to lock it: it would find a lock of ours.
+func (d *dir) isBeingMade() bool {
+	empty, err := d.empty()
+	return err != nil || empty && !d.untouchedFor(time.Minute)
 }
 
 func (d *dir) untouchedFor(age time.Duration) bool {

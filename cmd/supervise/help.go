@@ -20,8 +20,8 @@ const helpText = `Supervise runs commands so that nothing they start can outlive
 
 const helpRun = `usage: supervise run [flags] [--] command [args]     (man supervise-run)
 Whatever the command starts is killed when it ends, or when supervise does.
-time    --timeout D          end it after D: 90 (s), 1m30s, 500ms (default 0: none)
-        --cpu-timeout D      after D of processor time of all processes (0: none)
+time    --timeout D          end it after D: 90 (s), 1m30s (default 0, none)
+        --cpu-timeout D      after D of processor time of all processes (0)
         --grace D            from the signal then to the kill (10s)
         --signal S           the signal then, to every process (TERM)
 end     --leftovers MODE     what outlives the command: kill, wait, fail (kill)

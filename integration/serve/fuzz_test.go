@@ -2,6 +2,7 @@ package serve
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/json"
 	"io"
 	"path/filepath"
@@ -69,8 +70,8 @@ func harmless(said []byte) bool {
 	for line := range bytes.SplitSeq(said, []byte("\n")) {
 		var r struct {
 			Params struct {
-				Argv      []string
-				Path, Cwd string
+				Argv      []any
+				Path, Cwd any
 				Stdio     []json.RawMessage
 			}
 		}
@@ -82,15 +83,29 @@ func harmless(said []byte) bool {
 			continue
 		}
 		p := r.Params
-		if len(p.Argv) > 0 && !slices.Contains([]string{"true", "/bin/true", "sleep"}, p.Argv[0]) || p.Path != "" || p.Cwd != "" {
+		if len(p.Argv) > 0 && !slices.Contains([]string{"true", "/bin/true", "sleep"}, decoded(p.Argv[0])) || p.Path != nil || p.Cwd != nil {
 			return false
 		}
 		for _, one := range p.Stdio {
-			var s struct{ File string }
-			if json.Unmarshal(one, &s) == nil && s.File != filepath.Base(s.File) && s.File != "" || strings.Contains(s.File, "..") {
+			var s struct{ File any }
+			if json.Unmarshal(one, &s) != nil || s.File == nil {
+				continue
+			}
+			if file := decoded(s.File); file != filepath.Base(file) || strings.Contains(file, "..") {
 				return false
 			}
 		}
 	}
 	return true
+}
+
+// decoded is text, which may be in base64; "" if it is none.
+func decoded(text any) string {
+	if o, ok := text.(object); ok {
+		text, _ := o["base64"].(string)
+		b, _ := base64.StdEncoding.DecodeString(text)
+		return string(b)
+	}
+	s, _ := text.(string)
+	return s
 }

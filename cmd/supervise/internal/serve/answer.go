@@ -19,6 +19,7 @@ func (v *server) notify(method string, params any) {
 		return
 	}
 	v.conn.Send(line, nil)
+	v.discarded(len(line))
 }
 
 // A note is a notification of the server's. It has no id: the owner does not answer it.
@@ -46,6 +47,7 @@ func (v *server) answer(id json.RawMessage, result any, failure *protocol.Error,
 		return
 	}
 	v.conn.Send(line, fds)
+	v.discarded(len(line))
 }
 
 // A response is the answer to a request: it has a result or an error, never both.

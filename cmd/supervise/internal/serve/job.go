@@ -145,7 +145,6 @@ func (j *job) size() (n int) {
 func (v *server) forget(j *job) {
 	delete(v.jobs, j.number)
 	v.kept -= j.size()
-	v.discarded(j.size())
 }
 
 // limits are those that the job began with, for the answer to spawn. Both lists are empty

@@ -66,13 +66,13 @@ type server struct {
 	version  string
 	reported []string // controllers of the jobs
 
-	phase phase
-	jobs  map[int]*job    // by number
-	dirs  map[string]*job // by the name of the cgroup
-	last  int             // number of the latest job
-	waits int             // requests that wait for the end of a job
-	kept  int             // bytes of argv and tags of the jobs, and of ids of waits
-	taken int             // bytes of requests since memory was given back, or is about to be
+	phase   phase
+	jobs    map[int]*job    // by number
+	dirs    map[string]*job // by the name of the cgroup
+	last    int             // number of the latest job
+	waits   int             // requests that wait for the end of a job
+	kept    int             // bytes of argv and tags of the jobs, and of ids of waits
+	garbage int             // bytes of lines since it was last arranged that memory is given back
 
 	waiting  []func() // called when the owner reads again
 	detached []string // cgroups of detached jobs, which the last sweep spares
@@ -248,12 +248,12 @@ func (v *server) idle() {
 	resident.GiveBack()
 }
 
-// discarded counts the bytes of a request, which are garbage now. After many of them memory
-// is given back in the next pause.
+// discarded counts the bytes of what was said, which are garbage now, or will be when they
+// are sent. After many of them memory is given back in the next pause.
 func (v *server) discarded(n int) {
 	const many = 1 << 20
-	if v.taken += n; v.taken >= many {
-		v.taken = 0
+	if v.garbage += n; v.garbage >= many {
+		v.garbage = 0
 		v.s.Rest()
 	}
 }

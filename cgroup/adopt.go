@@ -48,7 +48,7 @@ func (j *Job) move(pid int, inside string) (moved bool, err error) {
 		return false, err
 	}
 	s, err := proc.ReadStat(pid)
-	exiting := err == nil && s.Exiting() // the kernel leaves an exiting process where it was, without an error, and moves its live threads
+	exiting := err == nil && (s.Exiting() || s.Headless()) // the kernel leaves an exiting process where it was, without an error, and moves its live threads
 	return !exiting, nil
 }
 

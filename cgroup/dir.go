@@ -22,6 +22,8 @@ type dir struct {
 	// the directory is a session, or below one.
 	forced bool
 
+	killed bool // once: see killHeadless
+
 	// cgroup.kill and cgroup.events, held open: what can no more be opened, for want of a
 	// descriptor say, can still be ended, and seen to be empty. 0: they are not held.
 	killFile, eventsFile int

@@ -3,10 +3,13 @@ package cgroup
 import (
 	"fmt"
 	"os"
+	"runtime"
 	"strconv"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/seed-c1490a04/supervise/cgroup/proc"
 )
 
 // Helpers are the programs of the tests' jobs: this test binary, run again. Each says "ready"
@@ -18,6 +21,14 @@ var helpers = map[string]func(n int){
 	"clock": clock,
 	"alloc": alloc,
 	"write": write,
+
+	"headless": headless,
+}
+
+func init() {
+	if os.Getenv(helperEnv) == "headless" {
+		runtime.LockOSThread() // the main goroutine, to the first thread
+	}
 }
 
 // help is called by TestMain.
@@ -90,4 +101,19 @@ func write(n int) {
 	}
 	unix.Fsync(fd)
 	fmt.Println("ready")
+}
+
+// headless ends its first thread, and stays.
+func headless(int) {
+	go func() { // ends with the process
+		for {
+			if s, err := proc.ReadStat(os.Getpid()); err == nil && s.Headless() {
+				break
+			}
+			runtime.Gosched()
+		}
+		fmt.Println("ready")
+		unix.Pause()
+	}()
+	unix.Syscall(unix.SYS_EXIT, 0, 0, 0)
 }

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/seed-c1490a04/supervise/cgroup/proc"
 )
 
 // plainDir makes a directory of ordinary files, in which a cgroup's files say exactly what the
@@ -159,6 +161,25 @@ func TestKillAgain(t *testing.T) {
 	kills.WriteString("0") // for a kill that was written once
 	if got := <-done; got != "11" {
 		t.Errorf("cgroup.kill was written %q", got)
+	}
+}
+
+// TestKillHeadless: a process whose first thread has exited outlives cgroup.kill, and not a second Kill.
+func TestKillHeadless(t *testing.T) {
+	j := newJob(t)
+	pid, ready := work(t, j, "headless", 0)
+	if s, err := proc.ReadStat(pid); !ready || err != nil || !s.Headless() || s.Exiting() {
+		t.Errorf("ready: %t, %+v, %v", ready, s, err)
+	}
+	if pids, err := j.Procs(); err != nil || !slices.Equal(pids, []int{pid}) {
+		t.Errorf("listed: %v, %v, want %d", pids, err, pid)
+	}
+	if err := j.node.killAndWait(); err != nil {
+		t.Error(err)
+		unix.Kill(pid, unix.SIGKILL)
+	}
+	if ws := wait(t, pid); ws.Signal() != unix.SIGKILL {
+		t.Errorf("ended by %v", ws)
 	}
 }
 

@@ -123,3 +123,18 @@ func TestForeignProc(t *testing.T) {
 		}
 	})
 }
+
+// TestWithoutProc: where there is no /proc at all nothing is run, and one line says what is missing.
+func TestWithoutProc(t *testing.T) {
+	needRoot(t)
+	hide := sh(`mount -t tmpfs none /proc && exec "$@"`, "sh", bin.supervise)
+	hide = append([]string{"unshare", "--mount", "--"}, hide...)
+	testbed.Need(t, "mount namespaces", exec.Command("unshare", "--mount", "true").Run())
+	for _, command := range [][]string{{"run", "echo", "ran"}, {"serve"}} {
+		o := newBox(t).start(launch{argv: append(slices.Clone(hide), command...)}).wait()
+		o.wantCode(125)
+		if o.stdout != "" || strings.Count(o.stderr, "\n") != 1 || !strings.Contains(o.stderr, "/proc") {
+			t.Errorf("%s: stdout %q, stderr %q", command[0], o.stdout, o.stderr)
+		}
+	}
+}

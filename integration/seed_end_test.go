@@ -61,6 +61,19 @@ func TestSeedEndOfRequests(t *testing.T) {
 	})
 }
 
+// Children whose first thread has exited end as well.
+func TestSeedHeadless(t *testing.T) {
+	forEachContainment(t, func(t *testing.T, c containment) {
+		s := newBox(t).startSeed(c, seqpacket, seedSpec{Children: slices.Repeat([][]string{adversary("headless-child")}, 3)})
+		if !s.lines.waitUntil(func(text string) bool { return strings.Count(text, "headless\n") == 3 }) {
+			t.Fatal("the children are not ready")
+		}
+		s.closeRequests()
+		s.wantAllKilled(3)
+		s.wantExit(0)
+	})
+}
+
 // Without a reader of fd 1 it goes on silently: it obeys requests, and ends with fd 0.
 func TestSeedEventsHungUp(t *testing.T) {
 	forEachContainment(t, func(t *testing.T, c containment) {

@@ -14,7 +14,7 @@ type Stat struct {
 	State   byte   // R, S, D, T (stopped), t (traced), Z (zombie), X
 	Parent  int
 	Flags   uint64 // PF_* of include/linux/sched.h
-	Threads int    // 1 for a zombie, or more: its first thread has exited, others live
+	Threads int    // 1 for a zombie, or more: see Headless
 	Start   uint64 // ticks after boot, 100 a second (USER_HZ): with PID, an identity
 	RSS     int64  // pages
 }
@@ -27,12 +27,15 @@ const (
 	ForkNoExec = 0x40
 )
 
-// Exiting says whether the process is dying, or a zombie.
-func (s *Stat) Exiting() bool { return s.Flags&exiting != 0 }
+// Exiting says whether the process is dying, or a zombie. One that is headless is not.
+func (s *Stat) Exiting() bool { return s.Flags&exiting != 0 && !s.Headless() }
 
-// Ended says whether no thread of the process is left. A zombie with more than
-// one thread is a process whose first thread alone has exited.
-func (s *Stat) Ended() bool { return s.State == 'X' || s.State == 'Z' && s.Threads <= 1 }
+// Headless says whether the first thread of the process has exited and others live. The kernel
+// shows no command line and no memory of such a process.
+func (s *Stat) Headless() bool { return s.State == 'Z' && s.Threads > 1 }
+
+// Ended says whether no thread of the process is left.
+func (s *Stat) Ended() bool { return s.State == 'X' || s.State == 'Z' && !s.Headless() }
 
 // ReadStat reads /proc/PID/stat. The error is that of [Read], or of [ParseStat].
 func ReadStat(pid int) (Stat, error) {

@@ -95,7 +95,7 @@ func TestEnded(t *testing.T) {
 		{Stat{State: 'S', Threads: 1, Flags: 0x400040}, false, false},
 		{Stat{State: 'R', Threads: 1, Flags: 0x400044}, false, true},
 		{Stat{State: 'Z', Threads: 1, Flags: 0x4}, true, true},
-		{Stat{State: 'Z', Threads: 2, Flags: 0x4}, false, true},
+		{Stat{State: 'Z', Threads: 2, Flags: 0x4}, false, false},
 		{Stat{State: 'X', Threads: 2}, true, false},
 	} {
 		if tt.s.Ended() != tt.ended || tt.s.Exiting() != tt.exiting {

@@ -22,6 +22,7 @@ var attacks = map[string]func(*field) error{
 	"bomb":             func(*field) error { return bomb(options{count: 150}) },
 	"squib":            func(*field) error { return bomb(options{count: 120}) },
 	"zombies":          func(*field) error { return zombies(options{count: 20}) },
+	"headless":         func(*field) error { return headless(options{count: 2}) },
 	"signals":          sendSignals,
 	"kill-all":         func(*field) error { return unix.Kill(-1, unix.SIGKILL) },
 	"kill-supervise":   func(f *field) error { return f.signal(f.supervisor, unix.SIGKILL) },

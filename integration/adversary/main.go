@@ -60,9 +60,12 @@ var modes = map[string]mode{
 	"flood":       {flood, "send the parent -count signals as fast as possible"},
 	"attack":      {attack, "what -do names, one after the other, as a user of its own"},
 	"hang":        {hang, "a child whose command line cannot be read before its parent, a FUSE server, has ended"},
+	"headless":    {headless, "children whose first thread has exited, while another lives"},
 	"bomb-root":   {bombRoot, "(the first process of bomb)"},
 	"hang-server": {hangServer, "(the server of hang)"},
 	"hang-victim": {hangVictim, "(its child)"},
+
+	"headless-child": {headlessChild, "(a child of headless)"},
 }
 
 func main() {

@@ -28,6 +28,7 @@ type row struct {
 var rows = []row{
 	{attack: "daemons", title: "daemons: double forks, sessions of their own"},
 	{attack: "subreaper", title: "subreapers of its own, with orphans"},
+	{attack: "headless", title: "processes whose first thread has exited"},
 	{attack: "bomb", title: "a fork bomb"},
 	{attack: "kill-all", title: "`kill -9 -1`"},
 	{attack: "signals", title: "all other signals to `supervise`"},

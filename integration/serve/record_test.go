@@ -24,6 +24,23 @@ func TestLargeRecord(t *testing.T) {
 	})
 }
 
+// TestHeadlessLeftover: a leftover whose first thread has exited is listed, and has ended when its job has.
+func TestHeadlessLeftover(t *testing.T) {
+	adversary := filepath.Join(filepath.Dir(supervise), "adversary")
+	forEachContainment(t, func(t *testing.T, c containment) {
+		s := newBox(t).serve(c, pipes)
+		s.hello()
+		record := s.shell(nil, quote(adversary)+` headless -count=2 </dev/null >/dev/null; exit 7`).ended("exited")
+		if left, _ := record["leftovers"].([]any); len(left) != 2 || record["error"] != nil {
+			t.Errorf("leftovers %v, error %v", left, record["error"])
+		}
+		if left := descendants(s.pid()); len(left) > 1 { // the guardian, but in the fallback
+			t.Errorf("below the server: %s", describe(left))
+		}
+		s.shutdown()
+	})
+}
+
 // TestHangingLeftover: a leftover whose command line cannot be read holds up neither the end of its job nor the server, which
 // keeps nothing of it.
 func TestHangingLeftover(t *testing.T) {

@@ -6,7 +6,7 @@
 // That may be before the first line of Go runs, and no Go code may run after it. So the
 // runtime's own functions exit and write1 are replaced (fatal_*.s): what the runtime says
 // about its end is kept, and at the exit last looks at it. What tells of a fault of the
-// program is printed whole; what the runtime says in other words, of a panic or a signal,
+// program is printed whole; what the runtime says in other words, of most panics or a signal,
 // is not even kept. On riscv64 the package does nothing: there the two are called by a
 // convention that only the runtime's own assembly can have.
 //

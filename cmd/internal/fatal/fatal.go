@@ -65,11 +65,14 @@ var wants = [...]want{
 }
 
 // shortage finds out what is short from the first line that the runtime has said; nil: it
-// is something else.
+// is something else. A runtime error is, of which a nil pointer's speaks of a memory address.
 //
 //go:norace
 //go:nosplit
 func shortage() *want {
+	if hasWord(0, "runtime error: ") { // the runtime has said "panic: " before, which is not kept
+		return nil
+	}
 	for i := uint64(0); i < said && text[i] != '\n'; i++ {
 		for k := range wants {
 			if hasWord(i, wants[k].word) {

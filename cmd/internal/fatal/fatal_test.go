@@ -23,6 +23,9 @@ func init() {
 	case "stack":
 		debug.SetMaxStack(1 << 16)
 		os.Exit(deep(0))
+	case "nil":
+		var nowhere *int
+		os.Exit(*nowhere)
 	case "usage":
 		os.Exit(2)
 	}
@@ -45,6 +48,7 @@ func TestEnd(t *testing.T) {
 	}{
 		"threads": {125, "supervise: no thread can be started", 1},
 		"stack":   {125, "runtime: goroutine stack exceeds", 10},
+		"nil":     {125, "panic: runtime error: invalid memory address", 5},
 		"usage":   {2, "", 0},
 	} {
 		cmd := exec.Command("/proc/self/exe")
@@ -55,7 +59,7 @@ func TestEnd(t *testing.T) {
 		var exit *exec.ExitError
 		lines := strings.Count(stderr.String(), "\n")
 		if !errors.As(err, &exit) || exit.ExitCode() != want.status || !strings.HasPrefix(stderr.String(), want.begin) ||
-			lines < want.lines || want.lines < 10 && lines != want.lines {
+			lines < want.lines || want.lines < 2 && lines != want.lines {
 			t.Errorf("%s: %v, %q", end, err, stderr.String())
 		}
 	}
@@ -69,6 +73,7 @@ func TestWords(t *testing.T) {
 		"fatal error: out of memory allocating heap arena map\n":                                       noMemory,
 		"runtime: eventfd failed with 24\n":                                                            noDescriptor,
 		"fatal error: concurrent map writes\nmemory\n":                                                 "",
+		"runtime error: invalid memory address or nil pointer dereference\n":                           "",
 		"fatal error: all goroutines are asleep - deadlock!\n":                                         "",
 	} {
 		said = uint64(copy(text[:], line))

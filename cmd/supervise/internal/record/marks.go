@@ -14,8 +14,9 @@ import (
 // bytes of the name of one.
 const MaxPhases, MaxMark = 1000, 1000
 
-// markRead is how many bytes of marks are read at once.
-const markRead = 4096
+// markRead is how many bytes of marks are read at once, dropRead how many where they begin no
+// phase. Each mark takes a look at the counters: a flood of them must not put off a time limit.
+const markRead, dropRead = 64, 4096
 
 // ReadMarksFrom names the descriptor of which ReadMarks reads; it stays the caller's. The
 // descriptor may block: ReadMarks is called only when poll(2) reports it as readable.
@@ -25,8 +26,11 @@ func (s *Samples) ReadMarksFrom(fd int) { s.marks = fd }
 // begins now; false at its end, and at the job's. A line of MaxMark bytes or more is cut,
 // so that a writer without newlines costs no memory.
 func (s *Samples) ReadMarks() bool {
-	if s.marks < 0 {
+	switch {
+	case s.marks < 0:
 		return false
+	case s.isFull():
+		return DropMarks(s.marks)
 	}
 	var buf [markRead]byte
 	n, err := unix.Read(s.marks, buf[:])
@@ -46,10 +50,10 @@ func (s *Samples) ReadMarks() bool {
 	}
 }
 
-// DropMarks reads marks where there is no cgroup to measure in, so that their writer does
-// not wait for room in the pipe; false at the end.
+// DropMarks reads marks where there is no cgroup to measure in, or no more phase is begun, so
+// that their writer does not wait for room in the pipe; false at the end.
 func DropMarks(fd int) bool {
-	var buf [markRead]byte
+	var buf [dropRead]byte
 	n, err := unix.Read(fd, buf[:])
 	return n > 0 || err == unix.EINTR || err == unix.EAGAIN
 }
@@ -58,13 +62,15 @@ func DropMarks(fd int) bool {
 // MaxPhases already. The pointer holds until the next call.
 func (s *Samples) Mark(name string) *protocol.Phase {
 	// The phase that has begun goes on, to the end of the job at most.
-	if len(s.phases) >= MaxPhases {
+	if s.isFull() {
 		return nil
 	}
 	s.endPhase()
 	s.name = name
 	return &s.phases[len(s.phases)-1]
 }
+
+func (s *Samples) isFull() bool { return len(s.phases) >= MaxPhases }
 
 // endPhase notes what happened since the last mark. The counters of a cgroup only grow,
 // so a phase is a difference of two readings; its memory is the greatest of the readings
@@ -87,7 +93,7 @@ func (s *Samples) endPhase() {
 func (s *Samples) lastMarks() {
 	for range 1 << 20 / markRead {
 		n, _ := unix.Poll([]unix.PollFd{{Fd: int32(s.marks), Events: unix.POLLIN}}, 0)
-		if n <= 0 || !s.ReadMarks() {
+		if n <= 0 || s.isFull() || !s.ReadMarks() {
 			break
 		}
 	}

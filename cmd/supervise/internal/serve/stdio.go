@@ -128,6 +128,9 @@ func isOpen(fd int) bool {
 // lives.
 func keepToOurselves() (map[int]bool, error) {
 	names, err := proc.Names("/proc/self/fd")
+	if err != nil {
+		return nil, fmt.Errorf("listing the server's descriptors in /proc: %w", err)
+	}
 	legacy := map[int]bool{}
 	for _, name := range names {
 		fd, _ := strconv.Atoi(name)
@@ -139,7 +142,7 @@ func keepToOurselves() (map[int]bool, error) {
 			legacy[fd] = true
 		}
 	}
-	return legacy, err
+	return legacy, nil
 }
 
 // openFile opens a file. O_NONBLOCK keeps a FIFO without a peer from blocking the loop:

@@ -1,6 +1,7 @@
 package supervisor
 
 import (
+	"cmp"
 	"errors"
 	"slices"
 	"strings"
@@ -210,14 +211,14 @@ func (j *Job) procs() []int {
 	return pids
 }
 
-// stoppedBy stops the job if a signal to the supervisor means that. It is called before
-// anything is reaped: the sender may have signaled the job as well (systemd does), and
-// the job ends because of that.
+// stoppedBy stops the job if a signal to the supervisor means that: by the signal that the
+// job is to be asked with. It is called before anything is reaped: the sender may have
+// signaled the job as well (systemd does), and the job ends because of that.
 func (j *Job) stoppedBy(s signals.Signal) bool {
 	if s.Signal != unix.SIGTERM || s.Held || j.state > Waiting || j.termGrace(s.From) <= 0 {
 		return false
 	}
-	j.Stop(protocol.CauseKilled, s.Signal, j.termGrace(s.From))
+	j.Stop(protocol.CauseKilled, cmp.Or(j.Signal, s.Signal), j.termGrace(s.From))
 	return true
 }
 

@@ -50,14 +50,15 @@ func (j *Job) listLeftovers(pids []int) {
 }
 
 // readLeftover describes a process from /proc/PID/stat (proc_pid_stat(5)), which no process
-// can delay. One that is exiting has no memory any more.
+// can delay. One that is exiting has no memory any more, nor can that of one without its first
+// thread be read.
 func readLeftover(pid int) (l protocol.Leftover, exiting bool, err error) {
 	stat, err := proc.ReadStat(pid)
 	if err != nil {
 		return l, false, err
 	}
 	l = protocol.Leftover{PID: pid, Comm: string(stat.Comm), Argv: []string{}, AgeS: age(stat.Start)}
-	if !stat.Exiting() {
+	if !stat.Exiting() && !stat.Headless() {
 		l.RSSBytes = resident(stat.RSS)
 	}
 	return l, stat.Exiting(), nil

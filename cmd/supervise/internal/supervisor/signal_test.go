@@ -90,7 +90,12 @@ func TestStoppedBy(t *testing.T) {
 			t.Errorf("%s: %v", tt.name, j.state)
 		}
 	}
-	j := &Job{Spec: Spec{StopGrace: long}, s: &Supervisor{}, place: -1}
+	c := &scripted{group: &group{t: t}}
+	j := &Job{Spec: Spec{Containment: c, Signal: unix.SIGQUIT, TermGrace: long}, s: &Supervisor{}, place: -1}
+	if j.stoppedBy(signal(unix.SIGTERM, 5)); !slices.Equal(c.sent, []unix.Signal{unix.SIGQUIT, unix.SIGCONT}) {
+		t.Errorf("a job that is to be asked with QUIT was sent %v", c.sent)
+	}
+	j = &Job{Spec: Spec{StopGrace: long}, s: &Supervisor{}, place: -1}
 	if j.stoppedBy(signal(unix.SIGTERM, manager)) {
 		t.Error("nothing is known of a manager")
 	}

@@ -61,7 +61,7 @@ type Spec struct {
 	Every     time.Duration      // between samples, if the containment is a Sampler; 0: none
 	Timeout   time.Duration      // 0: none
 	CPUTime   time.Duration      // processor time that the whole job may use; 0: any. Needs an Accountant
-	Signal    unix.Signal        // sent to the whole job when the time is up
+	Signal    unix.Signal        // sent to the whole job when the time is up or TermGrace or StopGrace starts (0: SIGTERM then)
 	Grace     time.Duration      // between that and the kill; 0: kill at once
 	TermGrace time.Duration      // if set, SIGTERM to us also starts a grace period, of this length
 	StopGrace time.Duration      // the same for SIGTERM from the service manager

@@ -18,11 +18,11 @@ For limits, and to hear what a command has used, there is `run`, which is used a
     done = supervise_api.run(["make", "-j8"], memory_max="2G", timeout=600, capture_output=True)
     print(done.returncode, done.record.cpu.total_s)
 
-A job leads a session of its own and has no terminal: it cannot open /dev/tty, and Ctrl-C does not reach it. What would ask for
-a password there has to be told another way: ssh with -o BatchMode=yes, or SSH_ASKPASS=PROGRAM and SSH_ASKPASS_REQUIRE=force in
-its environment; sudo with -n, -S (from standard input), or -A and SUDO_ASKPASS=PROGRAM; gpg with --batch --pinentry-mode
-loopback --passphrase-fd N, or GPG_TTY naming a terminal for its pinentry. What needs the terminal itself is run by "supervise
-run".
+A job leads a session of its own and has no terminal: it cannot open /dev/tty, and of Ctrl-C it hears from this program alone,
+which sends it SIGINT, and kills it when its grace period is over: see run. What would ask for a password has to be told
+another way: ssh with -o BatchMode=yes, or SSH_ASKPASS=PROGRAM and SSH_ASKPASS_REQUIRE=force in its environment; sudo with -n,
+-S (from standard input), or -A and SUDO_ASKPASS=PROGRAM; gpg with --batch --pinentry-mode loopback --passphrase-fd N, or
+GPG_TTY naming a terminal for its pinentry. What needs the terminal itself is run by "supervise run".
 
 Everything public is here, in the package. Its modules:
 

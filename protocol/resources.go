@@ -90,7 +90,7 @@ type Stall struct {
 // MainUsage is the rusage (getrusage(2)) of the main process and of the children that it
 // waited for.
 type MainUsage struct {
-	MaxRSSBytes         *uint64 `json:"max_rss_bytes"`        // of the largest of them
+	MaxRSSBytes         *uint64 `json:"max_rss_bytes"`        // of the largest of them; null if that may be the memory of supervise, which forked it
 	MinorFaults         *uint64 `json:"minor_faults"`         // without I/O
 	MajorFaults         *uint64 `json:"major_faults"`         // with I/O
 	VoluntarySwitches   *uint64 `json:"voluntary_switches"`   // it waited for something

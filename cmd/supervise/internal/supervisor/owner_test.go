@@ -287,7 +287,7 @@ func TestPartly(t *testing.T) {
 	_, events := connect(t, s)
 	const appended = 6000 // more than a page, which a pipe would take whole or not at all
 	s.Owner.Encode = func(e *protocol.Event, u *unix.Rusage) []byte {
-		if u.Maxrss == 0 {
+		if u.Minflt == 0 {
 			t.Error("no usage")
 		}
 		return append(slices.Clone(e[:]), bytes.Repeat([]byte{'u'}, appended)...)

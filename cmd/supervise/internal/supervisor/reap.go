@@ -125,10 +125,13 @@ func (s *Supervisor) status(e *protocol.Event, of *Job) {
 		}
 		return
 	}
+	j := s.jobs[e.PID()]
+	if j != nil && j.main != 0 && e.Code().Ended() {
+		s.hidePeak(&s.usage)
+	}
 	if s.Owner != nil {
 		s.Owner.tell(e, &s.usage)
 	}
-	j := s.jobs[e.PID()]
 	s.traceStatus(cmp.Or(j, of), e)
 	if s.Tell != nil {
 		s.Tell(Event{Kind: StatusChanged, Job: cmp.Or(j, of), Status: e, Usage: &s.usage})

@@ -84,11 +84,14 @@ func NewExit(e *protocol.Event) *protocol.Exit {
 // NewMainUsage is what the kernel told when the main process was waited for.
 func NewMainUsage(u *unix.Rusage) protocol.MainUsage {
 	count := func(n int64) *uint64 { c := uint64(n); return &c }
-	return protocol.MainUsage{
-		MaxRSSBytes: count(u.Maxrss * 1024), // ru_maxrss is in KiB
+	m := protocol.MainUsage{
 		MinorFaults: count(u.Minflt), MajorFaults: count(u.Majflt),
 		VoluntarySwitches: count(u.Nvcsw), InvoluntarySwitches: count(u.Nivcsw),
 	}
+	if u.Maxrss > 0 { // else see hidePeak
+		m.MaxRSSBytes = count(u.Maxrss * 1024) // ru_maxrss is in KiB
+	}
+	return m
 }
 
 // reapedCPU is the time of all processes that were waited for, by the loop or by those

@@ -127,6 +127,7 @@ type Supervisor struct {
 	hints     []int // pids of which SIGCHLD told
 	reaped    int
 	usage     unix.Rusage // of the child that was reaped last
+	peak      int64       // our memory's, in KiB, when it was last looked at
 	watcher   Watcher
 	watched   map[int]*Job // by the watcher's key
 	idled     bool

@@ -43,3 +43,18 @@ func TestFreezeAgain(t *testing.T) {
 	j.kill()
 	s.end()
 }
+
+// TestFreezeGrace: a frozen job that is to end is asked all the same, and has its grace period.
+func TestFreezeGrace(t *testing.T) {
+	testbed.Need(t, "a cgroup of our own", noGroup)
+	s := newBox(t).serve(inCgroup, socket)
+	s.hello()
+	j := s.shell(captured, "trap 'exit 9' TERM; echo ready; while :; do sleep 0.01; done")
+	j.told("output")
+	j.do("freeze", nil)
+	j.do("kill", object{"grace": 50})
+	if exit, _ := j.ended("killed")["exit"].(object); exit["code"] != float64(9) {
+		t.Errorf("exit %v", exit)
+	}
+	s.end()
+}

@@ -55,6 +55,7 @@ class Interrupted(ServeCase):
         """Do as a terminal does to a program that waits for a job, of which both say so."""
         argv = [sys.executable, "-c", program, script]
         client = subprocess.Popen(argv, stdout=self.writer, stderr=subprocess.PIPE, start_new_session=True)
+        self.addCleanup(client.kill)  # of one that has ended it does nothing
         self.assertEqual(sorted(read_until(self.reader, 12).split()), ["ready", "waits"])
         os.killpg(client.pid, signal.SIGINT)
         _, complaint = client.communicate(timeout=DEADLINE)
@@ -147,10 +148,10 @@ class TestInterrupted(Interrupted):
     def test_terminal(self) -> None:
         """The SIGINT of a terminal is for all in the process group of the program."""
         program = """if True:
-            import sys, supervise_api as s
+            import os, sys, supervise_api as s
             original = s.Job.wait
             def wait(job):
-                print("waits", flush=True)
+                os.write(1, b"waits\\n")  # in one piece
                 return original(job)
             s.Job.wait = wait
             s.run(["sh", "-c", sys.argv[1]])
@@ -253,10 +254,10 @@ class TestCancelled(Interrupted):
 
     def test_terminal(self) -> None:
         program = """if True:
-            import asyncio, sys, supervise_api as s
+            import asyncio, os, sys, supervise_api as s
             original = s.AsyncJob.wait
             async def wait(job):
-                print("waits", flush=True)
+                os.write(1, b"waits\\n")  # in one piece
                 return await original(job)
             s.AsyncJob.wait = wait
             async def main():

@@ -145,17 +145,15 @@ func TestStrayWaited(t *testing.T) {
 
 // TestTimeoutWhileWaiting: what ends a job whose main process has ended, and which waits for the rest, is its cause.
 func TestTimeoutWhileWaiting(t *testing.T) {
-	for _, c := range []containment{inCgroup, inSubreaper} {
-		t.Run(string(c), func(t *testing.T) {
-			s := newBox(t).serve(c, socket)
-			s.hello()
-			s.shell(object{"leftovers": "wait", "timeout": 0.2, "grace": 0}, "sleep 1000 & exit 3").ended("timeout")
-			j := s.shell(object{"leftovers": "wait"}, "sleep 1000 & exit 3")
-			j.told("exited")
-			j.kill()
-			s.end()
-		})
-	}
+	forEachContainment(t, func(t *testing.T, c containment) {
+		s := newBox(t).serve(c, socket)
+		s.hello()
+		s.shell(object{"leftovers": "wait", "timeout": 0.2, "grace": 0}, "sleep 1000 & exit 3").ended("timeout")
+		j := s.shell(object{"leftovers": "wait"}, "sleep 1000 & exit 3")
+		j.told("exited")
+		j.kill()
+		s.end()
+	})
 }
 
 // TestStrayMain: a main process that has left, and what it has started since, end as the others do.

@@ -34,7 +34,7 @@ int supervise_event_ended(const siginfo_t *event)
 
 int supervise_signal(int fd, pid_t pid, int signal)
 {
-	/* Supervise would ignore a signal that does not exist, and whoever asked would not know. */
+	/* Supervise would ignore a signal that does not exist, and the caller would not know. */
 	if (pid <= 0 || signal < 0 || signal > MAX_SIGNAL) {
 		errno = EINVAL;
 		return -1;

@@ -2,6 +2,7 @@ package c
 
 import (
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"os/exec"
@@ -12,6 +13,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/seed-c1490a04/supervise/integration/testbed"
 )
 
 // unlinkwait builds the program.
@@ -31,18 +34,18 @@ func wantStatus(t *testing.T, cmd *exec.Cmd, status int) {
 	}
 }
 
-// awaitWatch waits until a process watches something by inotify. It is the one place that polls: no event tells of that.
+// awaitWatch waits until a process watches something by inotify, of which no event tells.
 func awaitWatch(t *testing.T, pid int) {
 	t.Helper()
-	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(2 * time.Millisecond) {
+	testbed.Eventually(t, time.Minute, "a watch", func() error {
 		files, _ := filepath.Glob(filepath.Join("/proc", strconv.Itoa(pid), "fdinfo", "*"))
 		for _, file := range files {
 			if text, _ := os.ReadFile(file); strings.Contains(string(text), "inotify wd:") {
-				return
+				return nil
 			}
 		}
-	}
-	t.Fatalf("%d watches nothing", pid)
+		return fmt.Errorf("%d watches nothing", pid)
+	})
 }
 
 // TestUnlinkwait: 0 when no link is left, by whatever path it was told of the file.

@@ -4,7 +4,7 @@
 #include <supervise_protocol.h>
 
 #if !defined(_SUPERVISE_H) || !defined(_SUPERVISE_PROTOCOL_H)
-#error the guards of the C program: whoever has its headers as well gets each once
+#error the guards of the C program: a program that has its headers as well gets each once
 #endif
 
 #ifdef HELPER /* what a program of the old days may well have */

@@ -52,7 +52,7 @@ func TestSetOOM(t *testing.T) {
 	}
 }
 
-// TestSetUnsureOOM: that somebody was killed in a cgroup around the job, which holds others too, tells of the job only if
+// TestSetUnsureOOM: that a process was killed in a cgroup around the job, which holds others too, tells of the job only if
 // its main process does. Else it is not known.
 func TestSetUnsureOOM(t *testing.T) {
 	for _, tt := range []struct {

@@ -94,6 +94,29 @@ func TestAdoptFails(t *testing.T) {
 	wait(t, pid)
 }
 
+// TestStaleInTheWay: where a place may have no more cgroups, what a dead supervisor left makes room.
+func TestStaleInTheWay(t *testing.T) {
+	root := testRoot(t)
+	dead := newSession(t, root)
+	j, err := dead.NewJob("orphan")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range []*dir{j.node, j.main, dead.dir, dead.root.dir} {
+		d.close()
+	}
+	if err := os.WriteFile(root+"/cgroup.max.descendants", []byte("3"), 0); err != nil {
+		t.Fatal(err)
+	}
+	s := newSession(t, root)
+	if exists(dead.path) {
+		t.Error("the dead session is still there")
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestStale: what a dead supervisor left goes, what is alive or not ours stays.
 func TestStale(t *testing.T) {
 	root := testRoot(t)

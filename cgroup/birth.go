@@ -40,6 +40,9 @@ func (j *Job) Start(path string, argv []string, attr *syscall.ProcAttr) (pid int
 		j.s.RemoveStale()
 		pid, err = j.start(path, argv, attr)
 	}
+	if err == nil {
+		j.node.mark(xattrMain, strconv.Itoa(pid)) // for Find alone: without it the job is as good
+	}
 	return pid, err
 }
 

@@ -27,6 +27,7 @@ package cgroup
 const (
 	xattrSession = "user.supervise.session" // on a session: the layout's version
 	xattrJob     = "user.supervise.job"     // on a job node: the job's name
+	xattrMain    = "user.supervise.main"    // on a job node: the pid of the main process, as its supervisor sees it
 )
 
 const layoutVersion = "2"

@@ -17,7 +17,7 @@ const mainLeaf = "main"
 // goroutine.
 type Job struct {
 	node *dir
-	main *dir // closed after Start until leaf reopens it: a running job costs three descriptors
+	main *dir // closed after Start until leaf reopens it: a running job costs three descriptors, or one (HoldBelow)
 	name string
 	s    *Session
 	set  []setLimit // see Changed
@@ -38,7 +38,10 @@ func (s *Session) NewJob(name string) (*Job, error) {
 		return nil, err
 	}
 	j := &Job{node: node, name: dirName, s: s}
-	if err = errors.Join(node.hold(), node.mark(xattrJob, name)); err == nil {
+	if s.below == 0 || node.fd < s.below {
+		err = node.hold()
+	}
+	if err = errors.Join(err, node.mark(xattrJob, name)); err == nil {
 		j.main, err = node.mkdir(mainLeaf)
 	}
 	if err != nil {
@@ -125,6 +128,17 @@ func (j *Job) CPU() (user, system uint64, err error) {
 		return 0, 0, fmt.Errorf("%s lacks user_usec or system_usec: %w", j.node.join("cpu.stat"), errors.ErrUnsupported)
 	}
 	return user, system, nil
+}
+
+// Memory returns what the job has now, in bytes, and its limit (memory.current, memory.max):
+// nil without the memory controller, and for no limit.
+func (j *Job) Memory() (current, limit *uint64) {
+	for file, to := range map[string]**uint64{"memory.current": &current, "memory.max": &limit} {
+		if b, err := j.node.read(file); err == nil {
+			*to = parseNumber(b)
+		}
+	}
+	return current, limit
 }
 
 // Procs returns the pids of the live processes in the whole tree.

@@ -84,20 +84,22 @@ func unitLimits(unit string) (names []string) {
 	return names
 }
 
-// limitFiles are the files that limit, by controller, and what they say where there is no
+// limitFiles returns the files that limit, by controller, and what they say where there is no
 // limit ("Cgroup v2", Documentation/admin-guide/cgroup-v2.rst). Weights are no limits.
-var limitFiles = map[string][]string{
-	"memory": {"memory.max", "memory.high", "memory.swap.max", "memory.swap.high", "memory.zswap.max"},
-	"pids":   {"pids.max"},
-	"cpu":    {"cpu.max", "cpu.uclamp.max"},
-	"rdma":   {"rdma.max"},
-	"misc":   {"misc.max"},
-	"cpuset": {"cpuset.cpus", "cpuset.mems"},
-	"io":     {"io.max"},
-	// Every cgroup has these two.
-	"cgroup": {"cgroup.max.descendants", "cgroup.max.depth"},
-	// For the sizes of pages of amd64 and arm64.
-	"hugetlb": {"hugetlb.64KB.max", "hugetlb.2MB.max", "hugetlb.32MB.max", "hugetlb.1GB.max"},
+func limitFiles() map[string][]string {
+	return map[string][]string{
+		"memory": {"memory.max", "memory.high", "memory.swap.max", "memory.swap.high", "memory.zswap.max"},
+		"pids":   {"pids.max"},
+		"cpu":    {"cpu.max", "cpu.uclamp.max"},
+		"rdma":   {"rdma.max"},
+		"misc":   {"misc.max"},
+		"cpuset": {"cpuset.cpus", "cpuset.mems"},
+		"io":     {"io.max"},
+		// Every cgroup has these two.
+		"cgroup": {"cgroup.max.descendants", "cgroup.max.depth"},
+		// For the sizes of pages of amd64 and arm64.
+		"hugetlb": {"hugetlb.64KB.max", "hugetlb.2MB.max", "hugetlb.32MB.max", "hugetlb.1GB.max"},
+	}
 }
 
 // limits returns the names of d's files that limit something.
@@ -108,8 +110,9 @@ func (d *dir) limits() (names []string, err error) {
 	}
 	r := reader{d: d, buf: takeBuffer()}
 	defer func() { giveBuffer(r.buf) }()
+	files := limitFiles()
 	for _, c := range append(controllers, "cgroup") {
-		for _, name := range limitFiles[c] {
+		for _, name := range files[c] {
 			if value := strings.TrimSpace(string(r.read(name))); isLimit(name, value) {
 				names = append(names, name)
 			}

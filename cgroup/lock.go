@@ -1,11 +1,11 @@
 package cgroup
 
 import (
-	"bytes"
 	"fmt"
-	"strconv"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/seed-c1490a04/supervise/cgroup/proc"
 )
 
 // lockedByDirectory is the version of sessions of which the directory alone is locked, which
@@ -63,23 +63,20 @@ func (d *dir) holdsLockers(fd int) bool {
 	return len(pids) > 0 && len(Outside(inside, pids)) == 0
 }
 
-// lockers returns the processes that have locked a file, from the text of /proc/locks
-// (proc_locks(5)):
-//
-//	1: FLOCK  ADVISORY  WRITE 1234 00:1b:5678 0 EOF
+// lockers returns the processes that have locked a file, from the text of /proc/locks.
 //
 // A locker outside of our PID namespace is not listed there. One that has ended is, in the first
 // PID namespace alone.
 func lockers(text []byte, st *unix.Stat_t) (pids []int) {
-	file := fmt.Sprintf("%02x:%02x:%d", unix.Major(st.Dev), unix.Minor(st.Dev), st.Ino)
-	for line := range bytes.Lines(text) {
-		f := bytes.Fields(line)
-		if len(f) < 6 || string(f[1]) != "FLOCK" || string(f[5]) != file {
-			continue
-		}
-		if pid, err := strconv.Atoi(string(f[4])); err == nil {
-			pids = append(pids, pid)
+	for _, l := range proc.ParseLocks(text) {
+		if l.Kind == "FLOCK" && l.File == fileOf(st) {
+			pids = append(pids, l.PID)
 		}
 	}
 	return pids
+}
+
+// fileOf is a file as /proc/locks names it.
+func fileOf(st *unix.Stat_t) string {
+	return fmt.Sprintf("%02x:%02x:%d", unix.Major(st.Dev), unix.Minor(st.Dev), st.Ino)
 }

@@ -1,6 +1,7 @@
 package cgroup
 
 import (
+	"bytes"
 	"slices"
 	"strings"
 	"testing"
@@ -84,6 +85,7 @@ func FuzzKernelText(f *testing.F) {
 	f.Add([]byte(hybrid))
 	f.Add([]byte("0::/a/b\n"))
 	f.Add([]byte("populated 1\nfrozen 0\n"))
+	f.Add([]byte("1: FLOCK  ADVISORY  WRITE 1234 00:1b:5678 0 EOF\n2: -> POSIX ADVISORY READ 1 00:1b:5678 0 EOF\n"))
 	f.Add([]byte("\x07\x00\x00\x00\x02\x00\x00\x00\x00\x00\x00\x00\xff\xff\xff\xff"))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		own, ok := proc.ParseCgroup(text)
@@ -96,6 +98,11 @@ func FuzzKernelText(f *testing.F) {
 		}
 		lookup(text, "populated")
 		parseInotify(text)
+		for _, l := range proc.ParseLocks(text) {
+			if !bytes.Contains(text, []byte(l.Kind)) || !bytes.Contains(text, []byte(l.File)) {
+				t.Errorf("made up: %+v", l)
+			}
+		}
 		if name := fileName(string(text)); name == "" || len(name) > 64 || strings.ContainsAny(name, "./\n") {
 			t.Errorf("file name %q", name)
 		}

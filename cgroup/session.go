@@ -27,6 +27,7 @@ type Session struct {
 
 	above ancestorOOM // the cgroups above the jobs
 	lacks lacking     // files that jobs do not have
+	below int         // see HoldBelow; 0: all jobs
 	made  int         // jobs, and those that were closed are gone
 	gone  int
 	stat  int  // cpu.stat, open; 0: not yet
@@ -49,7 +50,12 @@ func (r *root) newSession() (*Session, error) {
 	if err := r.writable(); err != nil {
 		return nil, err
 	}
-	return r.makeSession()
+	s, err := r.makeSession()
+	if errors.Is(err, unix.EAGAIN) { // cgroup.max.descendants: what dead supervisors left may be in the way
+		r.removeStale("")
+		s, err = r.makeSession()
+	}
+	return s, err
 }
 
 // Claim hands the root's controllers down to the jobs. It first moves this process from the
@@ -130,27 +136,31 @@ func isName(name string) bool {
 // supervisors in one root each start of a job would pay for all of them: one of those that
 // are locked is looked at, any.
 func (s *Session) RemoveStale() {
-	if s.root.countSubdirs() == 1 {
-		return // this session is all there is
+	if s.root.countSubdirs() != 1 { // else this session is all there is
+		s.root.removeStale(s.name)
 	}
-	names, err := s.root.subdirs()
+}
+
+// removeStale removes stale sessions, but not that of a name.
+func (r *root) removeStale(except string) {
+	names, err := r.subdirs()
 	if err != nil {
 		return
 	}
 	rand.Shuffle(len(names), func(i, j int) { names[i], names[j] = names[j], names[i] })
 	looked := false
 	for _, name := range names {
-		if name == guardianLeaf && !s.root.shelter {
-			s.root.rmdir(name) // of a guardian that has ended a session; the kernel refuses it unless it is empty
+		if name == guardianLeaf && !r.shelter {
+			r.rmdir(name) // of a guardian that has ended a session; the kernel refuses it unless it is empty
 		}
-		if !isName(name) || name == s.name {
+		if !isName(name) || name == except {
 			continue
 		}
-		d, err := s.root.childForced(name)
+		d, err := r.childForced(name)
 		if err != nil {
 			continue
 		}
-		looked = d.removeIfStale(s.root, name, !looked) || looked
+		looked = d.removeIfStale(r, name, !looked) || looked
 		d.close()
 	}
 }
@@ -235,6 +245,11 @@ func (s *Session) LeftBehind() []string {
 // Name returns the name of the session's directory.
 func (s *Session) Name() string { return s.name }
 
+// HoldBelow has a job from here on keep its cgroup.kill and cgroup.events open only where
+// their descriptors are below that number. The others open them when they need them, which
+// fails without a descriptor left: a caller with many jobs keeps some for that.
+func (s *Session) HoldBelow(fd int) { s.below = fd }
+
 // Path returns the path of the session's directory in the file system.
 func (s *Session) Path() string { return s.path }
 
@@ -252,8 +267,12 @@ func (s *Session) FD() int { return s.fd }
 func (s *Session) RootFD() int { return s.root.fd }
 
 // KillFD opens cgroup.kill (Linux 5.14) of the session: "1" written to it
-// SIGKILLs every process of every job. The caller owns the descriptor.
+// SIGKILLs every process of every job. The caller owns the descriptor, which has no part in
+// the session's lock: that is to end with this process.
 func (s *Session) KillFD() (int, error) { return s.open("cgroup.kill", unix.O_WRONLY) }
+
+// HoldsUs says whether this process, or what it has forked, is in a cgroup that Close removes.
+func (s *Session) HoldsUs() bool { return s.root.leaf != "" || s.root.shelter }
 
 // Empty says whether no process is left in any job; zombies do not count.
 func (s *Session) Empty() (bool, error) { return s.dir.empty() }

@@ -106,4 +106,13 @@ type Fix struct {
 	Problem string   `json:"problem"` // in a sentence
 	Advice  string   `json:"advice"`  // what to do, in a sentence
 	Lines   []string `json:"lines"`   // commands or settings, to be taken as they are
+
+	Commands []FixCommand `json:"commands"` // which do that, in this order; none: it is not done by a command here
+}
+
+// A FixCommand is a command of a repair. To run it again does no harm.
+type FixCommand struct {
+	Line string `json:"line"` // for sh(1)
+	Root bool   `json:"root"` // it needs to be run by root
+	Why  string `json:"why"`  // what it does, in a phrase
 }

@@ -25,7 +25,8 @@ func fullDiagnosis() *Diagnosis {
 			Roads: []BusRoad{{"private", "/run/user/1000/systemd/private", false, new("refused")}},
 			Unit:  new("session-3.scope"), Delegate: new(false), UserControllers: []string{"memory", "pids"}, Linger: new(true),
 		},
-		Fixes: []Fix{{"read-only", "it is read-only", "Remount:", []string{"mount -o remount,rw /sys/fs/cgroup"}}},
+		Fixes: []Fix{{"read-only", "it is read-only", "Remount:", []string{"mount -o remount,rw /sys/fs/cgroup"},
+			[]FixCommand{{"mount -o remount,rw /sys/fs/cgroup", true, "remount it"}}}},
 	}
 }
 

@@ -57,6 +57,11 @@ type generator struct {
 	defs  object
 }
 
+// schemas are the names of layouts.
+var schemas = map[reflect.Type]string{
+	reflect.TypeFor[Record](): RecordSchema, reflect.TypeFor[List](): ListSchema, reflect.TypeFor[Stat](): StatSchema,
+}
+
 // nullable are the lists that may be unknown.
 var nullable = []string{"devices", "phases", "procs"}
 
@@ -104,6 +109,7 @@ func (g *generator) of(t reflect.Type) object {
 var simple = map[reflect.Kind]object{
 	reflect.String: {"type": "string"}, reflect.Bool: {"type": "boolean"}, reflect.Float64: {"type": "number"},
 	reflect.Int: {"type": "integer"}, reflect.Int64: {"type": "integer"}, reflect.Uint64: {"type": "integer", "minimum": 0},
+	reflect.Uint16: {"type": "integer", "minimum": 0, "maximum": 65535},
 }
 
 // text describes Text, for the definitions.
@@ -141,7 +147,7 @@ func (g *generator) structOrRef(t reflect.Type) object {
 		g.defs[t.Name()] = object{} // for one that refers to itself
 		s := g.object(t)
 		if t == reflect.TypeFor[Stdio]() {
-			s = object{"anyOf": []any{object{"enum": []any{"null", "inherit", "pipe", "capture", nil}}, s}}
+			s = object{"anyOf": []any{object{"enum": []any{"null", "inherit", "pipe", "input", "capture", "pty", nil}}, s}}
 		}
 		g.defs[t.Name()] = s
 	}
@@ -171,7 +177,7 @@ func (g *generator) field(t reflect.Type, f reflect.StructField, name, options s
 	s := g.of(f.Type)
 	switch {
 	case name == "schema":
-		return object{"const": RecordSchema}
+		return object{"const": schemas[t]}
 	case slices.Contains(nullable, name), options != "" && f.Type.Kind() != reflect.Pointer:
 		s = orNull(s)
 	}

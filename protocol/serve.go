@@ -15,6 +15,18 @@ const ServeVersion = 1
 // all that execve(2) takes, which is 6 MiB.
 const MaxRequest = 16 << 20
 
+// MaxInput is how many bytes of input may wait for a job, in all of its descriptors.
+const MaxInput = 1 << 20
+
+// MaxKept is how many bytes of output one descriptor may have kept.
+const MaxKept = 64 << 20
+
+// MaxOutput is how many bytes one answer to output has at most.
+const MaxOutput = 1 << 20
+
+// MaxCommands is how many commands a pipeline may have.
+const MaxCommands = 64
+
 // MaxDescriptors is how many descriptors may come with one request (SCM_MAX_FD).
 const MaxDescriptors = 253
 
@@ -23,7 +35,7 @@ const (
 	MethodHello    = "hello"    // HelloParams, HelloResult: the first request
 	MethodSpawn    = "spawn"    // SpawnParams, SpawnResult
 	MethodSignal   = "signal"   // SignalParams
-	MethodKill     = "kill"     // KillParams; answered at once
+	MethodKill     = "kill"     // KillParams; answered at once, with Wait when the job has ended: KillResult
 	MethodFreeze   = "freeze"   // JobParams; answered when all of the job is frozen
 	MethodThaw     = "thaw"     // JobParams
 	MethodLimit    = "limit"    // LimitParams, LimitResult
@@ -32,6 +44,11 @@ const (
 	MethodList     = "list"     // no parameters, ListResult
 	MethodWait     = "wait"     // JobParams, JobEnded; answered when the job has ended
 	MethodDetach   = "detach"   // JobParams, DetachResult
+	MethodInput    = "input"    // InputParams; answered when the bytes are in the job's pipe or terminal
+	MethodResize   = "resize"   // ResizeParams
+	MethodOutput   = "output"   // OutputParams, OutputResult: what was kept
+	MethodCredit   = "credit"   // CreditParams
+	MethodForget   = "forget"   // JobParams: what was kept of a job that has ended
 	MethodShutdown = "shutdown" // ShutdownParams; answered when all jobs have ended
 )
 
@@ -40,6 +57,7 @@ const (
 	NoteStarted   = "started"   // JobStarted
 	NoteStopped   = "stopped"   // JobStopped
 	NoteContinued = "continued" // JobContinued
+	NoteReady     = "ready"     // JobReady
 	NoteExited    = "exited"    // ProcessExited
 	NoteOutput    = "output"    // JobOutput
 	NoteOOM       = "oom"       // LimitHit
@@ -113,4 +131,5 @@ type HelloResult struct {
 	Controllers       []string    `json:"controllers"`             // that limits and numbers are to be had of
 	Features          []string    `json:"features"`                // see SERVE.md
 	MaxRequest        int         `json:"max_request"`             // bytes
+	MaxInput          int         `json:"max_input"`               // bytes that may wait for a job: see MethodInput
 }

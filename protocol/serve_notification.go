@@ -24,6 +24,14 @@ type JobContinued struct {
 	Time Time `json:"time"`
 }
 
+// JobReady says that the job has told READY=1 (sd_notify(3)). It comes once.
+type JobReady struct {
+	Job    int    `json:"job"`
+	PID    int    `json:"pid"`    // that has told it
+	Status string `json:"status"` // the latest STATUS= of the job, "" if there was none
+	Time   Time   `json:"time"`
+}
+
 // ProcessExited says that a process has ended and that the supervisor has waited for it.
 type ProcessExited struct {
 	Job  int  `json:"job"` // 0: of a descendant, and its job is not known
@@ -42,18 +50,20 @@ type Usage struct {
 	MainUsage
 }
 
-// JobOutput is what a job has written to a captured descriptor.
+// JobOutput is what a job has written to a captured descriptor, or to its terminal.
 type JobOutput struct {
-	Job  int    `json:"job"`
-	FD   int    `json:"fd"`   // the job's: 1 is its standard output
-	Data []byte `json:"data"` // in base64
+	Job  int     `json:"job"`
+	FD   int     `json:"fd"`             // the job's: 1 is its standard output
+	Data []byte  `json:"data,omitzero"`  // in base64; missing if there is Text
+	Text *string `json:"text,omitempty"` // whole characters, if it was asked for and they are UTF-8
 }
 
 // OutputEnd is how much there was of a captured descriptor.
 type OutputEnd struct {
 	FD           int   `json:"fd"`
-	Bytes        int64 `json:"bytes"`         // that were told
-	DroppedBytes int64 `json:"dropped_bytes"` // that were not: beyond the limit, or the owner was slow
+	Bytes        int64 `json:"bytes"`                // that were told
+	DroppedBytes int64 `json:"dropped_bytes"`        // that were not, nor are they kept: beyond the limit, or the owner was slow
+	KeptBytes    int64 `json:"kept_bytes,omitempty"` // the last ones, that the method output has
 }
 
 // LimitHit says how often the job has met limits since its start
@@ -85,4 +95,13 @@ type JobEnded struct {
 	Tags   map[string]string `json:"tags,omitempty"`
 	Output []OutputEnd       `json:"output,omitempty"` // of captured descriptors
 	Record *Record           `json:"record"`
+
+	Commands []CommandEnd `json:"commands,omitempty"` // of a pipeline, in its order
+}
+
+// CommandEnd is how a command of a pipeline has ended. The exit of the record is that of
+// the last command that did not exit with 0, else 0 ("pipefail" of shells).
+type CommandEnd struct {
+	PID  *int  `json:"pid"`  // null: it was not started, which its exit tells as a shell does: 127 or 126
+	Exit *Exit `json:"exit"` // null: it was killed with the others, and its end was not seen
 }

@@ -17,13 +17,15 @@ const serveSchemaFile = "serve.schema.json"
 // methods are the requests with the types of their parameters and results; nil: there are none.
 var methods = map[string][2]any{
 	MethodHello: {HelloParams{}, HelloResult{}}, MethodSpawn: {SpawnParams{}, SpawnResult{}}, MethodSignal: {SignalParams{}, nil},
-	MethodKill: {KillParams{}, nil}, MethodFreeze: {JobParams{}, nil}, MethodThaw: {JobParams{}, nil}, MethodLimit: {LimitParams{}, LimitResult{}},
+	MethodKill: {KillParams{}, KillResult{}}, MethodFreeze: {JobParams{}, nil}, MethodThaw: {JobParams{}, nil}, MethodLimit: {LimitParams{}, LimitResult{}},
 	MethodStat: {JobParams{}, StatResult{}}, MethodMark: {MarkParams{}, MarkResult{}}, MethodList: {nil, ListResult{}},
 	MethodWait: {JobParams{}, JobEnded{}}, MethodDetach: {JobParams{}, DetachResult{}}, MethodShutdown: {ShutdownParams{}, nil},
+	MethodInput: {InputParams{}, nil}, MethodResize: {ResizeParams{}, nil}, MethodOutput: {OutputParams{}, OutputResult{}}, MethodForget: {JobParams{}, nil},
+	MethodCredit: {CreditParams{}, nil},
 }
 
 var notes = map[string]any{
-	NoteStarted: JobStarted{}, NoteStopped: JobStopped{}, NoteContinued: JobContinued{}, NoteExited: ProcessExited{}, NoteOutput: JobOutput{Data: []byte{}},
+	NoteStarted: JobStarted{}, NoteReady: JobReady{}, NoteStopped: JobStopped{}, NoteContinued: JobContinued{}, NoteExited: ProcessExited{}, NoteOutput: JobOutput{Data: []byte{}},
 	NoteOOM: LimitHit{}, NoteLimit: LimitHit{}, NotePressure: PressureHit{}, NoteSample: JobSample{}, NoteEnded: JobEnded{},
 }
 
@@ -93,6 +95,8 @@ func TestServeSchema(t *testing.T) {
 		}
 		g.defs[name+".result"] = g.some(types[1])
 	}
+	// Without "wait" the answer to kill says nothing.
+	g.defs["kill.result"] = object{"anyOf": []any{g.some(KillResult{}), object{"type": "object", "not": object{"required": []string{"killed"}}}}}
 	for name, example := range notes {
 		told[name] = g.some(example)
 	}
@@ -163,6 +167,10 @@ func TestServeMessagesAreValid(t *testing.T) {
 		`{"jsonrpc":"2.0","id":1,"method":"spawn","params":{"argv":["a",{"base64":"/w=="}],"path":{"base64":"/w=="},"cwd":{"base64":"/w=="},"name":null,
 			"env":{"A":{"base64":"/w=="}},"env_update":["A=b",{"base64":"/z3/"},"C"],"stdio":[{"file":{"base64":"/w=="}}]}}`,
 		`{"jsonrpc":"2.0","id":1,"method":"mark","params":{"job":1,"name":{"base64":"/w=="}}}`,
+		`{"jsonrpc":"2.0","id":1,"method":"spawn","params":{"pipeline":[{"argv":["a"]},{"argv":["b"],"cwd":"/"}],"stdio":["input",{"capture":{"keep":1,"text":true}}],"notify":["ready"]}}`,
+		`{"jsonrpc":"2.0","id":1,"method":"spawn","params":{"argv":["a"],"stdio":[{"pty":{"rows":24,"cols":80}},"pty","pty"]}}`,
+		`{"jsonrpc":"2.0","id":1,"method":"input","params":{"job":1,"text":"a","eof":true}}`,
+		`{"jsonrpc":"2.0","id":1,"method":"output","params":{"job":1,"offset":-10,"wait":0.5}}`,
 	} {
 		if err := request([]byte(good)); err != nil {
 			t.Errorf("%s: %v", good, err)
@@ -170,12 +178,14 @@ func TestServeMessagesAreValid(t *testing.T) {
 	}
 	for _, bad := range []string{
 		`[]`, `{}`, `{"jsonrpc":"1.0","id":1,"method":"list"}`, `{"jsonrpc":"2.0","id":1,"method":"hello"}`, `{"jsonrpc":"2.0","id":{},"method":"list"}`,
-		`{"jsonrpc":"2.0","id":1,"method":"spawn","params":{}}`, `{"jsonrpc":"2.0","id":1,"method":"spawn","params":{"argv":"a"}}`,
+		`{"jsonrpc":"2.0","id":1,"method":"spawn","params":{"pipeline":[{}]}}`, `{"jsonrpc":"2.0","id":1,"method":"spawn","params":{"argv":"a"}}`,
 		`{"jsonrpc":"2.0","id":1,"method":"spawn","params":{"argv":["a"],"stdio":["teapot"]}}`,
 		`{"jsonrpc":"2.0","id":1,"method":"spawn","params":{"argv":["a"],"leftovers":"keep"}}`,
 		`{"jsonrpc":"2.0","id":1,"method":"spawn","params":{"argv":["a"],"limits":{"a":{}}}}`,
 		`{"jsonrpc":"2.0","id":1,"method":"spawn","params":{"argv":["a",{"base46":"/w=="}]}}`,
 		`{"jsonrpc":"2.0","id":1,"method":"spawn","params":{"argv":["a"],"env":["A=b",null]}}`,
+		`{"jsonrpc":"2.0","id":1,"method":"spawn","params":{"argv":["a"],"stdio":[{"pty":{"rows":-1}}]}}`,
+		`{"jsonrpc":"2.0","id":1,"method":"input","params":{"text":"a"}}`,
 	} {
 		if request([]byte(bad)) == nil {
 			t.Errorf("valid: %s", bad)

@@ -8,9 +8,11 @@ import (
 
 // SpawnParams describe a job.
 type SpawnParams struct {
-	Argv Texts `json:"argv"`           // at least one; without a slash argv[0] is looked up in the job's PATH
+	Argv Texts `json:"argv,omitempty"` // at least one; without a slash argv[0] is looked up in the job's PATH
 	Path Text  `json:"path,omitempty"` // of the program, instead of argv[0]
 	Cwd  Text  `json:"cwd,omitempty"`  // the supervisor's if not given
+
+	Pipeline []Command `json:"pipeline,omitempty"` // several commands in place of Argv and Path, the output of each the input of the next
 
 	Env       Environ       `json:"env,omitzero"`         // all of the environment; null: the supervisor's
 	EnvUpdate EnvironUpdate `json:"env_update,omitempty"` // changes to it; null, or in a list a name without "=", removes
@@ -41,7 +43,18 @@ const (
 	NotifyDescendants = "descendants" // exited also of orphans of the job, which the supervisor waits for
 	NotifyOOM         = "oom"
 	NotifyLimit       = "limit"
+	NotifyReady       = "ready" // the job gets NOTIFY_SOCKET; ready comes when it says READY=1 there (sd_notify(3))
 )
+
+// A Command is one of a pipeline. What it does not say is that of SpawnParams.
+type Command struct {
+	Argv Texts `json:"argv"`           // at least one
+	Path Text  `json:"path,omitempty"` // of the program, instead of argv[0]
+	Cwd  Text  `json:"cwd,omitempty"`
+
+	Env       Environ       `json:"env,omitzero"`         // all of the environment, in place of that of SpawnParams
+	EnvUpdate EnvironUpdate `json:"env_update,omitempty"` // changes to the one or the other
+}
 
 // Leftovers is what becomes of processes that outlive the main process.
 type Leftovers string
@@ -54,7 +67,7 @@ const (
 )
 
 // Stdio is what one descriptor of a job is. In JSON a kind without parameters may
-// be written as a string: "null", "inherit", "pipe", "capture".
+// be written as a string: "null", "inherit", "pipe", "input", "capture", "pty".
 type Stdio struct {
 	Null    bool         `json:"null,omitempty"`    // /dev/null
 	Inherit bool         `json:"inherit,omitempty"` // the supervisor's own; not that of the connection
@@ -63,7 +76,9 @@ type Stdio struct {
 	Pipe    bool         `json:"pipe,omitempty"`    // a new pipe; its other end comes with the response
 	FD      *int         `json:"fd,omitempty"`      // the n-th, from 0, of the descriptors that came with the request
 	Dup     *int         `json:"dup,omitempty"`     // the same as a lower descriptor of the job: 2>&1
+	Input   bool         `json:"input,omitempty"`   // a pipe that the method input writes to
 	Capture *CaptureSpec `json:"capture,omitempty"` // told as output
+	PTY     *PTYSpec     `json:"pty,omitempty"`     // the job's terminal: for descriptors 0, 1 and 2, which all are the same one
 }
 
 // UnmarshalJSON implements json.Unmarshaler: null is Null.
@@ -77,8 +92,12 @@ func (s *Stdio) UnmarshalJSON(b []byte) error {
 		s.Inherit = true
 	case `"pipe"`:
 		s.Pipe = true
+	case `"input"`:
+		s.Input = true
 	case `"capture"`:
 		s.Capture = &CaptureSpec{}
+	case `"pty"`:
+		s.PTY = &PTYSpec{}
 	default:
 		return json.Unmarshal(b, (*plain)(s))
 	}
@@ -96,10 +115,24 @@ const (
 	FileTruncate FileMode = "truncate" // what it held is lost
 )
 
-// A CaptureSpec says how much output is told.
+// A CaptureSpec says how much output is told, and how much is kept.
 type CaptureSpec struct {
-	Limit int64 `json:"limit,omitempty"` // bytes in all, what is beyond is dropped; 1 MiB if not given, -1: no limit
-	Wait  bool  `json:"wait,omitempty"`  // the job waits for a slow owner, instead of bytes being dropped
+	Limit  int64 `json:"limit,omitempty"`  // bytes told in all, what is beyond is dropped; -1: no limit; if not given 1 MiB, with Window no limit, with Keep none is told
+	Wait   bool  `json:"wait,omitempty"`   // the job waits for a slow owner, instead of bytes being dropped
+	Window int64 `json:"window,omitempty"` // bytes told that the owner has not given back by credit, beyond which the job waits; 0: no such bound
+	Keep   int64 `json:"keep,omitempty"`   // the last bytes, at most MaxKept, which are kept for the method output; 0: none
+	Text   bool  `json:"text,omitempty"`   // told as text, where it is UTF-8
+}
+
+// A PTYSpec describes the terminal of a job (pty(7)). All that it prints is told as output
+// of descriptor 1, without a limit, and the job waits for a slow owner.
+type PTYSpec struct {
+	Rows   uint16 `json:"rows,omitempty"`   // 24 if not given
+	Cols   uint16 `json:"cols,omitempty"`   // 80 if not given
+	Window int64  `json:"window,omitempty"` // as in CaptureSpec
+	Keep   int64  `json:"keep,omitempty"`   // as in CaptureSpec; with it nothing is told
+	Text   bool   `json:"text,omitempty"`   // as in CaptureSpec
+	Master bool   `json:"master,omitempty"` // the master side comes with the answer, and the owner alone reads, writes and resizes
 }
 
 // A PressureTrigger is a PSI trigger (Documentation/accounting/psi.rst): tell when processes

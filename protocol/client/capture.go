@@ -15,6 +15,9 @@ type Capture struct {
 	// Wait has the job wait if we are slow to read; else what is too much for the
 	// supervisor is dropped.
 	Wait bool
+	// Text has the supervisor send what is UTF-8 as text, and cut no character in two; so do
+	// the events of Conn.Events. Bytes are the same.
+	Text bool
 
 	mu      sync.Mutex // the loop writes, callers read
 	kept    bytes.Buffer
@@ -45,12 +48,14 @@ func (c *Capture) Write(b []byte) (int, error) {
 	return c.kept.Write(b)
 }
 
-func (c *Capture) end(e protocol.OutputEnd) {
+func (c *Capture) take(b []byte) { c.Write(b) }
+
+func (c *Capture) end(e protocol.OutputEnd, _ error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.dropped = e.DroppedBytes
 }
 
 func (c *Capture) spec() *protocol.CaptureSpec {
-	return &protocol.CaptureSpec{Limit: c.Limit, Wait: c.Wait}
+	return &protocol.CaptureSpec{Limit: c.Limit, Wait: c.Wait, Text: c.Text}
 }

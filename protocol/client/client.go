@@ -19,12 +19,12 @@
 //
 // # The terminal
 //
-// A job leads a session of its own and has no terminal: it cannot open /dev/tty, and
-// Ctrl-C does not reach it. What would ask for a password there has to be told another
-// way: ssh with -o BatchMode=yes, or SSH_ASKPASS=PROGRAM and SSH_ASKPASS_REQUIRE=force
-// in its environment; sudo with -n, -S (from standard input), or -A and
-// SUDO_ASKPASS=PROGRAM; gpg with --batch --pinentry-mode loopback --passphrase-fd N, or
-// GPG_TTY naming a terminal for its pinentry. What needs the terminal itself is run by
+// A job leads a session of its own and has no terminal, unless Cmd.Pty gives it one: it
+// cannot open /dev/tty, and Ctrl-C does not reach it. What would ask for a password there
+// has to be told another way: ssh with -o BatchMode=yes, or SSH_ASKPASS=PROGRAM and
+// SSH_ASKPASS_REQUIRE=force in its environment; sudo with -n, -S (from standard input), or
+// -A and SUDO_ASKPASS=PROGRAM; gpg with --batch --pinentry-mode loopback --passphrase-fd N,
+// or GPG_TTY naming a terminal for its pinentry. What needs our own terminal is run by
 // "supervise run".
 //
 // # Ctrl-C
@@ -45,13 +45,34 @@
 // reader and a writer, which only block and send; and a fourth that waits for a
 // supervisor which this process has started. They end with the connection, and Close
 // waits for them. A job has none, but one for each Stdin, Stdout or Stderr that is
-// neither an *os.File nor a *Capture: it copies to or from a pipe, and Cmd.Wait waits
-// for it. So 10,000 jobs cost no goroutine, unless they are to be copied for.
+// neither an *os.File nor a *Capture or *Kept: it copies to or from a pipe, and Cmd.Wait
+// waits for it. So 10,000 jobs cost no goroutine, unless they are to be copied for.
 //
 // # Flow
 //
 // The client holds no more unread notifications than Options.Events says, and none
 // without it: see Conn.Events for what happens when the program does not read them.
+//
+// # Where output goes
+//
+//	Cmd.Stdout   is for
+//	*os.File     a log, a terminal: the job writes to it, and we see nothing
+//	*Capture     a little output of many jobs
+//	*Kept        output that is looked at now and then, also after the end
+//	StdoutPipe   a reader: the job waits for it, and no other does
+//	any Writer   the same, and we copy
+//
+// All of this works over a connection without descriptors, too, such as one through ssh.
+//
+// # Older supervisors
+//
+// Conn.Has tells what one offers. Start, and every method, refuses what it does not, with an
+// error that is errors.ErrUnsupported.
+//
+// # Tests
+//
+// Package clienttest has a supervisor that runs functions in place of commands. The examples
+// are programs that people write first.
 package client
 
 import (

@@ -24,11 +24,26 @@ type Cmd struct {
 	Dir  string   // if empty the supervisor's
 
 	// As in os/exec. nil is /dev/null; an *os.File becomes the job's; a *Capture is filled
-	// by the supervisor; anything else is copied by a goroutine that Wait waits for.
-	// If Stdout and Stderr are equal, both are written to by one goroutine at a time.
+	// by the supervisor, and a *Kept is kept there; anything else is copied by a goroutine that
+	// Wait waits for. If Stdout and Stderr are equal, both are written to by one goroutine at a
+	// time.
+	//
+	// Where descriptors cannot be passed (Conn.Has("fds")), an *os.File is copied as well, and
+	// all of it goes over the connection: a job waits for a reader or writer that is slow, and
+	// the other jobs do not.
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
 	ExtraFiles     []*os.File // the job's descriptors 3 and up; nil is /dev/null
+
+	// Pty gives the job a terminal of its own: see there.
+	Pty *Pty
+
+	// PipeTo are the commands that the output is piped through, each into the next. All are
+	// one job, with one record; Stdin is that of the first, Stdout that of the last, Stderr
+	// and all the rest is that of all. It has succeeded if all have: the exit status is that
+	// of the last that has not, and Ended has that of each. Of a command here Path, Args, Env
+	// and Dir count; without Env, or Dir, it has this one's.
+	PipeTo []*Cmd
 
 	// Cancel is called when the context of CommandContext is done; if it is nil, Kill is.
 	// For a grace period: cmd.Cancel = func() error { return cmd.Stop(5 * time.Second) }

@@ -26,6 +26,7 @@ type Conn struct {
 	requests  chan *call
 	abandoned chan *call
 	waits     chan *job
+	leaves    chan *job
 	closing   chan struct{}
 	closeOnce sync.Once
 	process   *process // nil if this process has not started it
@@ -51,13 +52,12 @@ type call struct {
 	result json.RawMessage
 	err    error
 
+	slow      bool // it is answered when its job has done something, and not soon
 	abandoned bool // the loop's: the caller does not wait for the answer any more
 }
 
-// slow tells of calls that are answered when jobs end, and not soon.
-func (k *call) slow() bool {
-	return k.method == protocol.MethodWait || k.method == protocol.MethodShutdown
-}
+// slowMethods are answered when a job has ended, or has read its input.
+var slowMethods = []string{protocol.MethodWait, protocol.MethodShutdown, protocol.MethodInput}
 
 func newConn(sock net.Conn, p *process, o Options) *Conn {
 	_, unix := sock.(*net.UnixConn)
@@ -68,6 +68,7 @@ func newConn(sock net.Conn, p *process, o Options) *Conn {
 		requests:  make(chan *call),
 		abandoned: make(chan *call),
 		waits:     make(chan *job),
+		leaves:    make(chan *job),
 		closing:   make(chan struct{}),
 		dead:      make(chan struct{}),
 		done:      make(chan struct{}),
@@ -157,7 +158,7 @@ func (c *Conn) await(ctx context.Context, k *call, result any) error {
 }
 
 func (c *Conn) newCall(method string, params any) (*call, error) {
-	k := &call{id: c.nextID.Add(1), method: method, done: make(chan struct{})}
+	k := &call{id: c.nextID.Add(1), method: method, done: make(chan struct{}), slow: slices.Contains(slowMethods, method)}
 	var err error
 	k.line, err = encode(k.id, method, params)
 	return k, err

@@ -37,7 +37,7 @@ func (l *loop) fail(err error) {
 		l.finish(k, nil, l.err)
 	}
 	for _, j := range l.jobs {
-		l.endJob(j, l.err)
+		l.endJob(j, nil, l.err)
 	}
 	close(l.dead)
 }

@@ -23,7 +23,10 @@ var ErrLost = errors.New("supervise: the supervisor is gone")
 // ErrDetached is what Wait returns for a job that was let go: its end is not told.
 var ErrDetached = errors.New("supervise: the job was detached")
 
-var errNoDescriptors = fmt.Errorf("supervise: sending descriptors over this connection: %w (a Capture needs none)", errors.ErrUnsupported)
+// ErrNotReady is what Ready returns for a job that has ended before it was ready.
+var ErrNotReady = errors.New("supervise: the job has ended, and was not ready")
+
+var errNoDescriptors = fmt.Errorf("supervise: sending descriptors over this connection: %w (ExtraFiles need it)", errors.ErrUnsupported)
 
 // A CallError is why the supervisor has refused a request. It wraps the
 // *protocol.Error, the errno if there is one, and what os and os/exec would say: a
@@ -70,6 +73,14 @@ func (e *CallError) Unwrap() []error {
 func (e *CallError) aboutProgram() bool {
 	d := e.Err.Data
 	return d == nil || d.Field == "" || d.Field == "path" || strings.HasPrefix(d.Field, "argv")
+}
+
+// brokenPipe says of the input of a job that has ended what it is when the job has closed it.
+func brokenPipe(err error) error {
+	if errors.Is(err, os.ErrProcessDone) {
+		return fmt.Errorf("%w: %w", syscall.EPIPE, err)
+	}
+	return err
 }
 
 // errnoByName is 0 for what is no name.

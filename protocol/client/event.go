@@ -17,7 +17,8 @@ type Event struct {
 const EventsStopped = "events-stopped"
 
 // Events tells of all jobs of the connection, in order, if Options.Events asked for it;
-// else it is nil. It is closed after the last event, when the connection has ended.
+// else it is nil. It is closed after the last event, when the connection has ended. The output
+// that a Pty, a pipe or a Writer of a command gets is no event.
 //
 // The client drops no events, so the program should read them. While there are more than
 // Options.Events the client reads nothing else, and when the socket is full, too, the
@@ -26,9 +27,10 @@ const EventsStopped = "events-stopped"
 // Calls (Start, Kill, Stat and so on) work meanwhile, as the events before their answers
 // are kept; so the goroutine that reads the events may make them.
 //
-// A Wait may be held up until the events before its job's end are read. If none is read for
-// Options.Patience while a Wait is held up, then there will be no more of them:
-// EventsStopped is the last, and the Wait goes on. A reader of events has no need to Wait:
+// A Wait may be held up until the events before its job's end are read, and so may what else
+// takes as long as a job does: Ready, KillWait, a Read or Write that goes over the connection.
+// If no event is read for Options.Patience while one is held up, then there will be no more of
+// them: EventsStopped is the last, and the Wait goes on. A reader of events has no need to Wait:
 // protocol.NoteEnded has the record, and after it Wait returns at once, or when the last
 // of the output is copied.
 func (c *Conn) Events() <-chan Event { return c.events }

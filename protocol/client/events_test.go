@@ -152,7 +152,7 @@ func TestWaitAfterTheEnd(t *testing.T) {
 	l := newLoop(&Conn{events: make(chan Event, 1), closing: make(chan struct{})}, time.Minute)
 	j := &job{ended: make(chan struct{})}
 	l.jobs[0] = j
-	l.endJob(j, nil)
+	l.endJob(j, nil, nil)
 	l.wait(j)
 	if l.waiting != 0 {
 		t.Errorf("%d wait", l.waiting)

@@ -1,9 +1,11 @@
 package client_test
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log"
 	"os"
 	"strings"
@@ -123,4 +125,111 @@ func ExampleConn_Events() {
 	}
 	fmt.Println(ended)
 	// Output: map[example 0:0 example 1:1]
+}
+
+// mustStart starts a supervisor for an example.
+func mustStart() *client.Conn {
+	conn, err := client.Start(context.Background(), client.Options{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	return conn
+}
+
+// A session on a terminal: the shell is asked for its size, and is interrupted.
+func ExamplePty() {
+	cmd := client.Command("sh", "-c", "stty -echo; read x; stty size; exec sleep 1000")
+	cmd.Pty = &client.Pty{Rows: 24, Cols: 80}
+	if err := cmd.Start(); err != nil {
+		log.Fatal(err)
+	}
+	if err := cmd.Pty.Resize(30, 100); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Fprint(cmd.Pty, "\r") // Enter
+	// Without stty -echo, or before it, the terminal prints what is typed.
+	for lines := bufio.NewScanner(cmd.Pty); lines.Scan(); {
+		if lines.Text() != "" {
+			fmt.Println(lines.Text())
+			fmt.Fprint(cmd.Pty, "\x03") // Ctrl-C
+		}
+	}
+	fmt.Println(cmd.Wait())
+	// Output:
+	// 30 100
+	// signal: SIGINT
+}
+
+// The end of a log, from any offset, while the job runs and when it has ended.
+func ExampleKept() {
+	conn := mustStart()
+	defer conn.Close()
+	ctx := context.Background()
+	kept := &client.Kept{Size: 1000}
+	cmd := conn.Command("sh", "-c", "echo one; echo two; echo three")
+	cmd.Stdout = kept
+	if err := cmd.Run(); err != nil {
+		log.Fatal(err)
+	}
+	last, err := kept.Output(ctx, -6)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("%q from offset %d of %d bytes\n", last.Data, last.Offset, last.Bytes)
+	io.Copy(os.Stdout, kept.Reader(ctx, 4)) // as tail -f
+	fmt.Println(cmd.Forget())
+	// Output:
+	// "three\n" from offset 8 of 14 bytes
+	// two
+	// three
+	// <nil>
+}
+
+// A pipeline is one job: one limit, one end. It fails if one of its commands does.
+func ExampleCmd_pipeTo() {
+	cmd := client.Command("printf", "b\na\nb\n")
+	cmd.PipeTo = []*client.Cmd{client.Command("sort"), client.Command("uniq", "-c")}
+	out, err := cmd.Output()
+	fmt.Println(strings.Fields(string(out)), err, len(cmd.Ended().Commands))
+	// Output: [1 a 2 b] <nil> 3
+}
+
+// A server in the background that says when it is ready, as systemd-notify(1) does.
+func ExampleCmd_Ready() {
+	cmd := client.Command("sh", "-c", `perl -MSocket -e 'socket(S, AF_UNIX, SOCK_DGRAM, 0);
+		($a = $ENV{NOTIFY_SOCKET}) =~ s/^@/\0/; send(S, "READY=1\nSTATUS=listening", 0, pack_sockaddr_un($a))'; exec sleep 1000`)
+	cmd.Notify = []string{protocol.NotifyReady}
+	if err := cmd.Start(); err != nil {
+		log.Fatal(err)
+	}
+	defer cmd.Wait()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	ready, err := cmd.Ready(ctx)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(ready.Status)
+	cmd.Kill()
+	// Output: listening
+}
+
+// KillWait returns when nothing is left, and says what there was.
+func ExampleCmd_KillWait() {
+	cmd := client.Command("sh", "-c", "sleep 1000 & echo; wait")
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		log.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		log.Fatal(err)
+	}
+	bufio.NewReader(out).ReadString('\n') // the sleep has been started
+	killed, err := cmd.KillWait(context.Background())
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(killed.Record.Cause, *killed.KilledTotal)
+	cmd.Wait()
+	// Output: killed 2
 }

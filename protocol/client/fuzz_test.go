@@ -2,11 +2,15 @@ package client
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net"
+	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/seed-c1490a04/supervise/protocol"
 )
 
 // FuzzServer: whatever a supervisor says after hello, a job ends with an error or a
@@ -79,4 +83,45 @@ func (s *sayer) Close() error {
 	s.closed = true
 	s.changed.Broadcast()
 	return nil
+}
+
+// FuzzJob: whatever a supervisor says of a job that is read, written, looked at and waited for
+// in every way over the connection, nothing panics or hangs, and all goroutines end.
+func FuzzJob(f *testing.F) {
+	f.Fuzz(func(t *testing.T, said []byte) {
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		defer cancel()
+		s := newSayer(said)
+		s.said[0] = []byte(strings.Replace(helloAnswer[2:], `["fds"]`, `["input","window","keep","text","ready","pty","kill-wait","pipeline"]`, 1) + "\n")
+		c, err := NewConn(ctx, s, Options{Events: 1, Patience: time.Millisecond})
+		if err != nil {
+			t.Fatal(err)
+		}
+		cmd := c.CommandContext(ctx, "true")
+		kept := &Kept{Text: true}
+		cmd.Stderr, cmd.Notify = kept, []string{protocol.NotifyReady}
+		in, err1 := cmd.StdinPipe()
+		out, err2 := cmd.StdoutPipe()
+		if err := errors.Join(err1, err2); err != nil {
+			t.Fatal(err)
+		}
+		if cmd.Start() == nil {
+			var users sync.WaitGroup
+			users.Go(func() { io.WriteString(in, "input"); in.Close() })
+			users.Go(func() { io.Copy(io.Discard, out); out.Close() })
+			users.Go(func() { cmd.Ready(ctx) })
+			users.Go(func() {
+				io.CopyN(io.Discard, kept.Reader(ctx, 0), 1000)
+				kept.ReadAt(make([]byte, 10), 0)
+				cmd.Forget()
+			})
+			users.Go(func() { cmd.KillWait(ctx) })
+			users.Go(func() { cmd.Wait() })
+			users.Wait()
+		}
+		if ctx.Err() != nil {
+			t.Error("it hangs")
+		}
+		c.Close()
+	})
 }

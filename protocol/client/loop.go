@@ -89,6 +89,8 @@ func (l *loop) step() {
 		l.abandon(k)
 	case j := <-l.waits:
 		l.wait(j)
+	case j := <-l.leaves:
+		l.leave(j)
 	case l.deliverable() <- l.head():
 		l.spill = l.spill[1:]
 		l.calm()
@@ -122,8 +124,12 @@ func (l *loop) accept(k *call) {
 		closeAll(k.files)
 		return
 	}
-	l.calls[k.id] = k
-	l.count(k, 1)
+	if k.id == 0 {
+		l.finish(k, nil, nil) // there will be no answer
+	} else {
+		l.calls[k.id] = k
+		l.count(k, 1)
+	}
 	l.send(k)
 }
 
@@ -161,6 +167,14 @@ func (l *loop) wait(j *job) {
 	}
 }
 
+// leave is for one who has waited for something else than the end.
+func (l *loop) leave(j *job) {
+	if l.jobs[j.spawned.Job] == j {
+		j.waiters--
+		l.waiting--
+	}
+}
+
 func (l *loop) abandon(k *call) {
 	if l.calls[k.id] == k {
 		k.abandoned = true
@@ -170,7 +184,7 @@ func (l *loop) abandon(k *call) {
 
 // count keeps the books of calls that have a waiting caller.
 func (l *loop) count(k *call, n int) {
-	if k.slow() {
+	if k.slow {
 		l.waiting += n
 	} else {
 		l.soon += n
@@ -197,8 +211,9 @@ func (l *loop) receive(m message) {
 	case m.answer:
 		l.answer(m)
 	case m.event.Method != "":
-		l.notice(m.event)
-		l.emit(m.event)
+		if !l.notice(m.event) {
+			l.emit(m.event)
+		}
 	}
 }
 
@@ -221,7 +236,7 @@ func (l *loop) answer(m message) {
 		l.started(k)
 	}
 	if j := k.leaves; j != nil && l.jobs[j.spawned.Job] == j {
-		l.endJob(j, ErrDetached)
+		l.endJob(j, nil, ErrDetached)
 	}
 	l.finish(k, m.result, nil)
 }
@@ -243,26 +258,29 @@ func (l *loop) started(k *call) {
 	}
 }
 
-// notice takes from an event what concerns the state of its job.
-func (l *loop) notice(e Event) {
+// notice takes from an event what concerns the state of its job. It says whether that is all
+// of it: output that somebody reads is no event.
+func (l *loop) notice(e Event) (taken bool) {
 	j := l.jobs[e.Job]
 	if j == nil {
-		return
+		return false
 	}
 	switch p := e.Params.(type) {
 	case *protocol.JobOutput:
-		if c := j.captures[p.FD]; c != nil {
-			c.Write(p.Data)
+		return j.take(p)
+	case *protocol.JobReady:
+		if j.readiness == nil {
+			j.readiness = p
+			close(j.ready)
 		}
 	case *protocol.JobEnded:
-		j.keep(p)
-		l.endJob(j, nil)
+		l.endJob(j, p, nil)
 	}
+	return false
 }
 
-func (l *loop) endJob(j *job, err error) {
+func (l *loop) endJob(j *job, last *protocol.JobEnded, err error) {
 	delete(l.jobs, j.spawned.Job)
 	l.waiting -= j.waiters
-	j.err = err
-	close(j.ended)
+	j.end(last, err)
 }

@@ -39,6 +39,7 @@ var decoders = map[string]decoder{
 	protocol.NoteStarted:   decoderOf(func(p *protocol.JobStarted) int { return p.Job }),
 	protocol.NoteStopped:   decoderOf(func(p *protocol.JobStopped) int { return p.Job }),
 	protocol.NoteContinued: decoderOf(func(p *protocol.JobContinued) int { return p.Job }),
+	protocol.NoteReady:     decoderOf(func(p *protocol.JobReady) int { return p.Job }),
 	protocol.NoteExited:    decoderOf(func(p *protocol.ProcessExited) int { return p.Job }),
 	protocol.NoteOutput:    decoderOf(func(p *protocol.JobOutput) int { return p.Job }),
 	protocol.NoteOOM:       decoderOf(func(p *protocol.LimitHit) int { return p.Job }),

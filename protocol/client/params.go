@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -34,7 +36,47 @@ func (c *Cmd) params() (*protocol.SpawnParams, error) {
 	if c.Path != c.Args[0] {
 		p.Path = protocol.Text(c.Path)
 	}
+	if len(c.PipeTo) > 0 {
+		if err := c.pipeline(p); err != nil {
+			return nil, err
+		}
+	}
 	return p, textual(p.Tags)
+}
+
+// pipeline makes the first command of a pipeline of what was the only one.
+func (c *Cmd) pipeline(p *protocol.SpawnParams) error {
+	p.Pipeline = []protocol.Command{{Argv: p.Argv, Path: p.Path}}
+	p.Argv, p.Path = nil, ""
+	for _, next := range c.PipeTo {
+		if field := next.beyondPipeline(); field != "" {
+			return fmt.Errorf("supervise: %s of a command in PipeTo: it is for the first", field)
+		}
+		if len(next.Args) == 0 {
+			return errors.New("supervise: no command")
+		}
+		env, err := environment(next.Env)
+		if err != nil {
+			return err
+		}
+		one := protocol.Command{Argv: next.Args, Cwd: protocol.Text(next.Dir), Env: env}
+		if next.Path != next.Args[0] {
+			one.Path = protocol.Text(next.Path)
+		}
+		p.Pipeline = append(p.Pipeline, one)
+	}
+	return nil
+}
+
+// beyondPipeline names a field that is set, and that a command in PipeTo does not have.
+func (c *Cmd) beyondPipeline() string {
+	for _, f := range reflect.VisibleFields(reflect.TypeFor[Cmd]()) {
+		has := slices.Contains([]string{"Path", "Args", "Env", "Dir"}, f.Name)
+		if f.IsExported() && !has && !reflect.ValueOf(c).Elem().FieldByIndex(f.Index).IsZero() {
+			return f.Name
+		}
+	}
+	return ""
 }
 
 // environment makes a map of a list. nil stays nil, which is the supervisor's.

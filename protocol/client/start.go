@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 
 	"github.com/seed-c1490a04/supervise/protocol"
 )
@@ -45,7 +46,7 @@ func (c *Cmd) Start() (err error) {
 		c.disconnect()
 		return err
 	}
-	c.stdio.start()
+	c.stdio.start(c.conn, c.job)
 	c.watch()
 	return nil
 }
@@ -59,6 +60,46 @@ func (c *Cmd) connect() (err error) {
 	return err
 }
 
+// supports refuses what the supervisor does not offer: one that does not know a field would
+// ignore it.
+func (c *Conn) supports(p *protocol.SpawnParams) error {
+	var features []string
+	if len(p.Pipeline) > 0 {
+		features = append(features, "pipeline")
+	}
+	if slices.Contains(p.Notify, protocol.NotifyReady) {
+		features = append(features, "ready")
+	}
+	for _, s := range p.Stdio {
+		features = append(features, featuresOf(s)...)
+	}
+	for _, f := range features {
+		if err := c.needs(f); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// featuresOf are those that a descriptor needs.
+func featuresOf(s protocol.Stdio) (features []string) {
+	if s.Input {
+		features = append(features, "input")
+	}
+	if s.PTY != nil {
+		features = append(features, "pty")
+		s.Capture = &protocol.CaptureSpec{Window: s.PTY.Window, Keep: s.PTY.Keep, Text: s.PTY.Text}
+	}
+	if c := s.Capture; c != nil {
+		for feature, wanted := range map[string]bool{"window": c.Window > 0, "keep": c.Keep > 0, "text": c.Text} {
+			if wanted {
+				features = append(features, feature)
+			}
+		}
+	}
+	return features
+}
+
 func (c *Cmd) disconnect() {
 	if c.own {
 		c.conn.Close()
@@ -67,14 +108,17 @@ func (c *Cmd) disconnect() {
 
 func (c *Cmd) spawn(p *protocol.SpawnParams) error {
 	p.Stdio, p.FDs = c.stdio.list, len(c.stdio.handed)
-	if p.FDs > 0 && !c.conn.fds {
+	if p.FDs > 0 && !c.passes() {
 		return errNoDescriptors
+	}
+	if err := c.conn.supports(p); err != nil {
+		return err
 	}
 	k, err := c.conn.newCall(protocol.MethodSpawn, p)
 	if err != nil {
 		return err
 	}
-	k.spawns = &job{captures: c.stdio.keep, ended: make(chan struct{})}
+	k.spawns = newJob(c.stdio.sinks)
 	k.files = c.stdio.take()
 	if err := c.conn.do(c.context(), k); err != nil {
 		if refusal := (*CallError)(nil); errors.As(err, &refusal) {

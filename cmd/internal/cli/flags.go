@@ -8,21 +8,49 @@ import (
 
 // A Flag sets one option of type O.
 type Flag[O any] struct {
-	Name   string // without dashes
-	Short  string // "-p"; "": none
-	Switch bool   // it takes no value, and Set gets ""
-	Set    func(o *O, value string) error
+	Name     string // without dashes
+	Short    string // "-p"; "": none
+	Switch   bool   // it takes no value, and Set gets ""
+	Optional bool   // it takes a value only with =, and else Set gets ""
+	Value    string // what it takes, for completions: words with | between them, FILE, DIRECTORY, SIGNAL or PROPERTY; "": that is not said
+	Internal bool   // one supervise says it to another: it is explained nowhere
+	Set      func(o *O, value string) error
 }
 
 // Flags is the table of flags of a command.
 type Flags[O any] struct {
 	Command string // what each error begins with: "run: "; "": nothing
 	Hint    string // how the flags can be listed
-	List    []Flag[O]
+	// List is called when there is a flag among the arguments: of a short-lived program it
+	// would be a fiftieth.
+	List func() []Flag[O]
 	// More finds a flag that is not in List, and MoreNames are the names it knows; both
 	// may be nil.
 	More      func(name string) *Flag[O]
 	MoreNames func() []string
+}
+
+// An About is what a user knows of a flag.
+type About struct {
+	Name, Short      string
+	Switch, Optional bool
+	Value            string
+}
+
+// About lists the flags for what explains and completes them.
+func (f *Flags[O]) About() (list []About) {
+	all := f.List()
+	if f.MoreNames != nil {
+		for _, name := range f.MoreNames() {
+			all = append(all, *f.More(name))
+		}
+	}
+	for _, flag := range all {
+		if !flag.Internal {
+			list = append(list, About{flag.Name, flag.Short, flag.Switch, flag.Optional, flag.Value})
+		}
+	}
+	return list
 }
 
 // Parse sets the options that args begin with, up to the first argument that is no flag,
@@ -30,11 +58,15 @@ type Flags[O any] struct {
 // and what is behind them.
 func (f *Flags[O]) Parse(o *O, args []string) (given [][]string, rest []string, err error) {
 	rest = args
+	var list []Flag[O]
 	for len(rest) > 0 && strings.HasPrefix(rest[0], "-") && rest[0] != "-" {
 		if rest[0] == "--" {
 			return given, rest[1:], nil
 		}
-		n, err := f.parseOne(o, rest)
+		if list == nil {
+			list = f.List()
+		}
+		n, err := f.parseOne(o, list, rest)
 		if err != nil {
 			return nil, nil, fmt.Errorf("%s%w", f.prefix(), err)
 		}
@@ -51,15 +83,15 @@ func (f *Flags[O]) prefix() string {
 }
 
 // parseOne sets the flag that args begin with and says how many arguments it took.
-func (f *Flags[O]) parseOne(o *O, args []string) (n int, err error) {
+func (f *Flags[O]) parseOne(o *O, list []Flag[O], args []string) (n int, err error) {
 	name, value, hasValue := strings.Cut(args[0], "=")
-	flag := f.find(name)
+	flag := f.find(list, name)
 	switch {
 	case flag == nil:
-		return 0, fmt.Errorf("no flag %s%s; %s", args[0], DidYouMean("--"+strings.TrimLeft(name, "-"), f.names()), f.Hint)
+		return 0, fmt.Errorf("no flag %s%s; %s", args[0], DidYouMean("--"+strings.TrimLeft(name, "-"), f.names(list)), f.Hint)
 	case flag.Switch && hasValue:
 		return 0, fmt.Errorf("--%s takes no value", flag.Name)
-	case flag.Switch:
+	case flag.Switch, flag.Optional && !hasValue:
 		return 1, flag.Set(o, "")
 	case hasValue:
 		n = 1
@@ -75,10 +107,10 @@ func (f *Flags[O]) parseOne(o *O, args []string) (n int, err error) {
 }
 
 // find returns the flag of a name with its dashes; nil: there is none.
-func (f *Flags[O]) find(name string) *Flag[O] {
+func (f *Flags[O]) find(list []Flag[O], name string) *Flag[O] {
 	long, dashed := strings.CutPrefix(name, "--")
-	for i := range f.List {
-		if flag := &f.List[i]; dashed && flag.Name == long || name == flag.Short && name != "" {
+	for i := range list {
+		if flag := &list[i]; dashed && flag.Name == long || name == flag.Short && name != "" {
 			return flag
 		}
 	}
@@ -88,16 +120,16 @@ func (f *Flags[O]) find(name string) *Flag[O] {
 	return nil
 }
 
-func (f *Flags[O]) names() (list []string) {
-	for _, flag := range f.List {
-		list = append(list, "--"+flag.Name)
+func (f *Flags[O]) names(list []Flag[O]) (names []string) {
+	for _, flag := range list {
+		names = append(names, "--"+flag.Name)
 	}
 	if f.MoreNames != nil {
 		for _, name := range f.MoreNames() {
-			list = append(list, "--"+name)
+			names = append(names, "--"+name)
 		}
 	}
-	return list
+	return names
 }
 
 // NotEmpty refuses an empty value.

@@ -36,9 +36,12 @@ type words struct{ text, more string }
 
 var table = Flags[words]{
 	Command: "cmd", Hint: "see help",
-	List: []Flag[words]{
-		{Name: "text", Short: "-t", Set: func(w *words, v string) error { w.text = v; return NotEmpty(v) }},
-		{Name: "loud", Switch: true, Set: func(w *words, _ string) error { w.text += "!"; return nil }},
+	List: func() []Flag[words] {
+		return []Flag[words]{
+			{Name: "text", Short: "-t", Set: func(w *words, v string) error { w.text = v; return NotEmpty(v) }},
+			{Name: "loud", Switch: true, Set: func(w *words, _ string) error { w.text += "!"; return nil }},
+			{Name: "size", Optional: true, Set: func(w *words, v string) error { w.text += "size" + v; return nil }},
+		}
 	},
 	More: func(name string) *Flag[words] {
 		if name != "extra" {
@@ -61,6 +64,8 @@ func TestParse(t *testing.T) {
 		{[]string{"--text=a=b", "--loud"}, words{text: "a=b!"}, 2, 0},
 		{[]string{"-t", "--", "--", "-t"}, words{text: "--"}, 2, 1},
 		{[]string{"--extra", "1", "-"}, words{more: "1"}, 2, 1},
+		{[]string{"--size", "1"}, words{text: "size"}, 1, 1},
+		{[]string{"--size=1", "1"}, words{text: "size1"}, 1, 1},
 	} {
 		var got words
 		given, rest, err := table.Parse(&got, tt.args)

@@ -99,7 +99,7 @@ func hasWord(i uint64, word string) bool {
 // own is the name of supervise, siblings those of the programs beside it.
 const own = "supervise"
 
-var siblings = [...]string{"supervise-scope", "supervise-oci"}
+var siblings = [...]string{"supervise-scope", "supervise-oci", "supervise-report", "supervise-top"}
 
 var comm [16]byte // TASK_COMM_LEN
 
@@ -115,7 +115,7 @@ func sibling() string {
 		for n < len(name) && n < len(comm) && comm[n] == name[n] {
 			n++
 		}
-		if n == len(name) {
+		if n == len(name) || n == len(comm)-1 { // the kernel cuts it
 			return name
 		}
 	}

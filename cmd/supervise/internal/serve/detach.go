@@ -38,6 +38,8 @@ func (r *request) detach() (any, error) {
 	// A pipe of the server's breaks when the server exits, and the job with it.
 	case len(j.outputs) > 0:
 		return nil, failure(protocol.CodeUnsupported, "job", "the output of job %d is captured; it would write to nobody", j.number)
+	case len(j.inputs) > 0:
+		return nil, failure(protocol.CodeUnsupported, "job", "job %d has input from the owner; it would meet the end of it", j.number)
 	case j.detaching:
 		return nil, failure(protocol.CodeUnsupported, "job", "job %d is being detached already", j.number)
 	}
@@ -119,6 +121,9 @@ func (d *detaching) release() error {
 		return errors.Join(err, errors.New("the manager has not moved all of it"))
 	}
 	j.stopWatching()
+	j.ready.close(j)
+	j.pipeline.ends()
+	j.killing.fail(j, failure(protocol.CodeNoJob, "job", "job %d was detached", j.number))
 	j.loop.Release()
 	delete(d.v.dirs, j.held.Name())
 	d.v.forget(j)

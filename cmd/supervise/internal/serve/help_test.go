@@ -8,7 +8,7 @@ import (
 
 // TestHelpNamesFlags: every flag is explained in the help text.
 func TestHelpNamesFlags(t *testing.T) {
-	text, err := os.ReadFile("../../testdata/help-serve.txt")
+	text, err := os.ReadFile("../command/testdata/help-serve.txt")
 	if err != nil {
 		t.Fatal(err)
 	}

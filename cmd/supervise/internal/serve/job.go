@@ -34,6 +34,13 @@ type job struct {
 	unenforced []protocol.Unenforced // of a nested job
 
 	outputs  []*output
+	inputs   []*input
+	waiting  int        // bytes of input
+	terminal *terminal  // nil: none
+	ready    *readiness // nil: not asked for
+	pipeline *pipelined // nil: one command
+	killing  *killing   // nil: no kill waits for the end
+
 	triggers []int             // descriptors of PSI triggers, the job's to close
 	watches  []int             // the watcher's keys of its memory.events and pids.events
 	waits    []json.RawMessage // ids of the requests to be answered after ended
@@ -176,11 +183,20 @@ func (j *job) signal(sig unix.Signal, all bool) error {
 	case all:
 		return j.loop.Containment.Signal(sig)
 	case j.nested != nil:
-		return j.nested.signalChild(j.pid, sig)
+		return j.nested.signalChild(j.target(), sig)
 	case j.loop.HasExited():
 		return failure(protocol.CodeNoJob, "job", "the main process of job %d has ended; see \"all\"", j.number)
 	}
-	return os.NewSyscallError("kill", unix.Kill(j.pid, sig))
+	return os.NewSyscallError("kill", unix.Kill(j.target(), sig))
+}
+
+// target is the main process, for kill(2); of a pipeline the process group that it leads, in
+// which the commands are.
+func (j *job) target() int {
+	if j.pipeline != nil {
+		return -j.pid
+	}
+	return j.pid
 }
 
 // signalFrozen sends a signal to every process of a frozen job, and thaws none of them.

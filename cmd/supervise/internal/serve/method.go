@@ -37,7 +37,8 @@ func (v *server) describe() *protocol.HelloResult {
 	h := &protocol.HelloResult{
 		Version: protocol.ServeVersion, Server: "supervise " + v.version, PID: unix.Getpid(),
 		Containment: protocol.ContainmentSubreaper, ContainmentReason: record.Optional(v.place.Reason()),
-		Controllers: append([]string{}, v.reported...), Features: []string{"base64"}, MaxRequest: protocol.MaxRequest,
+		Controllers: append([]string{}, v.reported...), MaxRequest: protocol.MaxRequest, MaxInput: protocol.MaxInput,
+		Features: []string{"base64", "input", "pty", "keep", "window", "text", "ready", "kill-wait", "pipeline"},
 	}
 	if v.conn.Rights() {
 		h.Features = append(h.Features, "fds")
@@ -110,9 +111,9 @@ func howToEnd(grace *float64, signal string) (sig unix.Signal, d time.Duration, 
 	return sig, d, err
 }
 
-// kill ends a job. It gives -32004 and -32602. The job is stopped after the answer: it
-// may end while it is being stopped, and its last notifications then follow the answer,
-// as for a job that takes longer.
+// kill ends a job. It gives -32004 and -32602, and -32003 for too many that wait. The job is
+// stopped after the answer: it may end while it is being stopped, and its last notifications
+// then follow the answer, as for a job that takes longer. With wait the answer is the last.
 func (r *request) kill() (any, error) {
 	var p protocol.KillParams
 	j, err := r.job(&p, &p.Job)
@@ -122,6 +123,11 @@ func (r *request) kill() (any, error) {
 	sig, grace, err := howToEnd(p.Grace, p.Signal)
 	if err != nil {
 		return nil, err
+	}
+	if p.Wait && r.ID != nil {
+		if err := j.awaitEnd(r); err != nil {
+			return nil, err
+		}
 	}
 	r.after = func() { j.stop(protocol.CauseKilled, sig, grace) }
 	return struct{}{}, nil
@@ -190,7 +196,7 @@ func (r *request) mark() (any, error) {
 // no error.
 func (r *request) list() (any, error) {
 	// An empty list, rather than null, where there are no jobs.
-	result := &protocol.ListResult{Jobs: []protocol.JobState{}}
+	result := &protocol.ListResult{Jobs: []protocol.JobState{}, Kept: r.v.archive.numbers()}
 	for _, j := range r.v.all() {
 		result.Jobs = append(result.Jobs, j.state())
 	}

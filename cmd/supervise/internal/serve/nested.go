@@ -65,14 +65,16 @@ func (j *job) startNested(p *plan) error {
 func (j *job) forkNested(p *plan, theirs [2]int) (err error) {
 	spec := p.spec
 	spec.Path, spec.Argv = nested.Exe, nested.Served(&nested.Job{
-		Name: p.name, Program: p.spec.Path, Leftovers: p.spec.Leftovers, Reason: j.v.place.Reason(), Argv: p.Argv,
-	}, len(p.files))
+		Name: p.name, Program: p.spec.Path, Leftovers: p.spec.Leftovers, Reason: j.v.place.Reason(), Argv: p.spec.Argv,
+	}, len(p.files), p.terminal.descriptor())
 	// Their numbers in the nested supervisor follow the job's own descriptors: see
 	// nested.Served.
 	files := append(p.files, uintptr(theirs[0]), uintptr(theirs[1]))
 	// A copy, as the plan's own list of files is still the plan's.
 	attr := *spec.Attr
 	attr.Files, spec.Attr = files, &attr
+	// The terminal is for the job's session: that of the nested supervisor must not have it.
+	attr.Sys = &syscall.SysProcAttr{Setsid: true}
 	// Leftovers is the nested supervisor's to decide. For this loop nothing may outlive
 	// the main process, which is the nested supervisor.
 	spec.Containment, spec.Nested, spec.Leftovers = j.nested, true, protocol.LeftoversKill
@@ -165,8 +167,9 @@ func (n *nestedJob) read() (more bool) {
 
 // signalChild sends a signal to a child of the nested supervisor, which checks the pid
 // against its children. A main process that has ended is -32004, as in a cgroup.
+// A negative one is the process group that a child leads.
 func (n *nestedJob) signalChild(pid int, sig unix.Signal) error {
-	if n.over && pid == n.j.pid {
+	if n.over && max(pid, -pid) == n.j.pid {
 		return failure(protocol.CodeNoJob, "job", "the main process of job %d has ended; see \"all\"", n.j.number)
 	}
 	return n.ask(protocol.Request{PID: int32(pid), Signal: int32(sig)})

@@ -28,6 +28,9 @@ func (j *job) begun() {
 	for _, o := range j.outputs {
 		o.listen(j)
 	}
+	if j.ready != nil {
+		j.ready.listen(j)
+	}
 	if j.nested != nil {
 		j.nested.listen()
 	}
@@ -69,6 +72,9 @@ func jobOf(of *supervisor.Job) *job { return of.Tag.(*job) }
 func (j *job) tellStatus(e *protocol.Event, usage *unix.Rusage, main bool) {
 	switch {
 	case e.Code().Ended():
+		if main {
+			j.ready.hearAll(j) // what it has said before comes first
+		}
 		j.v.notify(protocol.NoteExited, &protocol.ProcessExited{
 			Job: j.number, PID: e.PID(), Main: main, Exit: *supervisor.NewExit(e), Time: now(),
 			Usage: protocol.Usage{
@@ -172,20 +178,28 @@ func (j *job) ended(result *protocol.Record) {
 			j.tellLimits(j.held.Account().Stats)
 		}
 	}
+	for _, in := range j.inputs {
+		in.close(j)
+	}
+	j.ready.close(j)
+	j.terminal.close()
 	result.Name, result.Argv, result.Version = record.Optional(j.name), j.argv, v.version
 	end := &protocol.JobEnded{Job: j.number, Tags: j.tags, Record: result}
 	for _, o := range j.outputs {
 		if o.begun {
 			o.drain(j)
-			end.Output = append(end.Output, protocol.OutputEnd{FD: o.number, Bytes: o.told, DroppedBytes: o.dropped})
+			end.Output = append(end.Output, o.end())
 		}
 	}
+	end.Commands = j.pipeline.ends()
 	// The loop calls this after it has closed the containment: the cgroup is gone by now.
 	v.notify(protocol.NoteEnded, end)
 	v.waits -= len(j.waits)
 	for _, id := range v.take(&j.waits) {
 		v.answer(id, end, nil, nil)
 	}
+	j.killing.answer(j, end)
+	v.archive.store(j.number, j.kept())
 	v.forget(j)
 	if v.phase >= closing {
 		v.answerShutters()

@@ -21,12 +21,18 @@ func flags() []cli.Flag[commandLine] {
 	})
 }
 
+func flagTable() *cli.Flags[commandLine] {
+	return &cli.Flags[commandLine]{Command: "serve", Hint: "'supervise help serve' lists them", List: flags}
+}
+
+// Flags lists the flags.
+func Flags() []cli.About { return flagTable().About() }
+
 // parse reads the arguments behind "serve". A command there is a mistake that is easily
 // made, hence the hint.
 func parse(args []string) (*commandLine, error) {
 	c := &commandLine{Place: options.Default()}
-	table := cli.Flags[commandLine]{Command: "serve", Hint: "'supervise help serve' lists them", List: flags()}
-	_, rest, err := table.Parse(c, args)
+	_, rest, err := flagTable().Parse(c, args)
 	switch {
 	case err != nil:
 		return nil, err

@@ -162,3 +162,20 @@ func TestParting(t *testing.T) {
 		t.Errorf("phase %d when all is read", v.phase)
 	}
 }
+
+// TestMoreToSay: a conversation that is over goes on for as long as something waits for room,
+// also when there is room by now; an owner that has gone is told nothing.
+func TestMoreToSay(t *testing.T) {
+	v, _ := newServer(t)
+	v.phase, v.waiting = over, append(v.waiting, v.answerShutters)
+	if v.blocked() || !v.more() {
+		t.Errorf("blocked %t, more %t", v.blocked(), v.more())
+	}
+	if !v.flush() || v.more() {
+		t.Error("there is more when all is said")
+	}
+	v.waiting = append(v.waiting, v.answerShutters)
+	if v.conn.HangUp(); v.more() {
+		t.Error("there is more for an owner that has gone")
+	}
+}

@@ -3,7 +3,6 @@ package serve
 import (
 	"cmp"
 	"fmt"
-	"os"
 	"path"
 	"slices"
 	"strings"
@@ -14,7 +13,6 @@ import (
 	"github.com/seed-c1490a04/supervise/cgroup"
 	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/containment"
 	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/options"
-	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/program"
 	"github.com/seed-c1490a04/supervise/protocol"
 )
 
@@ -22,7 +20,7 @@ import (
 // and for the command -32005 or -32006. Nothing is open yet, so an error leaves nothing
 // to undo.
 func (v *server) plan(p *protocol.SpawnParams) (*plan, error) {
-	pl := &plan{SpawnParams: p, v: v, path: string(p.Path), dir: string(p.Cwd), name: string(p.Name), env: environment(p.Env, p.EnvUpdate)}
+	pl := &plan{SpawnParams: p, v: v, dir: string(p.Cwd), name: string(p.Name)}
 	for _, check := range []func() error{pl.checkCommand, pl.checkTimes, pl.checkLimits, pl.checkNotify, pl.checkSupport} {
 		if err := check(); err != nil {
 			return nil, err
@@ -31,87 +29,25 @@ func (v *server) plan(p *protocol.SpawnParams) (*plan, error) {
 	return pl, nil
 }
 
-// checkCommand checks the command and finds its file. execve(2) takes strings that end
-// with a NUL, so text with one in it would be cut without a word. The PATH that is
-// searched is the job's, as the owner expects of env; the file is found here, as seen
-// from cwd, because a failure is to be told before a cgroup is made.
+// checkCommand reads the commands, and the name, which becomes a part of the cgroup's: hence
+// no slash.
 func (p *plan) checkCommand() error {
-	if len(p.Argv) == 0 {
-		return failure(protocol.CodeInvalidParams, "argv", "argv: want a command")
-	}
-	for i, text := range append(append(slices.Clone(p.Argv), p.path, p.dir), p.env...) {
-		if strings.ContainsRune(text, 0) {
-			return failure(protocol.CodeInvalidParams, p.field(i), "%s holds a NUL byte", p.field(i))
-		}
-	}
-	if err := checkNames("env", p.SpawnParams.Env); err != nil {
-		return err
-	}
-	if err := checkNames("env_update", p.EnvUpdate); err != nil {
+	if err := p.readCommands(); err != nil {
 		return err
 	}
 	if p.name != "" && (len(p.name) > 255 || strings.ContainsAny(p.name, "/\n\x00")) {
 		return failure(protocol.CodeInvalidParams, "name", "name: want at most 255 bytes without slash and newline")
 	}
-	// The name becomes a part of the cgroup's, hence no slash.
-	p.name = cmp.Or(p.name, path.Base(p.Argv[0]))
-	p.spec.Path = p.path
-	if p.path == "" {
-		// Of several PATHs the last one counts, as env_update is behind the rest.
-		search := program.DefaultPath
-		for _, v := range p.env {
-			if value, ok := strings.CutPrefix(v, "PATH="); ok {
-				search = value
-			}
+	for i, c := range p.commands {
+		if i > 0 {
+			p.argv = append(p.argv, "|")
 		}
-		found, err := program.LookPathIn(p.Argv[0], search, p.dir)
-		if err != nil {
-			return p.startError(err)
-		}
-		p.spec.Path = found
+		p.argv = append(p.argv, c.argv...)
 	}
+	first := p.commands[0]
+	p.name = cmp.Or(p.name, path.Base(first.argv[0]))
+	p.spec.Path, p.spec.Argv = first.file, first.argv
 	return nil
-}
-
-// field names the parameter of an element of the list that checkCommand goes through.
-func (p *plan) field(i int) string {
-	switch n := len(p.Argv); {
-	case i < n:
-		return fmt.Sprintf("argv[%d]", i)
-	case i == n:
-		return "path"
-	case i == n+1:
-		return "cwd"
-	}
-	return "env"
-}
-
-// environment is all of env, or the server's own environment without it, with env_update
-// applied: a null value removes a variable. The order is that of a map, and differs each
-// time.
-func environment(all map[string]string, updates map[string]*string) []string {
-	var env []string
-	if all != nil {
-		for name, value := range all {
-			env = append(env, name+"="+value)
-		}
-	} else {
-		env = os.Environ()
-	}
-	if len(updates) == 0 {
-		return env
-	}
-	env = slices.DeleteFunc(env, func(v string) bool {
-		name, _, _ := strings.Cut(v, "=")
-		_, changed := updates[name]
-		return changed
-	})
-	for name, value := range updates {
-		if value != nil {
-			env = append(env, name+"="+*value)
-		}
-	}
-	return env
 }
 
 // checkTimes reads times, in seconds, and the signal that ends the job. No grace is
@@ -178,10 +114,10 @@ func limitsFrom(given map[string]protocol.LimitValue) (limits cgroup.Limits, err
 func (p *plan) checkNotify() error {
 	for i, what := range p.Notify {
 		switch what {
-		case protocol.NotifyDescendants, protocol.NotifyOOM, protocol.NotifyLimit:
+		case protocol.NotifyDescendants, protocol.NotifyOOM, protocol.NotifyLimit, protocol.NotifyReady:
 		default:
 			field := fmt.Sprintf("notify[%d]", i)
-			return failure(protocol.CodeInvalidParams, field, "%s: want descendants, oom or limit", field)
+			return failure(protocol.CodeInvalidParams, field, "%s: want descendants, oom, limit or ready", field)
 		}
 	}
 	for i, one := range p.Pressure {

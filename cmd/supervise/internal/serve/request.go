@@ -54,7 +54,8 @@ func methods() map[string]method {
 		protocol.MethodKill: (*request).kill, protocol.MethodFreeze: (*request).freeze, protocol.MethodThaw: (*request).thaw,
 		protocol.MethodLimit: (*request).limit, protocol.MethodStat: (*request).stat, protocol.MethodMark: (*request).mark,
 		protocol.MethodList: (*request).list, protocol.MethodWait: (*request).wait, protocol.MethodDetach: (*request).detach,
-		protocol.MethodShutdown: (*request).shutdown,
+		protocol.MethodShutdown: (*request).shutdown, protocol.MethodInput: (*request).input, protocol.MethodResize: (*request).resize,
+		protocol.MethodOutput: (*request).output, protocol.MethodCredit: (*request).credit, protocol.MethodForget: (*request).forget,
 	}
 }
 

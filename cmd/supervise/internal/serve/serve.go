@@ -74,6 +74,9 @@ type server struct {
 	kept    int             // bytes of argv and tags of the jobs, and of ids of waits
 	garbage int             // bytes of lines since it was last arranged that memory is given back
 
+	archive archive // output of jobs that have ended
+	timer   timer
+
 	waiting  []func() // called when the owner reads again
 	detached []string // cgroups of detached jobs, which the last sweep spares
 
@@ -112,9 +115,11 @@ func Main(p *cli.Program, args []string) int {
 		return p.Help("serve")
 	}
 	v := &server{program: *p, o: o, methods: methods(), jobs: map[int]*job{}, dirs: map[string]*job{}, version: p.Version()}
+	v.archive.jobs, v.timer.v = map[int][]*kept{}, v
 	status := make(chan int)
 	go func() { // ends with the server
 		runtime.LockOSThread()
+		signals.TimerSlack()
 		status <- v.main()
 	}()
 	return <-status
@@ -190,6 +195,7 @@ func (v *server) open() error {
 	// Sessions of supervisors that were killed together with their guardian may still be
 	// there.
 	if session := v.place.Session(); session != nil {
+		session.HoldBelow(min(v.ownerFDs/2, heldFDs))
 		session.RemoveStale()
 		v.reported = session.Controllers()
 	}
@@ -238,8 +244,11 @@ func (v *server) close() error {
 }
 
 // more implements supervisor.Serving: the loop goes on without any job until the
-// conversation is over.
-func (v *server) more() bool { return v.phase < over }
+// conversation is over, and what waited for room is said. The last flush of a batch may
+// have made that room: then nothing is blocked any more, and yet not all is said.
+func (v *server) more() bool {
+	return v.phase < over || len(v.waiting) > 0 && !v.conn.HungUp()
+}
 
 // idle is called in a pause. It gives pages back to the kernel, for a server may sleep
 // for days.
@@ -255,108 +264,6 @@ func (v *server) discarded(n int) {
 	if v.garbage += n; v.garbage >= many {
 		v.garbage = 0
 		v.s.Rest()
-	}
-}
-
-// blocked implements supervisor.Serving: it stops the reaping, not the loop.
-func (v *server) blocked() bool { return v.conn.Blocked() }
-
-// wantsInput returns the events for which the loop polls the input. While the owner takes
-// no answers, no request is read, yet the end of the input must be seen: POLLRDHUP (Linux
-// 2.6.17) tells of it on a socket, POLLHUP, which poll(2) always reports, on a pipe. In
-// parting the end has been seen; as a hang-up lasts, to poll for it again would spin.
-func (v *server) wantsInput() int16 {
-	switch {
-	// No events at all: the loop then leaves the descriptor out, and with it the hang-up.
-	case v.phase == over || v.blocked() && v.phase == parting:
-		return 0
-	// Not POLLIN: with unread requests on the wire the loop would spin.
-	case v.blocked():
-		return unix.POLLRDHUP
-	}
-	return unix.POLLIN
-}
-
-// wantsOutput returns the events for which the loop polls the output. POLLERR is reported
-// in any case, but the loop leaves out a descriptor with no events at all: with it the
-// loop hears of a pipe without readers, though nothing is being sent.
-func (v *server) wantsOutput() int16 {
-	if v.blocked() || len(v.waiting) > 0 || v.conn.HungUp() {
-		return unix.POLLOUT
-	}
-	return unix.POLLERR
-}
-
-// flush is called when there is room, or an error. It sends the kept text, and then lets
-// the requests and outputs go on that waited for room. An owner that can never read again
-// is gone: all jobs end.
-func (v *server) flush() bool {
-	// A pipe that is full and has lost its reader reports both at once.
-	if v.conn.Flush(); v.conn.Deaf() {
-		v.finish(protocol.CauseOwnerGone)
-		return false
-	}
-	// With room for some of the text only, the rest still comes first.
-	if !v.blocked() {
-		v.resume()
-	}
-	return true
-}
-
-// poll hands on what the poller has: captured output, events of nested jobs, limits. The
-// poller has no end, so it stays an input.
-func (v *server) poll() bool {
-	v.poller.Dispatch()
-	return true
-}
-
-// read takes requests. The end of input is the end of all jobs, also while the owner
-// takes no answers: the jobs are killed at once, and the requests from before the end are
-// answered when there is room again. Then the end is read once more, and finish follows.
-func (v *server) read() bool {
-	var end bool
-	if v.blocked() {
-		end = v.conn.Mute()
-	} else {
-		end = v.conn.Read()
-		v.requests()
-	}
-	switch {
-	// All answers are on their way, so nothing is left to be done with the input.
-	case end && !v.blocked():
-		v.finish(protocol.CauseOwnerGone)
-	case end:
-		// Deadlines and kills go on; the rest of the conversation waits for room.
-		v.phase = max(v.phase, parting)
-		v.s.End(protocol.CauseOwnerGone, nil)
-	}
-	return v.phase < over
-}
-
-// requests carries out what was read, for as long as the owner takes the answers; the
-// rest goes on in resume. Each answer is flushed before the next request, so that the
-// next request is not carried out for an owner that does not read.
-func (v *server) requests() {
-	for v.phase < over {
-		if v.blocked() {
-			v.waiting = append(v.waiting, v.requests)
-			return
-		}
-		line, tooLong, ok := v.conn.Next()
-		switch {
-		case !ok:
-			return
-		// The id of such a request was not read, hence null; the conversation goes on
-		// with the next.
-		case tooLong:
-			v.discarded(protocol.MaxRequest)
-			v.answer(nil, nil, &protocol.Error{Code: protocol.CodeTooLong, Message: fmt.Sprintf("the line is longer than %d bytes", protocol.MaxRequest)}, nil)
-		// An empty line is ignored: it is easily sent by hand.
-		case len(line) > 0:
-			v.request(line)
-			v.discarded(len(line))
-		}
-		v.conn.Flush()
 	}
 }
 
@@ -378,6 +285,10 @@ func (v *server) answerShutters() {
 	}
 	if v.phase == closing {
 		v.phase = over
+	}
+	if len(v.waiting) > 0 { // for room, with answers that come first
+		v.waiting = append(v.waiting, v.answerShutters)
+		return
 	}
 	for _, id := range v.take(&v.shutters) {
 		v.answer(id, struct{}{}, nil, nil)

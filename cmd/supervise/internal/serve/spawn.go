@@ -1,16 +1,12 @@
 package serve
 
 import (
-	"cmp"
 	"encoding/json"
-	"errors"
-	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/seed-c1490a04/supervise/cgroup"
-	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/program"
 	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/supervisor"
 	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/wire"
 	"github.com/seed-c1490a04/supervise/protocol"
@@ -51,14 +47,14 @@ func (r *request) spawn() (any, error) {
 	// It closes the job's descriptors in any case, as the child has its duplicates by
 	// now.
 	defer plan.close()
-	if err := plan.connect(r, p.Stdio); err != nil {
+	if err := plan.open(r, p.Stdio); err != nil {
 		return nil, err
 	}
 	j, err := r.v.start(plan)
 	if err != nil {
-		return nil, plan.startError(err)
+		return nil, plan.commands[0].startError(err)
 	}
-	r.give, plan.give, plan.outputs = plan.give, nil, nil // outputs are the job's now, the ends of pipes go with the answer
+	plan.handOver(r)
 	// From here on nothing can fail.
 	r.after = j.begun
 	limits, unenforced := j.limits()
@@ -91,8 +87,9 @@ type plan struct {
 	*protocol.SpawnParams
 	v        *server
 	spec     supervisor.Spec
-	path     string // "": that of argv[0]
-	dir      string // "": the server's
+	commands []*command
+	argv     []string // for the record: of a pipeline all of them, with "|" between
+	dir      string   // "": the server's
 	name     string
 	env      []string
 	limits   cgroup.Limits
@@ -103,17 +100,11 @@ type plan struct {
 	give    []int     // the other ends of pipes, for the owner
 	pipes   []int     // the numbers that they are the other ends of
 	outputs []*output
-}
+	inputs  []*input
 
-// checkNames refuses names with "=", which would set another variable than they say, and
-// empty ones.
-func checkNames[V any](field string, vars map[string]V) error {
-	for name := range vars {
-		if name == "" || strings.ContainsRune(name, '=') {
-			return failure(protocol.CodeInvalidParams, field, "%s: %q is no name of a variable", field, name)
-		}
-	}
-	return nil
+	terminal *terminal  // nil: none
+	ready    *readiness // nil: not asked for
+	pipeline *pipelined // nil: one command
 }
 
 // start starts the planned job. A job is a session (setsid(2)), so that none of its
@@ -122,16 +113,22 @@ func checkNames[V any](field string, vars map[string]V) error {
 func (v *server) start(p *plan) (*job, error) {
 	// Not given back on an error: a number in a log is that of one spawn.
 	v.last++
-	j := &job{v: v, number: v.last, name: p.name, argv: p.Argv, tags: p.Tags, outputs: p.outputs}
+	j := &job{
+		v: v, number: v.last, name: p.name, argv: p.argv, tags: p.Tags,
+		outputs: p.outputs, inputs: p.inputs, terminal: p.terminal, ready: p.ready, pipeline: p.pipeline,
+	}
 	for _, what := range p.Notify {
 		j.descendants = j.descendants || what == protocol.NotifyDescendants
 		j.oomWanted = j.oomWanted || what == protocol.NotifyOOM
 		j.limitWanted = j.limitWanted || what == protocol.NotifyLimit
 	}
-	p.spec.Argv, p.spec.Tag = p.Argv, j
+	p.spec.Tag = j
 	// Setsid gives the job a process group of its own as well, whose number is the main
 	// process's pid.
 	p.spec.Attr = &syscall.ProcAttr{Dir: p.dir, Env: p.env, Files: p.files, Sys: &syscall.SysProcAttr{Setsid: true}}
+	if p.terminal != nil {
+		p.spec.Attr.Sys.Setctty, p.spec.Attr.Sys.Ctty = true, p.terminal.number
+	}
 	start := j.startNested
 	if v.place.InCgroup() {
 		start = j.startInCgroup
@@ -144,38 +141,31 @@ func (v *server) start(p *plan) (*job, error) {
 	return j, nil
 }
 
-// startError gives an error of finding or executing the program its code, -32005 or -32006.
-// All others, such as a lack of processes, are left to errorOf. chdir fails in the same child
-// as execve, so a cwd that cannot be entered is found out by a second look.
-func (p *plan) startError(err error) error {
-	code := protocol.CodeNotExecutable
-	var errno syscall.Errno
-	switch {
-	case program.IsNotFound(err):
-		code = protocol.CodeNotFound
-	case !program.IsNotExecutable(err):
-		return program.Starting(p.Argv[0], err)
-	}
-	field := "argv"
-	if p.path != "" {
-		field = "path"
-	}
-	// The error does not tell which of the two calls of the child has failed.
-	if p.dir != "" && unix.Access(p.dir, unix.X_OK) != nil {
-		field = "cwd"
-	}
-	errors.As(err, &errno)
-	e := failure(code, field, "%s: %v", cmp.Or(map[string]string{"cwd": p.dir, "path": p.path}[field], p.Argv[0]), err)
-	e.Data.Errno = unix.ErrnoName(errno)
-	return e
-}
-
-// close closes what the job has got by now, or will not get. After a start that succeeded
-// give and outputs are no longer the plan's.
+// close closes what the job has got by now, or will not get.
 func (p *plan) close() {
 	wire.CloseAll(p.mine)
 	wire.CloseAll(p.give)
 	for _, o := range p.outputs {
 		unix.Close(o.fd)
+		if o.kept != nil {
+			p.v.archive.release(o.kept.most)
+		}
 	}
+	for _, in := range p.inputs {
+		unix.Close(in.fd)
+	}
+	p.terminal.close()
+	if p.ready != nil {
+		unix.Close(p.ready.fd)
+	}
+	if p.pipeline != nil {
+		unix.Close(p.pipeline.statuses)
+	}
+}
+
+// handOver gives the job what is its own from here on; the ends of pipes go with the answer.
+func (p *plan) handOver(r *request) {
+	r.give, p.give = p.give, nil
+	p.outputs, p.inputs, p.terminal, p.ready, p.pipeline = nil, nil, nil, nil, nil
+	p.v.archive.makeRoom()
 }

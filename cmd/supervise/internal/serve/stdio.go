@@ -1,8 +1,8 @@
 package serve
 
 import (
-	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"golang.org/x/sys/unix"
@@ -12,14 +12,24 @@ import (
 	"github.com/seed-c1490a04/supervise/protocol"
 )
 
-// Bounds of captured output, in bytes; maxStdio is a number of descriptors.
-const (
-	defaultCapture = 1 << 20
-	maxStdio       = 1024
-	maxUnsent      = 1 << 20 // text that the owner has not taken; beyond it output is dropped
-	readOutput     = 32 << 10
-	maxPipe        = 2 << 20 // more than a pipe holds (/proc/sys/fs/pipe-max-size is 1 MiB)
-)
+// maxStdio is a number of descriptors.
+const maxStdio = 1024
+
+// open opens all that the job is to have. On an error the plan closes it.
+func (p *plan) open(r *request, stdio []protocol.Stdio) error {
+	if err := p.connect(r, stdio); err != nil {
+		return err
+	}
+	if slices.Contains(p.Notify, protocol.NotifyReady) {
+		if err := p.makeReadiness(); err != nil {
+			return err
+		}
+	}
+	if len(p.Pipeline) > 0 {
+		return p.makePipeline()
+	}
+	return nil
+}
 
 // connect opens the job's descriptors, in the order of their numbers, as dup names a
 // lower one. On an error the plan closes those that are open.
@@ -32,11 +42,14 @@ func (p *plan) connect(r *request, stdio []protocol.Stdio) error {
 		if i < len(stdio) {
 			s = stdio[i]
 		}
-		fd, err := p.open(r, i, &s)
+		fd, err := p.openOne(r, i, &s)
 		if err != nil {
 			return stdioError(i, err)
 		}
 		p.files = append(p.files, uintptr(fd))
+	}
+	if p.terminal != nil && !p.terminal.given && len(stdio) > 1 && stdio[1].Capture != nil {
+		return stdioError(1, failure(protocol.CodeInvalidParams, "", "what the terminal prints is told as descriptor 1, which cannot be captured beside it"))
 	}
 	return nil
 }
@@ -57,22 +70,24 @@ func stdioError(i int, err error) error {
 	return e
 }
 
-var errStdio = failure(protocol.CodeInvalidParams, "", "want exactly one of null, inherit, file, pipe, fd, dup and capture")
+func errStdio() error {
+	return failure(protocol.CodeInvalidParams, "", "want exactly one of null, inherit, file, pipe, fd, dup, input, capture and pty")
+}
 
-// open opens one descriptor. All are close-on-exec here; the child makes its duplicates
+// openOne opens one descriptor. All are close-on-exec here; the child makes its duplicates
 // from the list. mine is closed when the job has been started; /dev/null, the server's
 // own and what came with the request are not the plan's.
-func (p *plan) open(r *request, i int, s *protocol.Stdio) (fd int, err error) {
+func (p *plan) openOne(r *request, i int, s *protocol.Stdio) (fd int, err error) {
 	// Each kind is a field of its own in the JSON, so two can be given.
 	kinds := 0
-	for _, is := range []bool{s.Null, s.Inherit, s.File != "", s.Pipe, s.FD != nil, s.Dup != nil, s.Capture != nil} {
+	for _, is := range []bool{s.Null, s.Inherit, s.File != "", s.Pipe, s.FD != nil, s.Dup != nil, s.Input, s.Capture != nil, s.PTY != nil} {
 		if is {
 			kinds++
 		}
 	}
 	switch {
 	case kinds > 1 || s.Mode != "" && s.File == "":
-		return -1, errStdio
+		return -1, errStdio()
 	case s.Inherit:
 		return p.v.inherited(i)
 	case s.File != "":
@@ -95,6 +110,10 @@ func (p *plan) open(r *request, i int, s *protocol.Stdio) (fd int, err error) {
 		return int(p.files[*s.Dup]), nil
 	case s.Capture != nil:
 		return p.capture(i, s.Capture)
+	case s.Input:
+		return p.input(i)
+	case s.PTY != nil:
+		return p.pty(i, s.PTY)
 	default:
 		return p.v.null, nil
 	}
@@ -202,127 +221,4 @@ func (p *plan) pipe(i int) (int, error) {
 		return -1, failure(protocol.CodeInvalidParams, "", "at most %d pipes", protocol.MaxDescriptors)
 	}
 	return job, nil
-}
-
-// capture makes a pipe that the server reads. The server's end alone does not block: that
-// flag belongs to the open file description, and each end has its own.
-func (p *plan) capture(i int, c *protocol.CaptureSpec) (int, error) {
-	if i == 0 || c.Limit < -1 {
-		return -1, failure(protocol.CodeInvalidParams, "", "capture: want a descriptor from 1 on, and a limit of -1 or more")
-	}
-	r, w, err := newPipe()
-	if err != nil {
-		return -1, err
-	}
-	unix.SetNonblock(r, true)
-	o := &output{fd: r, number: i, left: c.Limit, unlimited: c.Limit < 0, wait: c.Wait}
-	if c.Limit == 0 {
-		o.left = defaultCapture
-	}
-	p.mine, p.outputs = append(p.mine, w), append(p.outputs, o)
-	return w, nil
-}
-
-// An output is a captured descriptor of a job, which belongs to the job from its start
-// on.
-type output struct {
-	fd        int   // the end that we read; -1: closed
-	number    int   // the number that it has in the job
-	left      int64 // bytes that may yet be told
-	unlimited bool
-	wait      bool // the job waits for the owner
-	begun     bool // listen was called: ended tells how much there was
-
-	told, dropped int64 // bytes
-}
-
-// listen begins to read, or goes on where the job had to wait. With wait, while the owner
-// does not read, the pipe fills up and the job waits in its write(2).
-func (o *output) listen(j *job) {
-	o.begun = true
-	err := j.v.poller.Watch(o.fd, unix.EPOLLIN, func(uint32) {
-		if o.wait && j.v.blocked() {
-			j.v.poller.Watch(o.fd, 0, nil)
-			j.v.waiting = append(j.v.waiting, func() { o.resume(j) })
-			return
-		}
-		o.read(j)
-	})
-	j.v.failed = errors.Join(j.v.failed, err)
-}
-
-// resume goes on, unless the job has ended since.
-func (o *output) resume(j *job) {
-	if o.fd >= 0 {
-		o.listen(j)
-	}
-}
-
-// resume lets those go on that waited for room. The list is taken first: each of them may
-// find no room again and put itself back.
-func (v *server) resume() {
-	waiting := v.waiting
-	v.waiting = nil
-	// In the order in which they stopped, so that no job is always the last.
-	for _, goOn := range waiting {
-		goOn()
-	}
-}
-
-// read takes some of the output and tells it, or drops it: beyond its limit, or while the
-// owner does not read and enough is kept already. It says whether there may be more. The
-// poller is level-triggered, so one read at a time leaves the loop free for other jobs.
-func (o *output) read(j *job) (more bool) {
-	var buf [readOutput]byte
-	n, err := unix.Read(o.fd, buf[:])
-	switch {
-	case err == unix.EINTR:
-		return true
-	case err == unix.EAGAIN:
-		return false
-	// The last writer has closed its end.
-	case n <= 0:
-		o.close(j)
-		return false
-	}
-	told := int64(n)
-	if !o.unlimited {
-		told = min(told, o.left)
-	}
-	// One bound for all jobs together, so that many of them cannot take more memory than
-	// one.
-	if !o.wait && j.v.blocked() && j.v.conn.Unsent() > maxUnsent {
-		told = 0
-	}
-	// The rest of the buffer is counted and dropped; to leave it in the pipe would hold
-	// up the job.
-	o.left -= told
-	o.told += told
-	o.dropped += int64(n) - told
-	if told > 0 {
-		j.v.notify(protocol.NoteOutput, &protocol.JobOutput{Job: j.number, FD: o.number, Data: buf[:told]})
-	}
-	return true
-}
-
-// drain takes the rest of the output when every process of the job is dead. A process of
-// another job may hold the writing end by a descriptor that was passed to it; drain reads
-// no more than a pipe can hold, and does not wait for the end of file.
-func (o *output) drain(j *job) {
-	// Each read takes a full buffer or all that is there.
-	for range maxPipe / readOutput {
-		if o.fd < 0 || !o.read(j) {
-			break
-		}
-	}
-	o.close(j)
-}
-
-// close closes the server's end, once. A writer that is left gets SIGPIPE.
-func (o *output) close(j *job) {
-	if o.fd >= 0 {
-		j.v.poller.Forget(o.fd)
-		unix.Close(o.fd)
-		o.fd = -1
-	}
 }

@@ -73,6 +73,10 @@ func (j *Job) isOver() bool {
 // kill ends every process, now.
 func (j *Job) kill() {
 	j.forced = true
+	if before := j.BeforeKill; before != nil {
+		j.BeforeKill = nil
+		before()
+	}
 	j.enter(Killing) // before anything that ends meanwhile is told of
 	var err error
 	if !j.s.killed {

@@ -102,6 +102,9 @@ func (s *Supervisor) handle(sig signals.Signal) {
 		s.End(protocol.CauseKilled, nil)
 		return
 	}
+	if s.Heard != nil {
+		s.Heard(sig)
+	}
 	for _, j := range s.jobs {
 		if !j.stoppedBy(sig) {
 			s.reap() // a signal for a process that is a zombie already would be lost

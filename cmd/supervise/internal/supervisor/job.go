@@ -37,6 +37,8 @@ const killEvery = time.Second
 // A Job runs, or has run. It belongs to the goroutine of Run.
 type Job struct {
 	Spec
+	BeforeKill func() // called once, before the job is killed; nil: nothing
+
 	s        *Supervisor
 	state    State
 	main     int // pid, 0 if there is no main process

@@ -70,6 +70,13 @@ func (o *Owner) close() {
 // listens says whether requests, or their end, may still come from the owner.
 func (o *Owner) listens() bool { return o.In >= 0 && !o.gone }
 
+// HasHungUp says whether the owner has closed its end, read or not.
+func (o *Owner) HasHungUp() bool {
+	fds := []unix.PollFd{{Fd: int32(o.In), Events: unix.POLLRDHUP}}
+	_, err := kernel.ppoll(fds, &unix.Timespec{}, nil)
+	return err == nil && fds[0].Revents&(unix.POLLHUP|unix.POLLRDHUP) != 0
+}
+
 func (o *Owner) undelivered() bool { return len(o.unsent) > 0 }
 
 // maxRead is how much is read at once: 512 requests, and one byte by which a longer message

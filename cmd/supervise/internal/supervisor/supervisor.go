@@ -81,6 +81,9 @@ type Supervisor struct {
 	// and decides what a signal to this process means. Without one, Run returns the
 	// records of the jobs.
 	Tell func(Event)
+	// Heard, if not nil, is called for each signal to this process that is about to be
+	// forwarded; there may be no main process any more to take it.
+	Heard func(signals.Signal)
 	// Trace, if not nil, is called for each thing that the loop sees or does.
 	Trace func(TraceEvent)
 
@@ -336,6 +339,9 @@ func (s *Supervisor) request(r protocol.Request) {
 			j.signal(unix.Signal(r.Signal))
 		}
 		return
+	}
+	if s.Whole && r.PID < -1 && isChild(int(-r.PID)) { // the process group that it leads, as for kill(2)
+		kernel.kill(int(r.PID), unix.Signal(r.Signal))
 	}
 	if r.PID > 0 && isChild(int(r.PID)) {
 		kernel.kill(int(r.PID), unix.Signal(r.Signal)) // EPERM, for a setuid child, is the owner's to see

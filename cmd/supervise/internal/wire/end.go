@@ -31,7 +31,14 @@ func Open(fd, access int) End {
 	var st unix.Stat_t
 	if unix.Fstat(fd, &st) == nil && st.Mode&unix.S_IFMT == unix.S_IFIFO {
 		own, err := unix.Open("/proc/self/fd/"+strconv.Itoa(fd), access|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
-		if err == nil {
+		switch {
+		case err != nil:
+		// A FIFO that is opened when its writers have gone tells of no end before there has been
+		// another writer (fifo(7)); by the old description the end is there, and a read does not
+		// block.
+		case access == unix.O_RDONLY && isSo(fd, unix.POLLHUP):
+			unix.Close(own)
+		default:
 			e.fd = own
 		}
 	}

@@ -44,6 +44,9 @@ func (p *Place) NewJob(name string, number int) (*Job, error) {
 
 // Start implements supervisor.Containment: the main process is born with the job's mark.
 func (j *Job) Start(path string, argv []string, attr *syscall.ProcAttr) (pid int, err error) {
+	if g := j.place.guardian; g != nil {
+		g.Apart()
+	}
 	defer j.place.marks.Wear(j.Mark())()
 	return j.Job.Start(path, argv, attr)
 }

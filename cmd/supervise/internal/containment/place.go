@@ -10,8 +10,11 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/seed-c1490a04/supervise/cgroup"
 	"github.com/seed-c1490a04/supervise/cmd/internal/cli"
+	"github.com/seed-c1490a04/supervise/cmd/internal/jobs"
 	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/guardian"
 	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/program"
 	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/record"
@@ -35,6 +38,7 @@ type Place struct {
 	marks      *subreaper.Marks   // of the jobs in cgroups; nil: none
 	orphans    *subreaper.Orphans // among which strays are sought; nil: they are not
 	ending     bool               // all jobs are killed
+	beacon     int                // see Announce; 0: none
 	closed     bool               // everything is given back; the loop may still go round, for an owner that does not read
 	watcher    *cgroup.Watcher    // nil until needed
 	helper     int                // supervise-scope, on its way out; 0: none
@@ -225,6 +229,21 @@ func (p *Place) claim() error {
 	return p.session.Claim(p.job.Job)
 }
 
+// Announce has "supervise list" know the fallback for what it is, until it is closed, or enters a
+// cgroup.
+func (p *Place) Announce() {
+	if p.session == nil {
+		p.beacon = max(jobs.Announce(), 0)
+	}
+}
+
+func (p *Place) withdraw() {
+	if p.beacon > 0 {
+		unix.Close(p.beacon)
+		p.beacon = 0
+	}
+}
+
 // Enter turns a fallback into a place in a cgroup, and moves all descendants into its one
 // job. On an error everything is where it was.
 func (p *Place) Enter(where func() (*cgroup.Session, error), jobName string) error {
@@ -238,6 +257,7 @@ func (p *Place) Enter(where func() (*cgroup.Session, error), jobName string) err
 		return errors.Join(err, in.Close())
 	}
 	p.dismiss()
+	p.withdraw()
 	in.Tree.Spare, in.sentinel = []int{in.guardian.PID()}, p.sentinel
 	if in.sentinel != nil {
 		in.Tree.Spare = append(in.Tree.Spare, in.sentinel.PID())
@@ -333,6 +353,7 @@ func (p *Place) Close() error {
 
 // release gives everything back but the sentinel.
 func (p *Place) release() error {
+	p.withdraw()
 	// It exits while we remove the directories; but where something is left, or that is not
 	// known, it ends that when this process does.
 	if p.guardian != nil && p.empty() {
@@ -360,15 +381,22 @@ func (p *Place) release() error {
 	if p.job != nil && p.session != nil {
 		err = errors.Join(err, p.job.Close())
 	}
-	if p.guardian != nil {
-		p.guardian.Wait() // it is where we are, and that may have to go
-		p.guardian = nil
-	}
 	if p.session != nil {
+		if p.session.HoldsUs() {
+			p.awaitGuardian()
+		}
 		err = errors.Join(err, p.session.Close())
 		p.session = nil
 	}
+	p.awaitGuardian() // it exits meanwhile, if it may
 	return err
+}
+
+func (p *Place) awaitGuardian() {
+	if p.guardian != nil {
+		p.guardian.Wait()
+		p.guardian = nil
+	}
 }
 
 // empty says whether it is known that nothing is left in the session.

@@ -12,7 +12,6 @@ import (
 	"fmt"
 	"os"
 	"slices"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -25,6 +24,7 @@ type Guardian struct {
 	pid   int
 	pipe  int // the write end
 	pidfd int // -1: the kernel has none
+	apart bool
 }
 
 // A Plan is what the twin is to do when we are dead. The descriptors stay the
@@ -59,7 +59,7 @@ func Start(p Plan) (*Guardian, error) {
 // layOut puts into memory all that the twin will need, for it cannot allocate.
 func (p *Plan) layOut(pipe int) (*twin, error) {
 	t := &plan
-	*t = twin{all: ^uint64(0), pipe: uintptr(pipe), kill: uintptr(p.Kill), heap: inUse(), name: &guardianName, pidfd: -1}
+	*t = twin{all: ^uint64(0), pipe: uintptr(pipe), kill: uintptr(p.Kill), name: &guardianName, pidfd: -1}
 	t.pause.Nsec = 100e6
 	keep := []int{pipe}
 	for i, fd := range [...]int{p.Kill, p.Keep[0], p.Keep[1]} {
@@ -72,8 +72,7 @@ func (p *Plan) layOut(pipe int) (*twin, error) {
 	}
 	t.closing = gaps(keep)
 	if p.Into > 0 {
-		t.into = true
-		t.clone = cloneArgs{flags: unix.CLONE_PIDFD | unix.CLONE_INTO_CGROUP, pidfd: uint64(uintptr(unsafe.Pointer(&t.pidfd))), cgroup: uint64(p.Into)}
+		t.into, t.clone.cgroup = true, uint64(p.Into)
 	}
 	for i, arg := range [...]string{cleanerName, p.Args[0], p.Args[1]} {
 		if n := copy(t.args[i][:maxArg-1], arg); n < len(arg) {
@@ -101,6 +100,21 @@ func gaps(keep []int) (ranges [maxGaps][2]uintptr) {
 
 // PID returns the twin's process id.
 func (g *Guardian) PID() int { return g.pid }
+
+// Apart waits until the twin leads a session of its own, the first thing that it does. From
+// then on a signal to our process group is not for it. Call it before a job starts: one
+// whose first act is kill(0, SIGKILL) would end us and the twin together.
+func (g *Guardian) Apart() {
+	died := []unix.PollFd{{Fd: int32(g.pidfd), Events: unix.POLLIN}}
+	for !g.apart {
+		sid, err := unix.Getsid(g.pid)
+		if g.apart = sid == g.pid || err != nil; !g.apart {
+			wait := unix.NsecToTimespec(20e3)
+			n, _ := unix.Ppoll(died, &wait, nil)
+			g.apart = n > 0
+		}
+	}
+}
 
 // PIDFD returns a descriptor that is readable when the twin has died, -1 before Linux 5.2.
 // The guardian owns it.

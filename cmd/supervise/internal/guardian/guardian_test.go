@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -29,8 +28,6 @@ func TestMain(m *testing.M) {
 	switch os.Getenv(helperEnv) {
 	case "die":
 		os.Exit(die())
-	case "layout":
-		os.Exit(layout())
 	}
 	unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 	code := m.Run()
@@ -200,74 +197,28 @@ func TestDismissStopped(t *testing.T) {
 	}
 }
 
-// TestLayout: the guardian leans on the layout of Go's heap, which a new Go may change: see layout. Go begins the heap at a random place of
-// an arena (Go 1.26), so that some processes need a second one, of which the guardian gives nothing back; most need none.
-func TestLayout(t *testing.T) {
-	var out []byte
-	for range 20 {
-		cmd := exec.Command("/proc/self/exe")
-		cmd.Env = append(os.Environ(), helperEnv+"=layout")
-		var err error
-		if out, err = cmd.CombinedOutput(); err == nil && len(out) == 0 {
-			return
+// TestLean: the twin has nothing of Go's heap, which stays whole with us.
+func TestLean(t *testing.T) {
+	if withC || uintptr(unsafe.Pointer(&plan)) > 1<<32 {
+		t.Skip("this test binary is position-independent, or has C's library")
+	}
+	heap := bytes.Repeat([]byte("x"), 8<<20)
+	for range 2 { // what was kept out of one fork is kept out of the next
+		g, err := Start(Plan{Kill: -1, Keep: [2]int{-1, -1}})
+		if err != nil {
+			t.Fatal(err)
 		}
-	}
-	t.Errorf("in none of 20 processes:\n%s", out)
-}
-
-// layout complains on stdout about what is not as fork.go takes it to be.
-func layout() (status int) {
-	complain := func(format string, args ...any) {
-		fmt.Printf(format+"\n", args...)
-		status = 1
-	}
-	// What inUse takes for the arena holds the heap and this goroutine's stack, and nothing is mapped beyond it.
-	arena := inUse()
-	var onStack byte
-	onHeap := bytes.Repeat([]byte("x"), 8<<20)
-	for what, p := range map[string]uintptr{"stack": uintptr(unsafe.Pointer(&onStack)), "heap": uintptr(unsafe.Pointer(&onHeap[0]))} {
-		if p < arena[0] || p > arena[1] {
-			complain("the %s, at %x, is not in the arena %x", what, p, arena)
+		for !strings.HasPrefix(field(g.PID(), "status", "State:"), "S") {
 		}
-	}
-	if first, last := mapped(uint64(arena[0])); first < uint64(arena[0]) || last > uint64(arena[1])+1 {
-		complain("the heap is %x to %x, which is more than the arena %x: Go's arenas have another size", first, last, arena)
-	}
-	// The twin gives back what it has copied of the heap, the 8 MiB among it.
-	g, err := Start(Plan{Kill: -1, Keep: [2]int{-1, -1}})
-	if err != nil {
-		complain("%v", err)
-		return status
-	}
-	for !strings.HasPrefix(field(g.PID(), "status", "State:"), "S") {
-	}
-	ours, its := number(field(os.Getpid(), "smaps_rollup", "Anonymous:")), number(field(g.PID(), "smaps_rollup", "Anonymous:"))
-	if ours-its < 6<<10 {
-		complain("the twin has %d KiB of the %d that its supervisor has", its, ours)
-	}
-	if onHeap[0] != 'x' {
-		complain("the supervisor has lost its heap as well")
-	}
-	g.Dismiss()
-	g.Wait()
-	return status
-}
-
-// mapped returns what is mapped without a gap around an address.
-func mapped(at uint64) (first, last uint64) {
-	maps, _ := os.ReadFile("/proc/self/maps")
-	for line := range strings.Lines(string(maps)) {
-		var from, to uint64
-		fmt.Sscanf(line, "%x-%x", &from, &to)
-		if from != last {
-			if first <= at && at < last {
-				break
-			}
-			first = from
+		if its := number(field(g.PID(), "smaps_rollup", "Anonymous:")); its > 1<<10 {
+			t.Errorf("the twin has %d KiB", its)
 		}
-		last = to
+		g.Dismiss()
+		g.Wait()
 	}
-	return first, last
+	if heap[0] != 'x' || heap[len(heap)-1] != 'x' {
+		t.Error("the supervisor has lost its heap")
+	}
 }
 
 // field returns what stands behind a name in a file of /proc/PID.
@@ -332,6 +283,22 @@ func BenchmarkGuardian(b *testing.B) {
 		g, err := Start(Plan{Kill: -1, Keep: [2]int{-1, -1}})
 		if err != nil {
 			b.Fatal(err)
+		}
+		g.Dismiss()
+		g.Wait()
+	}
+}
+
+// TestApart: after Apart, a job that kills its process group does not hit the twin.
+func TestApart(t *testing.T) {
+	for range 100 {
+		g, err := Start(Plan{Kill: -1, Keep: [2]int{-1, -1}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		g.Apart()
+		if sid, err := unix.Getsid(g.PID()); sid != g.PID() {
+			t.Errorf("the session of twin %d is %d, %v", g.PID(), sid, err)
 		}
 		g.Dismiss()
 		g.Wait()

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"strconv"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -21,10 +22,11 @@ type Reader struct {
 	text []byte
 }
 
-// A reading is what the twin reads. It is the twin's copy of our memory.
+// A reading is what the twin reads, in a mapping that it has a copy of.
 type reading struct {
-	files []path
+	files []path // behind the reading
 	most  uintptr
+	size  uintptr // of the mapping
 	text  [headerSize + MaxRead]byte
 }
 
@@ -41,7 +43,14 @@ type path [pathSize]byte
 // Read forks the twin, which reads up to most bytes of the command line of each process, in
 // their order. To waitid(2) it is as the guardian is.
 func Read(pids []int, most int) (*Reader, error) {
-	reads := &reading{files: make([]path, len(pids)), most: uintptr(min(most, MaxRead))}
+	memory, err := unix.Mmap(-1, 0, int(unsafe.Sizeof(reading{}))+len(pids)*pathSize, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS)
+	if err != nil {
+		return nil, os.NewSyscallError("mmap", err)
+	}
+	defer unix.Munmap(memory)
+	reads := (*reading)(unsafe.Pointer(&memory[0]))
+	reads.size = uintptr(len(memory))
+	reads.files, reads.most = unsafe.Slice((*path)(unsafe.Pointer(&memory[unsafe.Sizeof(reading{})])), len(pids)), uintptr(min(most, MaxRead))
 	for i, pid := range pids {
 		name := "/proc/" + strconv.Itoa(pid) + "/cmdline"
 		if copy(reads.files[i][:pathSize-1], name) < len(name) {

@@ -39,7 +39,7 @@ func Post(signals []unix.Signal) (*Sentinel, error) {
 	}
 	defer unix.Close(fd)
 	t := &plan
-	*t = twin{all: ^uint64(0), pipe: uintptr(pair[0]), heap: inUse(), name: &sentinelName, signals: uintptr(fd), pidfd: -1}
+	*t = twin{all: ^uint64(0), pipe: uintptr(pair[0]), name: &sentinelName, signals: uintptr(fd), pidfd: -1}
 	t.polled = [2]unix.PollFd{{Fd: int32(pair[0]), Events: unix.POLLIN}, {Fd: int32(fd), Events: unix.POLLIN}}
 	t.closing = gaps([]int{pair[0], fd})
 	pid, errno := fork(t)

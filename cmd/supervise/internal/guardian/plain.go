@@ -1,0 +1,33 @@
+//go:build !amd64 && !arm64 && !riscv64
+
+package guardian
+
+import (
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// lean does nothing: here the twin goes on with the stack that the fork is called on, in the heap.
+//
+//go:nosplit
+func lean() {}
+
+// birth forks, by clone3(2) if that has to be, and returns in the parent. The twin begins with
+// watch.
+//
+//go:norace
+//go:nosplit
+func birth(t *twin, into bool) (pid uintptr, errno syscall.Errno) {
+	if into {
+		t.clone.flags, t.clone.pidfd = unix.CLONE_PIDFD|unix.CLONE_INTO_CGROUP, uint64(uintptr(unsafe.Pointer(&t.pidfd)))
+		pid, _, errno = syscall.RawSyscall(unix.SYS_CLONE3, uintptr(unsafe.Pointer(&t.clone)), unsafe.Sizeof(t.clone), 0)
+	} else {
+		pid, _, errno = syscall.RawSyscall6(unix.SYS_CLONE, unix.CLONE_PIDFD, 0, uintptr(unsafe.Pointer(&t.pidfd)), 0, 0, 0)
+	}
+	if errno == 0 && pid == 0 {
+		watch()
+	}
+	return pid, errno
+}

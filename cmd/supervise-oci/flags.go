@@ -14,10 +14,12 @@ type options struct {
 	help    bool
 }
 
-var flags = []cli.Flag[options]{
-	{Name: "limits", Set: func(o *options, v string) error { o.limits = v; return cli.NotEmpty(v) }},
-	{Name: "metrics", Set: func(o *options, v string) error { o.metrics = v; return cli.NotEmpty(v) }},
-	{Name: "help", Short: "-h", Switch: true, Set: func(o *options, _ string) error { o.help = true; return nil }},
+func flags() []cli.Flag[options] {
+	return []cli.Flag[options]{
+		{Name: "limits", Set: func(o *options, v string) error { o.limits = v; return cli.NotEmpty(v) }},
+		{Name: "metrics", Set: func(o *options, v string) error { o.metrics = v; return cli.NotEmpty(v) }},
+		{Name: "help", Short: "-h", Switch: true, Set: func(o *options, _ string) error { o.help = true; return nil }},
+	}
 }
 
 // parse reads the command line: --name value, or --name=value.

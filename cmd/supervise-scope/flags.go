@@ -30,17 +30,19 @@ type options struct {
 }
 
 // flags are in the order of the help text.
-var flags = []cli.Flag[options]{
-	{Name: "pid", Set: addPID},
-	{Name: "slice", Set: func(o *options, v string) error { o.slice = v; return cli.NotEmpty(v) }},
-	{Name: "description", Set: func(o *options, v string) error { o.description = v; return nil }},
-	{Name: "controllers", Set: setControllers},
-	{Name: "timeout", Set: setTimeout},
-	{Name: "own-unit", Switch: true, Set: func(o *options, v string) error { o.ownUnit = true; return nil }},
-	{Name: "attach", Set: func(o *options, v string) error { o.attach = v; return cli.NotEmpty(v) }},
-	{Name: "subgroup", Set: func(o *options, v string) error { o.subgroup = v; return nil }},
-	{Name: "probe", Switch: true, Set: func(o *options, v string) error { o.probe = true; return nil }},
-	{Name: "help", Short: "-h", Switch: true, Set: func(o *options, v string) error { o.help = true; return nil }},
+func flags() []cli.Flag[options] {
+	return []cli.Flag[options]{
+		{Name: "pid", Set: addPID},
+		{Name: "slice", Set: func(o *options, v string) error { o.slice = v; return cli.NotEmpty(v) }},
+		{Name: "description", Set: func(o *options, v string) error { o.description = v; return nil }},
+		{Name: "controllers", Set: setControllers},
+		{Name: "timeout", Set: setTimeout},
+		{Name: "own-unit", Switch: true, Set: func(o *options, v string) error { o.ownUnit = true; return nil }},
+		{Name: "attach", Set: func(o *options, v string) error { o.attach = v; return cli.NotEmpty(v) }},
+		{Name: "subgroup", Set: func(o *options, v string) error { o.subgroup = v; return nil }},
+		{Name: "probe", Switch: true, Set: func(o *options, v string) error { o.probe = true; return nil }},
+		{Name: "help", Short: "-h", Switch: true, Set: func(o *options, v string) error { o.help = true; return nil }},
+	}
 }
 
 // parse reads the command line: --name value, or --name=value.

@@ -58,7 +58,7 @@ func TestParseRefuses(t *testing.T) {
 
 // The help names every flag, and is no wider than a terminal.
 func TestHelp(t *testing.T) {
-	for _, f := range flags {
+	for _, f := range flags() {
 		if f.Name != "help" && !strings.Contains(helpText, "  --"+f.Name) {
 			t.Errorf("--%s is missing", f.Name)
 		}

@@ -49,8 +49,10 @@ func hold(p *cli.Program, owner *supervisor.Owner, begin func(*containment.Place
 	s := &supervisor.Supervisor{
 		Owner: owner, Signals: caught, IsManager: transient.IsManager, Idle: resident.GiveBackStartUp,
 	}
+	place.Announce()
 	place.Connect(s)
 	reap := place.Tree.Reap
+	place.Tree.Over = owner.HasHungUp
 	place.Tree.Reap = nil // not before all is set up: an owner that hears of an end may think that supervise is there
 	(&move{program: p, s: s, place: place}).begin()
 	place.Tree.Reap = reap

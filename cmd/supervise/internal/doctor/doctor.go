@@ -18,35 +18,46 @@ import (
 )
 
 // commandLine holds the flags of "supervise doctor".
-type commandLine struct{ json, help bool }
+type commandLine struct{ json, plan, help bool }
 
-var flags = []cli.Flag[commandLine]{
-	{Name: "json", Switch: true, Set: func(c *commandLine, _ string) error { c.json = true; return nil }},
-	{Name: "help", Short: "-h", Switch: true, Set: func(c *commandLine, _ string) error { c.help = true; return nil }},
+func flags() []cli.Flag[commandLine] {
+	return []cli.Flag[commandLine]{
+		{Name: "json", Switch: true, Set: func(c *commandLine, _ string) error { c.json = true; return nil }},
+		{Name: "fix-plan", Switch: true, Set: func(c *commandLine, _ string) error { c.plan = true; return nil }},
+		{Name: "help", Short: "-h", Switch: true, Set: func(c *commandLine, _ string) error { c.help = true; return nil }},
+	}
 }
+
+func flagTable() *cli.Flags[commandLine] {
+	return &cli.Flags[commandLine]{Command: "doctor", Hint: "'supervise help doctor' tells more", List: flags}
+}
+
+// Flags lists the flags.
+func Flags() []cli.About { return flagTable().About() }
 
 // Main is "supervise doctor". It returns the exit status.
 func Main(p *cli.Program, args []string) int {
 	o := &commandLine{}
-	table := cli.Flags[commandLine]{Command: "doctor", Hint: "'supervise help doctor' tells more", List: flags}
-	_, rest, err := table.Parse(o, args)
+	_, rest, err := flagTable().Parse(o, args)
 	switch {
 	case err != nil:
 		return p.Usage(err)
 	case len(rest) > 0:
-		return p.Usage(fmt.Errorf("doctor: no argument %s; %s", rest[0], table.Hint))
+		return p.Usage(fmt.Errorf("doctor: no argument %s; %s", rest[0], flagTable().Hint))
 	case o.help:
 		return p.Help("doctor")
+	case o.json && o.plan:
+		return p.Usage(errors.New("doctor: --json has the commands of --fix-plan; give one of the two"))
 	}
 	d, err := diagnose(p.Version())
 	if d != nil {
-		err = errors.Join(d.print(o.json), err)
+		err = errors.Join(d.print(o), err)
 	}
 	switch {
 	case err != nil:
 		p.Complain(fmt.Errorf("doctor: %w", err))
 		return cli.ExitFailure
-	case d.Containment != protocol.ContainmentCgroup:
+	case d.Containment != protocol.ContainmentCgroup && !o.plan:
 		return cli.ExitFailed
 	}
 	return 0
@@ -177,14 +188,19 @@ func (d *diagnosis) setFeatures(features []cgroup.Feature) {
 }
 
 // print writes the diagnosis to stdout.
-func (d *diagnosis) print(asJSON bool) error {
-	text := []byte(d.text())
-	if asJSON {
+func (d *diagnosis) print(o *commandLine) error {
+	var text []byte
+	switch {
+	case o.plan:
+		text = []byte(d.plan())
+	case o.json:
 		b, err := protocol.Marshal(d)
 		if err != nil {
 			return err
 		}
 		text = append(b, '\n')
+	default:
+		text = []byte(d.text())
 	}
 	_, err := os.Stdout.Write(text)
 	return err

@@ -40,7 +40,7 @@ func made(chain ...protocol.CgroupOnPath) *diagnosis {
 		d.Features = append(d.Features, protocol.Feature{Name: name, Works: new(true)})
 	}
 	if len(chain) > 0 {
-		d.Chain = chain
+		d.Chain = slices.Clone(chain) // of which a change may change a part
 		d.Mount = &protocol.CgroupMount{Point: "/sys/fs/cgroup", Root: "/", Shown: true}
 		last := chain[len(chain)-1]
 		d.Cgroup, d.Others = &last.Name, new(0)
@@ -126,16 +126,18 @@ var (
 	}
 )
 
-// TestFixes has a case for every row of the table. A case expects all fixes that apply, in the
-// table's order.
-func TestFixes(t *testing.T) {
+// A situation is a machine, and the fixes that apply to it, in the table's order.
+type situation struct {
+	name  string
+	chain []protocol.CgroupOnPath
+	make  []func(d *diagnosis)
+	want  string
+}
+
+// situations has one for every row of the table.
+func situations() []situation {
 	type changes = []func(d *diagnosis)
-	tests := []struct {
-		name  string
-		chain []protocol.CgroupOnPath
-		make  changes
-		want  string
-	}{
+	return []situation{
 		{"nothing wrong", rootless, nil, ""},
 		{"top of a hierarchy that others use", rootless, changes{onRoad("shared"), func(d *diagnosis) { d.Top = true }}, ""},
 		{"no cgroup2", nil, changes{refused}, "mount-cgroup2"},
@@ -186,9 +188,12 @@ func TestFixes(t *testing.T) {
 			"cgroup-kill clone-into-cgroup memory-peak pids-peak"},
 		{"psi=0", rootless, changes{without("cpu.pressure")}, "pressure"},
 	}
+}
+
+func TestFixes(t *testing.T) {
 	var report bytes.Buffer
 	seen := map[string]bool{}
-	for _, tt := range tests {
+	for _, tt := range situations() {
 		d := made(tt.chain...).with(tt.make...)
 		var names []string
 		for _, f := range d.Fixes {
@@ -304,7 +309,7 @@ func TestDoctorJSON(t *testing.T) {
 // TestDoctorUsage tests the command line. The diagnosis itself is left to the integration
 // tests, as it catches signals for the rest of the process's life.
 func TestDoctorUsage(t *testing.T) {
-	for _, args := range [][]string{{"--help"}, {"--jsn"}, {"x"}} {
+	for _, args := range [][]string{{"--help"}, {"--jsn"}, {"x"}, {"--json", "--fix-plan"}} {
 		want := cli.ExitUsage
 		if args[0] == "--help" {
 			want = 0

@@ -14,6 +14,7 @@ type advice struct {
 	name  string
 	shows func(f facts) bool
 	fix   func(f facts) protocol.Fix
+	does  func(f facts) []protocol.FixCommand // nil: no command on this machine does it
 }
 
 // fixes returns the fix of every shortcoming in the table that shows.
@@ -26,6 +27,7 @@ func fixes(d *protocol.Diagnosis) []protocol.Fix {
 			if fix.Lines == nil {
 				fix.Lines = []string{}
 			}
+			fix.Commands = a.commands(f)
 			list = append(list, fix)
 		}
 	}
@@ -37,28 +39,28 @@ func fixes(d *protocol.Diagnosis) []protocol.Fix {
 // then the rest. Of the advices that say how to write to a cgroup at most one applies.
 func advices() []advice {
 	return []advice{
-		{"mount-cgroup2", facts.unmounted, facts.mountFix},
-		{"mount-own-cgroup", facts.foreignMount, facts.foreignMountFix},
-		{"container-read-only", facts.closedContainer, facts.containerFix},
-		{"container-user", facts.containerUser, facts.containerUserFix},
-		{"user-namespace", facts.inUserNamespace, facts.userNamespaceFix},
-		{"read-only", facts.readOnly, facts.readOnlyFix},
-		{"enable-linger", facts.noUserManager, facts.lingerFix},
-		{"install-scope", facts.noScopeProgram, facts.installScopeFix},
-		{"delegated-scope", facts.needsScope, facts.scopeFix},
-		{"delegate-subgroup", facts.crowded, facts.crowdedFix},
-		{"leave-by-name", facts.staysInside, facts.leaveFix},
-		{"own-cgroup", facts.needsOwnCgroup, facts.ownCgroupFix},
-		{"unified-hierarchy", facts.heldByV1, facts.unifiedFix},
-		{"delegate-to-users", facts.keptFromUsers, facts.delegateUsersFix},
-		{"delegate-to-service", facts.keptFromService, facts.delegateServiceFix},
-		{"reach-systemd", facts.unreachable, facts.reachFix},
-		{"cgroup-kill", lacks("cgroup.kill"), text("the kernel has no cgroup.kill: to end a job takes longer", "Linux 5.14 and later have it.")},
+		{"mount-cgroup2", facts.unmounted, facts.mountFix, facts.mountCommands},
+		{"mount-own-cgroup", facts.foreignMount, facts.foreignMountFix, facts.foreignMountCommands},
+		{"container-read-only", facts.closedContainer, facts.containerFix, nil},
+		{"container-user", facts.containerUser, facts.containerUserFix, nil},
+		{"user-namespace", facts.inUserNamespace, facts.userNamespaceFix, nil},
+		{"read-only", facts.readOnly, facts.readOnlyFix, facts.readOnlyCommands},
+		{"enable-linger", facts.noUserManager, facts.lingerFix, facts.lingerCommands},
+		{"install-scope", facts.noScopeProgram, facts.installScopeFix, facts.installScopeCommands},
+		{"delegated-scope", facts.needsScope, facts.scopeFix, nil},
+		{"delegate-subgroup", facts.crowded, facts.crowdedFix, facts.serviceCommands},
+		{"leave-by-name", facts.staysInside, facts.leaveFix, nil},
+		{"own-cgroup", facts.needsOwnCgroup, facts.ownCgroupFix, facts.ownCgroupCommands},
+		{"unified-hierarchy", facts.heldByV1, facts.unifiedFix, nil},
+		{"delegate-to-users", facts.keptFromUsers, facts.delegateUsersFix, facts.delegateUsersCommands},
+		{"delegate-to-service", facts.keptFromService, facts.delegateServiceFix, facts.serviceCommands},
+		{"reach-systemd", facts.unreachable, facts.reachFix, nil},
+		{"cgroup-kill", lacks("cgroup.kill"), text("the kernel has no cgroup.kill: to end a job takes longer", "Linux 5.14 and later have it."), nil},
 		{"clone-into-cgroup", lacks("CLONE_INTO_CGROUP"), text("processes cannot be born in a cgroup: they are started by a detour",
-			"Linux 5.7 and later can do it, unless a seccomp filter of the container hides clone3.")},
-		{"pressure", lacks("cpu.pressure"), text("the kernel does not measure pressure (PSI)", "Switch it on, on the kernel's command line:", "psi=1")},
-		{"memory-peak", lacks("memory.peak"), text("the kernel does not keep a job's peak of memory", "Linux 5.19 and later have memory.peak.")},
-		{"pids-peak", lacks("pids.peak"), text("the kernel does not keep a job's peak of processes", "Linux 6.1 and later have pids.peak.")},
+			"Linux 5.7 and later can do it, unless a seccomp filter of the container hides clone3."), nil},
+		{"pressure", lacks("cpu.pressure"), text("the kernel does not measure pressure (PSI)", "Switch it on, on the kernel's command line:", "psi=1"), nil},
+		{"memory-peak", lacks("memory.peak"), text("the kernel does not keep a job's peak of memory", "Linux 5.19 and later have memory.peak."), nil},
+		{"pids-peak", lacks("pids.peak"), text("the kernel does not keep a job's peak of processes", "Linux 6.1 and later have pids.peak."), nil},
 	}
 }
 

@@ -56,17 +56,22 @@ type Job struct {
 }
 
 // Served returns the arguments of the supervise that holds a server's job. Its socket and
-// its record's pipe are the descriptors fd and fd+1, behind the job's own.
-func Served(j *Job, fd int) []string {
+// its record's pipe are the descriptors fd and fd+1, behind the job's own; terminal is the
+// number of the one that becomes the job's controlling terminal, or -1.
+func Served(j *Job, fd, terminal int) []string {
 	leftovers := j.Leftovers
 	if leftovers == "" {
 		leftovers = protocol.LeftoversKill
 	}
-	return append([]string{
+	args := []string{
 		"supervise", "run", "--no-guard", "--contain=subreaper", "--fallback-reason=" + j.Reason,
 		"--events=fd:" + strconv.Itoa(fd), "--record=fd:" + strconv.Itoa(fd+1), "--program=" + j.Program,
-		"--name=" + j.Name, "--leftovers=" + string(leftovers), "--",
-	}, j.Argv...)
+		"--name=" + j.Name, "--leftovers=" + string(leftovers),
+	}
+	if terminal >= 0 {
+		args = append(args, "--tty="+strconv.Itoa(terminal))
+	}
+	return append(append(args, "--"), j.Argv...)
 }
 
 // startLimit bounds the start of a program that is supervise itself.

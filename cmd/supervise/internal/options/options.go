@@ -40,18 +40,18 @@ func Default() Place {
 // Both front ends have one table for all of their flags, hence the function that finds
 // the Place.
 func Flags[O any](of func(*O) *Place) []cli.Flag[O] {
-	flag := func(name string, set func(p *Place, value string) error) cli.Flag[O] {
-		return cli.Flag[O]{Name: name, Set: func(o *O, value string) error { return set(of(o), value) }}
+	flag := func(name, value string, set func(p *Place, value string) error) cli.Flag[O] {
+		return cli.Flag[O]{Name: name, Value: value, Set: func(o *O, value string) error { return set(of(o), value) }}
 	}
-	noGuard := flag("no-guard", func(p *Place, _ string) error { p.NoGuard = true; return nil })
+	noGuard := flag("no-guard", "", func(p *Place, _ string) error { p.NoGuard = true; return nil })
 	noGuard.Switch = true
 	return []cli.Flag[O]{
-		flag("contain", setContain),
-		flag("cgroup", func(p *Place, v string) error { p.Cgroup = v; return cli.NotEmpty(v) }),
-		flag("slice", setSlice),
-		flag("scope", setScope),
-		flag("systemd-timeout", setPatience),
-		flag("trace", func(p *Place, v string) (err error) { p.TraceFD, err = cli.Descriptor(v); return err }),
+		flag("contain", "auto|cgroup|subreaper", setContain),
+		flag("cgroup", "DIRECTORY", func(p *Place, v string) error { p.Cgroup = v; return cli.NotEmpty(v) }),
+		flag("slice", "", setSlice),
+		flag("scope", "new", setScope),
+		flag("systemd-timeout", "", setPatience),
+		flag("trace", "", func(p *Place, v string) (err error) { p.TraceFD, err = cli.Descriptor(v); return err }),
 		noGuard,
 	}
 }
@@ -158,6 +158,14 @@ func traceLine(e supervisor.TraceEvent, lost int) []byte {
 		}
 		e.Error = e.Error[:len(e.Error)/2]
 	}
+}
+
+// LimitValue is what the flag of a limit takes, as cli.Flag has it.
+func LimitValue(name string) string {
+	if name == "oom-group" {
+		return "yes|no"
+	}
+	return ""
 }
 
 // ParseLimit is cgroup.ParseLimit, and suggests a name that is known, of a flag or one of

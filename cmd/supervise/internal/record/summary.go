@@ -23,13 +23,13 @@ func Summary(r *protocol.Record) string {
 	line("cpu", "user %s, system %s", seconds(r.CPU.UserS), seconds(r.CPU.SystemS))
 	// memory.peak is there since Linux 5.19.
 	if r.Memory.PeakBytes != nil {
-		line("memory", "%s at most, page cache included", amount(r.Memory.PeakBytes))
+		line("memory", "%s at most, page cache included", Amount(r.Memory.PeakBytes))
 	}
 	if s := sizeBy(&r.Memory); s != "" {
 		line("size by", "%s", s)
 	}
 	if r.IO.ReadBytes != nil {
-		line("io", "%s read, %s written", amount(r.IO.ReadBytes), amount(r.IO.WriteBytes))
+		line("io", "%s read, %s written", Amount(r.IO.ReadBytes), Amount(r.IO.WriteBytes))
 	}
 	line("processes", "%d reaped%s", r.Reaped, pids(r))
 	for _, p := range r.Phases {
@@ -84,9 +84,9 @@ func sizeBy(m *protocol.Memory) string {
 		if s.ShmemBytes != nil {
 			need += *s.ShmemBytes
 		}
-		text := amount(&need) + " anonymous and shared, the most in a sample"
+		text := Amount(&need) + " anonymous and shared, the most in a sample"
 		if swap := m.SwapPeakBytes; swap != nil && *swap > 0 {
-			text += fmt.Sprintf(", and %s in swap at most", amount(swap))
+			text += fmt.Sprintf(", and %s in swap at most", Amount(swap))
 		}
 		return text
 	case m.PeakBytes != nil:
@@ -195,8 +195,8 @@ func size(bytes *int64) string {
 	return fmt.Sprintf("%.1f MiB", float64(*bytes)/(1<<20))
 }
 
-// amount is a number of bytes, with no more than one digit behind the point.
-func amount(n *uint64) string {
+// Amount is a number of bytes, with no more than one digit behind the point.
+func Amount(n *uint64) string {
 	f, unit := float64(*n), 0
 	// Powers of 1024, as memory limits are written.
 	for f >= 1024 && unit < 4 {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"slices"
+	"strconv"
 
 	"golang.org/x/sys/unix"
 
@@ -31,7 +32,13 @@ func (r *runner) guardedBySupervise() int {
 		}
 	}
 	// The flags go on as they were written: the inner supervise reads them anew.
-	argv := nested.Guarded(r.c.given, owner, r.terminal.sharedGroup(), r.place.Reason(), r.c.argv)
+	flags := r.c.given
+	if r.relay != nil {
+		unix.FcntlInt(uintptr(r.relay.slave), unix.F_SETFD, 0)
+		flags = append(flags, "--slave=fd:"+strconv.Itoa(r.relay.slave))
+		r.inner = ours
+	}
+	argv := nested.Guarded(flags, owner, r.terminal.sharedGroup(), r.place.Reason(), r.c.argv)
 	result, err := r.supervise(nested.Exe, argv, supervisor.Spec{})
 	unix.Close(owner)
 	if err != nil {
@@ -48,6 +55,46 @@ func (r *runner) guardedBySupervise() int {
 		return cli.ExitFailure
 	}
 	return r.status(result)
+}
+
+// What the inner supervise says of a job with a terminal by its owner's socket: the job is
+// over. The answer is any byte.
+const (
+	sayOver   = 1
+	sayForced = 2 // and was ended by force
+)
+
+// innerInput waits for that, and shows all of the job's output before the inner supervise
+// goes on, which then writes its record and what it has to complain about. Its last byte
+// stays where it is.
+func (r *runner) innerInput() supervisor.Input {
+	return supervisor.Input{FD: r.inner, Read: func() (more bool) {
+		var b [1]byte
+		n, _, err := unix.Recvfrom(r.inner, b[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
+		if n != 1 || b[0] == 0 {
+			return err == unix.EAGAIN || err == unix.EINTR
+		}
+		unix.Recvfrom(r.inner, b[:], unix.MSG_DONTWAIT)
+		r.relay.finish(b[0] == sayForced)
+		unix.SendmsgN(r.inner, b[:], nil, nil, unix.MSG_NOSIGNAL)
+		return false
+	}}
+}
+
+// awaitShown waits until the supervise above has shown all of the job's output, or is gone.
+func (r *runner) awaitShown() {
+	say := []byte{sayOver}
+	if r.job.EndedByForce() {
+		say[0] = sayForced
+	}
+	if _, err := unix.SendmsgN(r.c.owner, say, nil, nil, unix.MSG_NOSIGNAL); err != nil {
+		return
+	}
+	for {
+		if _, _, err := unix.Recvfrom(r.c.owner, say, 0); err != unix.EINTR {
+			return
+		}
+	}
 }
 
 // diedOfSignal says whether the supervisor below ended by a signal that was sent to both

@@ -44,9 +44,16 @@ type commandLine struct {
 	linked string // the job ends when this file has no link left; "": none
 	help   bool
 
+	progress time.Duration // how often a line of the terminal is drawn; 0: none is
+
+	pty        bool   // the job has a terminal of its own
+	rows, cols uint16 // of that; 0: as the one around
+
 	// What one supervise says to another: see package nested.
+	slave   int    // descriptor of the terminal that the job is to have, which the supervise above has made; -1: none
 	events  int    // descriptor of the binary protocol, -1: none
 	program string // to execute instead of argv[0], "": that
+	tty     int    // of the job's descriptors the one that becomes its controlling terminal; -1: none
 	group   int    // the process group that the job is to be in, which the supervise above shares; 0: see terminal
 	guarded bool   // by the supervise above, which is the owner; reason is its word
 	reason  string // why the job is in the fallback
@@ -59,6 +66,9 @@ type commandLine struct {
 const (
 	defaultGrace  = 10 * time.Second
 	defaultSample = time.Second
+
+	defaultProgress = time.Second
+	leastProgress   = 50 * time.Millisecond
 )
 
 // wantsNumbers says whether the record, or a part of it, is to be delivered.
@@ -69,8 +79,7 @@ func (c *commandLine) samples() bool { return c.sampleEvery > 0 || c.marks >= 0 
 
 type flag = cli.Flag[commandLine]
 
-// flags are in the order of the help text; a test sees that each is explained there. The
-// last ones before help are not: one supervise says them to another.
+// flags are in the order of the help text; a test sees that each is explained there.
 func flags() []flag {
 	place := options.Flags(func(c *commandLine) *options.Place { return &c.Place })
 	list := []flag{
@@ -81,42 +90,52 @@ func flags() []flag {
 			c.grace, err = cli.Duration(v)
 			return err
 		}},
-		{Name: "signal", Set: func(c *commandLine, v string) (err error) { c.signal, err = signals.Parse(v); return err }},
-		{Name: "leftovers", Set: setLeftovers},
+		{Name: "signal", Value: "SIGNAL", Set: func(c *commandLine, v string) (err error) { c.signal, err = signals.Parse(v); return err }},
+		{Name: "leftovers", Value: "kill|wait|fail", Set: setLeftovers},
 	}
 	list = append(list, place...)
 	return append(list, []flag{
 		{Name: "name", Set: setName},
-		{Name: "property", Short: "-p", Set: setProperty},
-		{Name: "resources", Set: func(c *commandLine, v string) error { c.resources = v; return cli.NotEmpty(v) }},
+		{Name: "property", Short: "-p", Value: "PROPERTY", Set: setProperty},
+		{Name: "resources", Value: "FILE", Set: func(c *commandLine, v string) error { c.resources = v; return cli.NotEmpty(v) }},
 		{Name: "best-effort", Switch: true, Set: func(c *commandLine, v string) error { c.bestEffort = true; return nil }},
 		{Name: "sample", Set: func(c *commandLine, v string) (err error) { c.sampleEvery, err = cli.Duration(v); return err }},
-		{Name: "samples", Set: func(c *commandLine, v string) error { c.samplesFile = v; return cli.NotEmpty(v) }},
+		{Name: "samples", Value: "FILE", Set: func(c *commandLine, v string) error { c.samplesFile = v; return cli.NotEmpty(v) }},
 		{Name: "marks", Set: func(c *commandLine, v string) (err error) { c.marks, err = cli.Descriptor(v); return err }},
-		{Name: "record", Set: func(c *commandLine, v string) error { c.record = v; return cli.NotEmpty(v) }},
+		{Name: "record", Value: "FILE", Set: func(c *commandLine, v string) error { c.record = v; return cli.NotEmpty(v) }},
 		{Name: "summary", Switch: true, Set: func(c *commandLine, v string) error { c.summary = true; return nil }},
-		{Name: "owner", Set: setOwner},
-		{Name: "while-linked", Set: func(c *commandLine, v string) error { c.linked = v; return cli.NotEmpty(v) }},
-		{Name: "events", Set: func(c *commandLine, v string) (err error) { c.events, err = cli.Descriptor(v); return err }},
-		{Name: "program", Set: func(c *commandLine, v string) error { c.program = v; return nil }},
-		{Name: "group", Set: func(c *commandLine, v string) (err error) { c.group, err = strconv.Atoi(v); return err }},
-		{Name: "fallback-reason", Set: func(c *commandLine, v string) error { c.guarded, c.reason = true, v; return nil }},
+		{Name: "progress", Optional: true, Set: setProgress},
+		{Name: "owner", Value: "parent", Set: setOwner},
+		{Name: "while-linked", Value: "FILE", Set: func(c *commandLine, v string) error { c.linked = v; return cli.NotEmpty(v) }},
+		{Name: "pty", Optional: true, Set: setPTY},
+		{Name: "slave", Internal: true, Set: func(c *commandLine, v string) (err error) { c.slave, err = cli.Descriptor(v); return err }},
+		{Name: "events", Internal: true, Set: func(c *commandLine, v string) (err error) { c.events, err = cli.Descriptor(v); return err }},
+		{Name: "program", Internal: true, Set: func(c *commandLine, v string) error { c.program = v; return nil }},
+		{Name: "tty", Internal: true, Set: func(c *commandLine, v string) (err error) { c.tty, err = strconv.Atoi(v); return err }},
+		{Name: "group", Internal: true, Set: func(c *commandLine, v string) (err error) { c.group, err = strconv.Atoi(v); return err }},
+		{Name: "fallback-reason", Internal: true, Set: func(c *commandLine, v string) error { c.guarded, c.reason = true, v; return nil }},
 		{Name: "help", Short: "-h", Switch: true, Set: func(c *commandLine, v string) error { c.help = true; return nil }},
 	}...)
 }
 
-// parse reads the arguments behind "run": flags up to the first argument that is none, or
-// "--", then the command. Flags behind the command's name are the command's. Limits have
-// no flag of their own in the table: More finds them by the names that package cgroup
-// has.
-func parse(args []string) (*commandLine, error) {
-	c := &commandLine{Place: options.Default(), grace: defaultGrace, signal: unix.SIGTERM, owner: -1, events: -1, marks: -1}
-	table := cli.Flags[commandLine]{
-		Command: "run", Hint: "'supervise help run' lists them", List: flags(), More: limitFlag, MoreNames: limitFlags,
+// flagTable has all flags. Limits have none of their own in it: More finds them by the names
+// that package cgroup has.
+func flagTable() *cli.Flags[commandLine] {
+	return &cli.Flags[commandLine]{
+		Command: "run", Hint: "'supervise help run' lists them", List: flags, More: limitFlag, MoreNames: limitFlags,
 	}
+}
+
+// Flags lists the flags.
+func Flags() []cli.About { return flagTable().About() }
+
+// parse reads the arguments behind "run": flags up to the first argument that is none, or
+// "--", then the command. Flags behind the command's name are the command's.
+func parse(args []string) (*commandLine, error) {
+	c := &commandLine{Place: options.Default(), grace: defaultGrace, signal: unix.SIGTERM, owner: -1, events: -1, marks: -1, tty: -1, slave: -1}
 	var err error
 	var given [][]string
-	if given, c.argv, err = table.Parse(c, args); err != nil {
+	if given, c.argv, err = flagTable().Parse(c, args); err != nil {
 		return nil, err
 	}
 	c.given = forInner(given)
@@ -185,7 +204,7 @@ func setOwner(c *commandLine, v string) (err error) {
 func limitFlag(name string) *flag {
 	for _, limit := range limitFlags() {
 		if limit == name {
-			return &flag{Name: name, Set: func(c *commandLine, v string) error { return c.addLimit(name, v) }}
+			return &flag{Name: name, Value: options.LimitValue(name), Set: func(c *commandLine, v string) error { return c.addLimit(name, v) }}
 		}
 	}
 	return nil
@@ -234,6 +253,17 @@ func setLeftovers(c *commandLine, v string) error {
 
 // setName takes the name that the job's cgroup gets: one component of a path (NAME_MAX is
 // 255 bytes), and on one line in the output of list.
+// setProgress takes how often the line is drawn.
+func setProgress(c *commandLine, v string) (err error) {
+	if c.progress = defaultProgress; v == "" {
+		return nil
+	}
+	if c.progress, err = cli.Duration(v); err == nil && c.progress < leastProgress {
+		err = fmt.Errorf("want %v or more", leastProgress)
+	}
+	return err
+}
+
 func setName(c *commandLine, v string) error {
 	if len(v) > 255 || strings.ContainsAny(v, "/\n\x00") {
 		return errors.New("want at most 255 bytes without slash and newline")

@@ -70,6 +70,11 @@ func TestParseRun(t *testing.T) {
 		{args: "--scope=new x", flags: 1, want: commandLine{Place: options.Place{NewScope: true}}},
 		{args: "--slice a.slice x", flags: 2, want: commandLine{Place: options.Place{Slice: "a.slice"}}},
 		{args: "--systemd-timeout=1.5 x", flags: 1, want: commandLine{Place: options.Place{Patience: 1500 * time.Millisecond}}},
+		{args: "--pty x", flags: 1, want: commandLine{pty: true}},
+		{args: "--pty 24x80", flags: 1, want: commandLine{pty: true}},
+		{args: "--pty=50x132 x", flags: 1, want: commandLine{pty: true, rows: 50, cols: 132}},
+		{args: "--pty=50x132 --pty x", flags: 2, want: commandLine{pty: true}},
+		{args: "--pty --slave fd:2 x", flags: 3, want: commandLine{pty: true, slave: 2}},
 		{args: "--help", flags: 1, want: commandLine{help: true}},
 		{args: "-h", flags: 1, want: commandLine{help: true}},
 		{args: "--summary -h x", flags: 2, want: commandLine{summary: true, help: true}},
@@ -121,7 +126,10 @@ func withDefaults(o *commandLine, args string) {
 	if !strings.Contains(args, "--owner") {
 		o.owner = -1
 	}
-	o.events, o.marks, o.TraceFD = -1, -1, -1
+	if !strings.Contains(args, "--slave") {
+		o.slave = -1
+	}
+	o.events, o.marks, o.tty, o.TraceFD = -1, -1, -1, -1
 	if o.Patience == 0 {
 		o.Patience = 5 * time.Second
 	}
@@ -145,6 +153,10 @@ func TestParseRunErrors(t *testing.T) {
 		{nil, "run: no command given; try: supervise run -- sleep 10"},
 		{[]string{"--"}, "run: no command given; try: supervise run -- sleep 10"},
 		{[]string{"--summary"}, "run: no command given; try: supervise run -- sleep 10"},
+
+		{[]string{"--pty=24", "x"}, `run: --pty "24": want rows and columns, such as --pty=24x80`},
+		{[]string{"--pty=0x80", "x"}, `run: --pty "0x80": want rows and columns, such as --pty=24x80`},
+		{[]string{"--pty=24x70000", "x"}, `run: --pty "24x70000": want rows and columns, such as --pty=24x80`},
 
 		{[]string{"--timout", "5"}, "run: no flag --timout; did you mean --timeout?; 'supervise help run' lists them"},
 		{[]string{"--timout=5"}, "run: no flag --timout=5; did you mean --timeout?; 'supervise help run' lists them"},

@@ -67,6 +67,9 @@ type runner struct {
 	place    *containment.Place // nil: it did not come to that
 	terminal *terminal
 	job      *supervisor.Job // nil: not started
+	progress *progress       // nil: it is not shown
+	relay    *relay          // nil: the job has no terminal of its own, or that is the supervise's above
+	inner    int             // socket of the inner supervise that has a job with such a terminal
 	link     *link           // nil: none
 	parent   int             // pidfd of the process that started us; -1: it is not the owner
 	guarding bool            // the job is another supervise, which does what the options say
@@ -131,8 +134,15 @@ func (r *runner) run() int {
 		inherited, err = subreaper.Inherited()
 	}
 	r.terminal = findTerminal(r.c, len(inherited) > 0)
+	if err == nil {
+		r.progress, err = openProgress(r)
+		r.terminal.progress = r.progress
+	}
 	if err == nil { // before there is anything to leave behind
 		r.caught, err = signals.Catch(r.terminal.caught())
+	}
+	if err == nil && r.c.pty && r.c.slave < 0 {
+		r.relay, err = openRelay(r.c)
 	}
 	if err == nil {
 		err = r.take()
@@ -147,6 +157,7 @@ func (r *runner) run() int {
 	if !r.place.InCgroup() && !r.c.NoGuard {
 		return r.guardedBySupervise()
 	}
+	r.place.Announce()
 	result, err := r.supervise(file, r.c.argv, r.spec())
 	if err != nil {
 		return r.startFailed(err)
@@ -246,6 +257,12 @@ func (r *runner) supervise(file string, argv []string, spec supervisor.Spec) (*p
 	if r.parent >= 0 {
 		s.Inputs = append(s.Inputs, r.parentInput(s))
 	}
+	if r.relay != nil {
+		r.relay.connect(s, r.caught)
+	}
+	if r.relay != nil && r.guarding {
+		s.Inputs = append(s.Inputs, r.innerInput())
+	}
 	if !r.guarding {
 		r.addInputs(s)
 		s.Trace = r.c.Trace()
@@ -253,7 +270,13 @@ func (r *runner) supervise(file string, argv []string, spec supervisor.Spec) (*p
 			r.place.CountAround()
 		}
 	}
-	spec.Path, spec.Argv, spec.Attr, s.Terminal = file, argv, r.attr(), r.terminal
+	if err := r.progress.connect(s); err != nil {
+		return nil, errors.Join(err, r.place.Close())
+	}
+	spec.Path, spec.Argv, spec.Attr = file, argv, r.attr()
+	if s.Terminal == nil {
+		s.Terminal = r.terminal
+	}
 	if r.c.owner >= 0 {
 		s.Owner = &supervisor.Owner{In: r.c.owner, Out: -1, Mute: true, Gone: r.ownerGone}
 	}
@@ -272,8 +295,19 @@ func (r *runner) supervise(file string, argv []string, spec supervisor.Spec) (*p
 		session.RemoveStale() // while the job is on its way
 		r.out.warmUp()
 	}
+	if r.relay != nil {
+		r.relay.makeRaw()
+	}
 	result := s.Run()[0]
-	r.terminal.takeBack(r.job)
+	r.progress.erase()
+	switch {
+	case r.relay != nil:
+		r.relay.finish(r.job.EndedByForce())
+	case r.c.slave >= 0:
+		r.awaitShown()
+	default:
+		r.terminal.takeBack(r.job)
+	}
 	return result, nil
 }
 
@@ -305,6 +339,7 @@ func (r *runner) start(s *supervisor.Supervisor, spec supervisor.Spec) error {
 		r.place.WatchGuardian(s)
 	}
 	spec.Containment = r.place
+	s.Early = r.terminal.early(r.caught)
 	j, err := s.StartProgram(spec)
 	// Nothing was started: the error is about the place, not about the program.
 	var join *cgroup.JoinError
@@ -318,9 +353,27 @@ func (r *runner) start(s *supervisor.Supervisor, spec supervisor.Spec) error {
 	if err != nil {
 		return err
 	}
-	r.job, s.Early = j, r.terminal.early(r.caught)
+	r.job = j
 	if r.c.events >= 0 {
+		err = letGo(r.c.events) // first, as the owner may do something to them when it hears of the start
 		nested.TellStarted(r.c.events, j.PID(), nil)
+	}
+	return err
+}
+
+// letGo closes the job's descriptors, below a number, that this process was started with: a
+// reader of what the job writes is to see the end when the job closes it, and not later. Standard
+// error stays, for what there is to complain of.
+func letGo(below int) error {
+	null, err := unix.Open(os.DevNull, unix.O_RDWR|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return os.NewSyscallError("open "+os.DevNull, err)
+	}
+	defer unix.Close(null)
+	for fd := range below {
+		if fd != 2 {
+			unix.Dup3(null, fd, unix.O_CLOEXEC)
+		}
 	}
 	return nil
 }
@@ -337,9 +390,15 @@ func (r *runner) mayFallBack() bool {
 // stopped by SIGTTIN.
 func (r *runner) attr() *syscall.ProcAttr {
 	sys, t := &syscall.SysProcAttr{Setpgid: true}, r.terminal
+	slave, files := r.c.slave, []uintptr{0, 1, 2}
+	if r.relay != nil && !r.guarding {
+		slave = r.relay.slave
+	}
 	switch {
+	case slave >= 0:
+		sys, files = &syscall.SysProcAttr{Setsid: true, Setctty: true}, []uintptr{uintptr(slave), uintptr(slave), uintptr(slave)}
 	case r.c.events >= 0:
-		sys = &syscall.SysProcAttr{Setsid: true} // as all jobs of serve
+		sys = &syscall.SysProcAttr{Setsid: true, Setctty: r.c.tty >= 0, Ctty: max(0, r.c.tty)} // as all jobs of serve
 	case t.eager:
 		sys.Foreground, sys.Ctty = true, t.fd
 	case t.shared && r.guarding:
@@ -347,5 +406,5 @@ func (r *runner) attr() *syscall.ProcAttr {
 	case t.shared:
 		sys.Setpgid, sys.Pgid = r.c.group > 0, r.c.group
 	}
-	return &syscall.ProcAttr{Env: os.Environ(), Files: []uintptr{0, 1, 2}, Sys: sys}
+	return &syscall.ProcAttr{Env: os.Environ(), Files: files, Sys: sys}
 }

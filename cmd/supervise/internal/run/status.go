@@ -48,12 +48,14 @@ func (r *runner) status(result *protocol.Record) int {
 		return cli.ExitFailure
 	case r.cutShort() != 0:
 		return cli.ExitSignal + int(r.cutShort())
+	case r.guarding && r.relay != nil && r.relay.key != 0 && e.Code != nil && *e.Code == cli.ExitSignal+int(r.relay.key):
+		signals.DieOf(r.relay.key) // as below; the inner supervise has no terminal
 	case e.Code != nil:
 		return *e.Code
 	}
 	// The record has the name, as supervisor.NewExit wrote it.
 	sig := signals.Number(*e.Signal)
-	if r.terminal.interrupted(sig) {
+	if r.terminal.interrupted(sig) || r.relay != nil && r.relay.key == sig {
 		signals.DieOf(sig)
 	}
 	return cli.ExitSignal + int(sig)

@@ -5,6 +5,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -62,11 +63,18 @@ func isStopped(pid int) bool {
 // by SIGSTOP, or in a group that it shares. It returns when supervise is continued; or at once, if the group is
 // orphaned: then the kernel does not let it stop (setpgid(2)), and neither may the job.
 func (t *terminal) stop(sig unix.Signal) {
+	if p := t.progress; p != nil {
+		p.erase()
+		defer func() { p.resumed = time.Now() }()
+	}
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	signals.Default(unix.SIGCONT) // the caller continues the job; a second SIGCONT would undo the next Ctrl-Z
 	defer signals.Again(unix.SIGCONT)
 	if sig == unix.SIGSTOP || t.shared {
+		if t.progress != nil && sig == unix.SIGTSTP {
+			defer signals.Release(sig)()
+		}
 		unix.Tgkill(os.Getpid(), unix.Gettid(), sig) // to this very thread: it stops before it returns
 		return
 	}

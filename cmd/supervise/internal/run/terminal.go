@@ -45,12 +45,14 @@ type terminal struct {
 	fd       int           // -1: there is none
 	group    int           // supervise's process group, or that of the supervise above
 	shared   bool          // it is the job's too
+	copied   bool          // the job has another one, of its own
 	guarding bool          // the job is the inner supervise
 	watched  bool          // the parent has made the group, and waits for supervise to stop
 	front    bool          // the group was in the foreground at the start
 	eager    bool          // hand it over at the start and after every stop
 	handed   bool          // the job's group was made the foreground
 	alone    bool          // and was it at the end
+	progress *progress     // shown on it, and gone while supervise is stopped; nil: it is not
 	modes    *unix.Termios // at the start, before the job could change them; nil: they are not ours to put back
 }
 
@@ -59,9 +61,9 @@ type terminal struct {
 // foreground group that concerns the job. Siblings says that this process has had children
 // before it executed supervise, which may be in its group.
 func findTerminal(c *commandLine, siblings bool) *terminal {
-	t := &terminal{fd: -1, group: unix.Getpgrp()}
-	if c.events >= 0 {
-		return t // the job leads a session without a terminal
+	t := &terminal{fd: -1, group: unix.Getpgrp(), copied: c.pty}
+	if c.events >= 0 || c.pty {
+		return t // the job leads a session without this terminal
 	}
 	if c.group > 0 {
 		t.group = c.group
@@ -114,9 +116,11 @@ func isPipe(fd int) bool {
 	return st.Mode&unix.S_IFMT == unix.S_IFIFO || st.Mode&unix.S_IFMT == unix.S_IFSOCK
 }
 
-// caught are the signals that supervise is to catch.
+// caught are the signals that supervise is to catch. SIGTSTP stops the copying for a job
+// on a terminal of its own, which leads its session and would not stop (setpgid(2)); for
+// the progress, which is to be erased before, it is caught.
 func (t *terminal) caught() []unix.Signal {
-	if !t.shared {
+	if !t.shared && !t.copied || t.progress != nil {
 		return signals.Forwarded
 	}
 	return slices.DeleteFunc(slices.Clone(signals.Forwarded), func(sig unix.Signal) bool { return sig == unix.SIGTSTP })
@@ -131,8 +135,10 @@ func (t *terminal) sharedGroup() int {
 	return 0
 }
 
-// early takes the signals that came before the main process was there. What the kernel
-// has sent to the whole group by then has not reached it.
+// early takes the signals that came before the main process was there, which is started next.
+// What the kernel has sent to the whole group by then has not reached it. (Taken after the
+// start, what had reached it came twice, where other processes had the processor meanwhile. Now
+// a key that is pressed in the microseconds until the fork is lost.)
 func (t *terminal) early(c *signals.Caught) (list []signals.Signal) {
 	if t.shared {
 		list = c.Read()
@@ -150,6 +156,8 @@ func (t *terminal) Reached(pid int, s signals.Signal) bool {
 	switch {
 	case !t.shared:
 		return false
+	case s.Signal == unix.SIGTSTP: // see progress.heard
+		return true
 	case s.Kernel && !t.guarding:
 		group, err := unix.Getpgid(pid)
 		return err == nil && group == t.group
@@ -174,14 +182,14 @@ func (t *terminal) give(group int) {
 
 // fromBehind has this process change the terminal though it may be in the background,
 // where that gets SIGTTOU unless it is blocked or ignored (tcsetpgrp(3)); with Go's
-// handler the call would be restarted, and the signal sent, for ever. The mask is a
-// thread's, hence the lock.
+// handler the call would be restarted, and the signal sent, for ever. To read it gets
+// SIGTTIN, or then EIO. The mask is a thread's, hence the lock.
 func fromBehind(change func()) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	var ttou, old unix.Sigset_t
-	ttou.Val[0] = 1 << (unix.SIGTTOU - 1)
-	if unix.PthreadSigmask(unix.SIG_BLOCK, &ttou, &old) != nil {
+	var both, old unix.Sigset_t
+	both.Val[0] = 1<<(unix.SIGTTOU-1) | 1<<(unix.SIGTTIN-1)
+	if unix.PthreadSigmask(unix.SIG_BLOCK, &both, &old) != nil {
 		return
 	}
 	change()

@@ -32,5 +32,13 @@ done:
 	CMPQ	BX, $64
 	JLE	next
 	MOVQ	R12, ·entryIgnored(SB)
+	MOVQ	$30, DI // PR_GET_TIMERSLACK
+	MOVQ	$157, AX // SYS_prctl
+	SYSCALL
+	MOVQ	AX, ·entrySlack(SB)
+	MOVQ	$29, DI // PR_SET_TIMERSLACK
+	MOVQ	$10000000, SI
+	MOVQ	$157, AX
+	SYSCALL
 	MOVQ	$1, ·entryRan(SB)
 	JMP	_rt0_amd64(SB)

@@ -29,6 +29,14 @@ done:
 	CMP	$64, R19
 	BLE	next
 	MOVD	R20, ·entryIgnored(SB)
+	MOVD	$30, R0  // PR_GET_TIMERSLACK
+	MOVD	$167, R8 // SYS_prctl
+	SVC
+	MOVD	R0, ·entrySlack(SB)
+	MOVD	$29, R0 // PR_SET_TIMERSLACK
+	MOVD	$10000000, R1
+	MOVD	$167, R8
+	SVC
 	MOVD	$1, R4
 	MOVD	R4, ·entryRan(SB)
 	JMP	_rt0_arm64(SB)

@@ -29,6 +29,14 @@ done:
 	MOV	$64, T1
 	BGE	T1, S3, next
 	MOV	S2, ·entryIgnored(SB)
+	MOV	$30, A0  // PR_GET_TIMERSLACK
+	MOV	$167, A7 // SYS_prctl
+	ECALL
+	MOV	A0, ·entrySlack(SB)
+	MOV	$29, A0 // PR_SET_TIMERSLACK
+	MOV	$10000000, A1
+	MOV	$167, A7
+	ECALL
 	MOV	$1, T0
 	MOV	T0, ·entryRan(SB)
 	MOV	0(X2), A0 // argc

@@ -92,6 +92,29 @@ func helpSignal(tr *tree) error {
 	return errors.Join(err, tr.Kill(), tr.tell("after", tr.pids...))
 }
 
+// TestStillWhenOver: what is about to be killed does not go on.
+func TestStillWhenOver(t *testing.T) {
+	if got, want := helper(t, "still-over"), "T 7 of 7\n"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func helpStillOver(tr *tree) error {
+	if _, err := tr.start(everyKind, 7); err != nil {
+		return err
+	}
+	over := false
+	tr.Over = func() bool { return over }
+	goOn := tr.stopAll()
+	for tr.stopped() != 7 { // the signals are sent, and on their way
+		runtime.Gosched()
+	}
+	over = true
+	goOn()
+	fmt.Printf("T %d of %d\n", tr.stopped(), len(tr.pids))
+	return tr.Kill()
+}
+
 // TestStill: all stop, and all go on but the one that was stopped before.
 func TestStill(t *testing.T) {
 	want := "still: T 7 of 7\nafter: T 1 of 7, told 0\n"
@@ -100,26 +123,28 @@ func TestStill(t *testing.T) {
 	}
 }
 
+// stopped says how many of the processes are.
+func (tr *tree) stopped() (n int) {
+	for _, pid := range tr.pids {
+		if p, err := readProcess(pid); err == nil && p.state == 'T' {
+			n++
+		}
+	}
+	return n
+}
+
 func helpStill(tr *tree) error {
 	if _, err := tr.start(everyKind, 7); err != nil {
 		return err
 	}
-	inState := func() (n int) {
-		for _, pid := range tr.pids {
-			if p, err := readProcess(pid); err == nil && p.state == 'T' {
-				n++
-			}
-		}
-		return n
-	}
-	for inState() != 1 { // it has reported, and is about to stop itself
+	for tr.stopped() != 1 { // it has reported, and is about to stop itself
 		runtime.Gosched()
 	}
 	goOn := tr.stopAll()
-	for inState() != 7 { // the signals are sent, and on their way
+	for tr.stopped() != 7 { // the signals are sent, and on their way
 		runtime.Gosched()
 	}
-	fmt.Printf("still: T %d of %d\n", inState(), len(tr.pids))
+	fmt.Printf("still: T %d of %d\n", tr.stopped(), len(tr.pids))
 	goOn()
 	told := 0
 	for _, pid := range tr.pids {
@@ -127,7 +152,7 @@ func helpStill(tr *tree) error {
 			told++
 		}
 	}
-	fmt.Printf("after: T %d of %d, told %d\n", inState(), len(tr.pids), told)
+	fmt.Printf("after: T %d of %d, told %d\n", tr.stopped(), len(tr.pids), told)
 	return errors.Join(tr.Kill())
 }
 

@@ -23,7 +23,8 @@ const (
 // stopped before; where there is no fork bomb, as far as that is to be seen, both do
 // nothing. A bomb leaves this process a hundredth of the processor, or less. And to move a
 // process to another cgroup, the kernel waits for every fork that has begun: to move 200
-// that fork took 10 s and more. Nothing may reap in between.
+// that fork took 10 s and more. Nothing may reap in between. Each step waits for the processor,
+// half a second in all: what is about to be killed is left stopped (see Over).
 func (t *Tree) Still() (goOnAll func()) {
 	if t.still || !t.isBomb() {
 		return func() {}
@@ -36,6 +37,9 @@ func (t *Tree) stopAll() (goOnAll func()) {
 	var stopped []int
 	r := newRushing(t)
 	r.leave = func(pid int) bool {
+		if t.isOver() {
+			return false
+		}
 		p, err := readProcess(pid)
 		if err != nil || p.dead || p.state == 'T' {
 			return true
@@ -48,10 +52,15 @@ func (t *Tree) stopAll() (goOnAll func()) {
 	return func() {
 		t.still = false
 		for _, pid := range stopped {
+			if t.isOver() {
+				return
+			}
 			goOn(pid)
 		}
 	}
 }
+
+func (t *Tree) isOver() bool { return t.Over != nil && t.Over() }
 
 // isBomb says whether there are many descendants, and many runnable processes. It takes
 // little time of its own.

@@ -38,6 +38,8 @@ type Tree struct {
 	// Capture, if not nil, ends a process that may not be signalled, another user's, in another
 	// way.
 	Capture func(pid int) error
+	// Over, if not nil, says that all is to be killed next: then nothing needs to go on.
+	Over func() bool
 
 	still bool         // stopped by Still
 	keeps bool         // Reap must not be called between two looks

@@ -27,14 +27,15 @@ import (
 const helperEnv = "SUBREAPER_TEST_HELPER"
 
 var helpers = map[string]func(*tree) error{
-	"children": helpChildren,
-	"growing":  helpGrowing,
-	"kill":     helpKill,
-	"signal":   helpSignal,
-	"spare":    helpSpare,
-	"start":    helpStart,
-	"still":    helpStill,
-	"zombies":  helpZombies,
+	"children":   helpChildren,
+	"growing":    helpGrowing,
+	"kill":       helpKill,
+	"signal":     helpSignal,
+	"spare":      helpSpare,
+	"start":      helpStart,
+	"still":      helpStill,
+	"still-over": helpStillOver,
+	"zombies":    helpZombies,
 }
 
 var used = map[string]bool{}

@@ -1,4 +1,4 @@
-package main
+package command
 
 import (
 	"testing"
@@ -11,4 +11,5 @@ func TestHelp(t *testing.T) {
 	golden.Compare(t, "help-run.txt", helpRun)
 	golden.Compare(t, "help-serve.txt", helpServe)
 	golden.Compare(t, "help-doctor.txt", helpDoctor)
+	golden.Compare(t, "help-jobs.txt", helpJobs)
 }

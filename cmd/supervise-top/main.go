@@ -1,0 +1,97 @@
+// Supervise-top is "supervise top": a live view of the jobs that the supervisors on this machine
+// hold.
+//
+//	jobs.Watch ── a reading each second ──> model ──> table, or details of one job
+//	keys ──> model ──> actions, each after a question
+//
+// The model belongs to bubbletea's loop. Readings and actions run beside it, one reading at a
+// time, and come back as messages.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"runtime/debug"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+	"golang.org/x/sys/unix"
+
+	"github.com/seed-c1490a04/supervise/cmd/internal/cli"
+	"github.com/seed-c1490a04/supervise/cmd/internal/jobs"
+)
+
+const helpText = `usage: supervise top [--all] [--every D]
+
+Shows the jobs that any supervise of this user holds, for root any at all: what each uses
+of processors, memory and devices, and what it waits for. One reading a second.
+
+  --all      also other users', as far as they can be read
+  --every D  a reading every D (1s)
+
+up, down    another job         enter  its details: processes, limits, pressure
+s, S        sort by the next, the previous column
+/           show only jobs whose id or name has a text
+k           kill                f, t   freeze, thaw
+l           limit               q      quit; esc: back
+
+Each of these asks before it does something. Colours follow NO_COLOR and TERM.
+
+exit status: 0; 125 if supervise-top failed, 2 if it was misused.
+`
+
+// commandLine is what the program was given.
+type commandLine struct {
+	all, help bool
+	every     time.Duration
+}
+
+func flags() []cli.Flag[commandLine] {
+	return []cli.Flag[commandLine]{
+		{Name: "all", Switch: true, Set: func(c *commandLine, _ string) error { c.all = true; return nil }},
+		{Name: "every", Set: func(c *commandLine, v string) (err error) {
+			if c.every, err = cli.Duration(v); err == nil && c.every < 100*time.Millisecond {
+				err = errors.New("want 100ms or more")
+			}
+			return err
+		}},
+		{Name: "help", Short: "-h", Switch: true, Set: func(c *commandLine, _ string) error { c.help = true; return nil }},
+	}
+}
+
+func main() { os.Exit(run(os.Args[1:])) }
+
+func run(args []string) (status int) {
+	p := &cli.Program{Name: "supervise-top", Version: version, Help: func(string) int { fmt.Print(helpText); return 0 }}
+	c := &commandLine{every: time.Second}
+	table := cli.Flags[commandLine]{Hint: "'supervise top --help' lists them", List: flags}
+	_, rest, err := table.Parse(c, args)
+	switch {
+	case err != nil:
+		return p.Usage(err)
+	case len(rest) > 0:
+		return p.Usage(fmt.Errorf("one argument too many: %q", rest[0]))
+	case c.help:
+		return p.Help("")
+	}
+	if _, err := unix.IoctlGetTermios(1, unix.TCGETS); err != nil {
+		p.Complain(errors.New("standard output is no terminal; 'supervise list' prints a table"))
+		return cli.ExitFailure
+	}
+	uid := os.Geteuid()
+	watch := &jobs.Watch{Wanted: func(j *jobs.Job) bool { return uid == 0 || c.all || j.UID == uid }}
+	if _, err := tea.NewProgram(newModel(watch, c.every)).Run(); err != nil && !errors.Is(err, tea.ErrInterrupted) {
+		p.Complain(err)
+		return cli.ExitFailure
+	}
+	return 0
+}
+
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return ""
+	}
+	return info.Main.Version
+}

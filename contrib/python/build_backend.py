@@ -55,7 +55,7 @@ def build_wheel(wheel_directory: str, config_settings: _Config = None, metadata_
 def build_sdist(sdist_directory: str, config_settings: _Config = None) -> str:
     """Make the sdist; return its name."""
     top = "{}-{}".format(NAME, VERSION)
-    contents = _read(["pyproject.toml", "build_backend.py", *_sources(NAME), *_sources("tests")])
+    contents = _read(["pyproject.toml", "build_backend.py", *_sources(NAME), *_sources("tests"), *_sources("examples")])
     contents["PKG-INFO"] = _METADATA.encode()
     with tarfile.open(os.path.join(sdist_directory, top + ".tar.gz"), "w:gz", format=tarfile.PAX_FORMAT) as sdist:
         for path, data in contents.items():

@@ -18,11 +18,11 @@ For limits, and to hear what a command has used, there is `run`, which is used a
     done = supervise_api.run(["make", "-j8"], memory_max="2G", timeout=600, capture_output=True)
     print(done.returncode, done.record.cpu.total_s)
 
-A job leads a session of its own and has no terminal: it cannot open /dev/tty, and of Ctrl-C it hears from this program alone,
+A job leads a session of its own and without pty it has no terminal: it cannot open /dev/tty, and of Ctrl-C it hears from this program alone,
 which sends it SIGINT, and kills it when its grace period is over: see run. What would ask for a password has to be told
 another way: ssh with -o BatchMode=yes, or SSH_ASKPASS=PROGRAM and SSH_ASKPASS_REQUIRE=force in its environment; sudo with -n,
 -S (from standard input), or -A and SUDO_ASKPASS=PROGRAM; gpg with --batch --pinentry-mode loopback --passphrase-fd N, or
-GPG_TTY naming a terminal for its pinentry. What needs the terminal itself is run by "supervise run".
+GPG_TTY naming a terminal for its pinentry. What needs a terminal is given one, by pty=(rows, columns).
 
 Everything public is here, in the package. Its modules:
 
@@ -37,14 +37,23 @@ Everything public is here, in the package. Its modules:
     a supervisor for many jobs, `supervise serve`:
         supervisor, asyncsupervisor    Supervisor and AsyncSupervisor; basesupervisor has what they share
         job, asyncjob                  Job and AsyncJob; basejob has what they share
+        streams, asyncstreams          their stdin, stdout and stderr that are messages, and their terminals
+        output                         what Job.output returns
         connection, asyncconnection    waiting for what the supervisor tells, by threads or by tasks
         oneshot                        run; runplan has what is to be run, completed what came of it
         options, stdio, texts          the arguments of spawn and run; those that are descriptors; those of any bytes
         record, answers                the dataclasses that come from the supervisor: of a job that ended, of one that runs
         jobevents                      Event, and the queue of those that were not taken yet
         errors                         the exceptions
+    for the tests of programs that use these:
+        testing          ScriptedServer, which runs functions for processes; scriptedjob has what they are called with, and scriptedtalk,
+                         scriptedmethods, scriptedstart, scriptedspawn, scriptedpipeline, scriptedoutput and scriptedwire how the
+                         server answers
     below these:
         conversation     requests, replies and notifications on the socket, without waiting
+        features         what a request needs of its supervisor
+        inflow           output that came by a window
+        codec            text of bytes
         parameters       the parameters of requests as JSON; decoder makes the dataclasses of JSON
         jobhistory       what was heard of a job
         server           the program `supervise serve`, or a connection to one; location finds the program
@@ -62,7 +71,9 @@ from . import answers, asyncjob, asyncprocess, asyncsupervisor, childevent, jobe
 from . import supervise as supervise
 from .asyncjob import AsyncJob
 from .asyncprocess import AsyncProcess
+from .asyncstreams import AsyncInput, AsyncTerminal
 from .asyncsupervisor import AsyncSupervisor
+from .basejob import Killed
 from .childevent import ChildCode, ChildEvent, ChildEventBuffer
 from .completed import CalledProcessError, Completed, TimeoutExpired
 from .descriptors import fileno, is_valid_fd, update_fds
@@ -72,6 +83,7 @@ from .errors import (
     JobGone,
     LimitRefused,
     NotExecutable,
+    NotReady,
     RequestError,
     SupervisorLost,
     SystemCallFailed,
@@ -82,10 +94,12 @@ from .job import Job
 from .jobevents import Event
 from .launch import dfork
 from .oneshot import run
-from .options import Pressing
+from .options import Command, Pressing
+from .output import Output, TextOutput
 from .process import Process, ignore_sigchld
 from .record import Record
-from .stdio import DEVNULL, PIPE, STDOUT, Capture, File
+from .stdio import DEVNULL, INPUT, PIPE, STDOUT, Capture, File
+from .streams import JobInput, Terminal
 from .supervisor import Supervisor
 
 # The names that some modules had before. Callers may import them, and pickles have them.
@@ -118,24 +132,32 @@ else:
         raise AttributeError("module {!r} has no attribute {!r}".format(__name__, name))
 
 __all__ = [
+    "AsyncInput",
     "AsyncJob",
     "AsyncProcess",
     "AsyncSupervisor",
+    "AsyncTerminal",
     "CalledProcessError",
     "Capture",
     "ChildCode",
     "ChildEvent",
     "ChildEventBuffer",
+    "Command",
     "CommandNotFound",
     "Completed",
     "DEVNULL",
     "Event",
     "File",
+    "INPUT",
     "InvalidRequest",
     "Job",
     "JobGone",
+    "JobInput",
+    "Killed",
     "LimitRefused",
     "NotExecutable",
+    "NotReady",
+    "Output",
     "PIPE",
     "Pressing",
     "Process",
@@ -145,6 +167,8 @@ __all__ = [
     "Supervisor",
     "SupervisorLost",
     "SystemCallFailed",
+    "Terminal",
+    "TextOutput",
     "TimeoutExpired",
     "UncleanExit",
     "Unsupported",

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Dict, List, Optional
 
-from .record import CPU, IO, Limit, Pressure, Unenforced
+from .record import CPU, IO, Exit, Limit, Pressure, Unenforced
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,22 @@ class Enforced:
 
     limits: List[Limit]
     unenforced: List[Unenforced]
+
+
+@dataclass(frozen=True)
+class CommandEnd:
+    """How a command of a pipeline has ended. The job's exit is that of the last one that did not exit with 0."""
+
+    pid: Optional[int]  #: None: it was not started, which its exit tells as a shell does: 127 or 126
+    exit: Optional[Exit]  #: None: it was killed with the others, and its end was not seen
+
+
+@dataclass(frozen=True)
+class KilledProcess:
+    """A process that a kill has ended."""
+
+    pid: int
+    comm: str
 
 
 @dataclass(frozen=True)

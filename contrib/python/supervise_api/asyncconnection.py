@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any, Callable, List, Mapping, Optional, Sequence
 
+from .codec import codec_of
 from .conversation import VERSION, Conversation, Reply
 from .errors import SupervisorLost
 from .jobevents import Event
@@ -38,18 +39,20 @@ class AsyncConnection:
         try:
             self.greeting = Greeting(await self.call("hello", {"versions": [VERSION]}))
             self.talk.max_request = self.greeting.max_request or self.talk.max_request
+            self.talk.features = self.greeting.features
         except BaseException:
             self._server.hang_up()
             await self.close()
             raise
 
-    async def spawn(self, argv: Sequence[Argument], options: SpawnOptions) -> JobHistory:
+    async def spawn(self, argv: Optional[Sequence[Argument]], options: SpawnOptions) -> JobHistory:
         """Start a job, and return what is known of it."""
         fds: List[int] = []
         params = spawn_parameters(argv, options, fds, self._server.origin)
         reply = Reply("spawn", params, options.get("on_event"), files_of(argv, options))
         await self._ask(reply, fds)
         assert reply.job is not None
+        reply.job.codec = codec_of(options)
         return reply.job
 
     async def end(self, jobs: Sequence[JobHistory], why: Optional[BaseException] = None) -> None:
@@ -97,9 +100,18 @@ class AsyncConnection:
         """Make a request, and return its result; RequestError, SupervisorLost."""
         return await self._ask(Reply(method, params))
 
-    async def _ask(self, reply: Reply, fds: Sequence[int] = ()) -> Any:
+    def start(self, reply: Reply, fds: Sequence[int] = ()) -> None:
+        """Make a request that is waited for later."""
         self.talk.request(reply, fds)
         self._send()
+
+    def tell(self, method: str, params: Mapping[str, Any]) -> None:
+        """Make a request that is not answered."""
+        self.talk.tell(method, params)
+        self._send()
+
+    async def _ask(self, reply: Reply, fds: Sequence[int] = ()) -> Any:
+        self.start(reply, fds)
         try:
             await wait_for(reply)
         except BaseException:

@@ -1,12 +1,14 @@
 """A supervisor for any number of jobs, used with asyncio."""
 
 import asyncio
+import contextlib
 from types import TracebackType
 from typing import List, Optional, Sequence, Type, TypeVar, Union
 
 from .answers import JobInfo
 from .asyncconnection import AsyncConnection
 from .asyncjob import AsyncJob
+from .asyncstreams import AsyncTerminal
 from .basesupervisor import BaseSupervisor
 from .completed import Completed
 from .decoder import make
@@ -45,7 +47,7 @@ class AsyncSupervisor(BaseSupervisor):
         return self
 
     @takes(SpawnOptions)
-    async def spawn(self, argv: Sequence[Argument], **options: "Unpack[SpawnOptions]") -> AsyncJob:
+    async def spawn(self, argv: Optional[Sequence[Argument]] = None, **options: "Unpack[SpawnOptions]") -> AsyncJob:
         """Start a job, as Supervisor.spawn does. on_event is called from the loop; what it raises goes to the loop's handler.
 
         When this is cancelled the job, should it have started, is killed first.
@@ -53,7 +55,7 @@ class AsyncSupervisor(BaseSupervisor):
         return AsyncJob(self._connection, await self._connection.spawn(argv, options))
 
     @takes(RunOptions)
-    async def run(self, argv: Sequence[Argument], **options: "Unpack[RunOptions]") -> Completed:
+    async def run(self, argv: Optional[Sequence[Argument]] = None, **options: "Unpack[RunOptions]") -> Completed:
         """Run a command as supervise_api.run does, with this supervisor.
 
         When this is cancelled the job ends first, as when its time is up: every process gets the signal (None: SIGTERM), and what is
@@ -65,12 +67,21 @@ class AsyncSupervisor(BaseSupervisor):
                 history = await self._connection.spawn(plan.argv, plan.options)
                 history.grace = plan.grace
             job = AsyncJob(self._connection, history)
+            if plan.typed is not None and job.terminal is not None:
+                await self._type(job.terminal, plan.typed)
             record = await job.wait()
         except BaseException as e:
             if history is not None:
                 await self._connection.end([history], e)
             raise
         return plan.completed(job, record)
+
+    @staticmethod
+    async def _type(terminal: AsyncTerminal, text: memoryview) -> None:
+        """Type the input of a job, and its end. That the job ends before it has read all is no error."""
+        with contextlib.suppress(BrokenPipeError):
+            await terminal.type(text)
+            await terminal.eof()
 
     async def list(self) -> List[JobInfo]:
         """Return the jobs that have not ended, oldest first."""

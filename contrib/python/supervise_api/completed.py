@@ -2,9 +2,9 @@
 
 import subprocess
 from dataclasses import dataclass
-from typing import Any, Sequence
+from typing import Any, List, Optional, Sequence
 
-from .options import Argument
+from .answers import CommandEnd
 from .record import Record
 
 
@@ -30,11 +30,12 @@ class TimeoutExpired(subprocess.TimeoutExpired):
 class Completed:
     """What came of a command, as subprocess.CompletedProcess has it, and its record."""
 
-    args: Sequence[Argument]
+    args: Sequence[Any]  #: or the pipeline
     returncode: int  #: the exit status, or -N if signal N ended it
     stdout: Any  #: bytes, or str if text was asked for; None if it was not captured
     stderr: Any
     record: Record
+    commands: Optional[List[CommandEnd]] = None  #: how each of a pipeline has ended
 
     def check_returncode(self) -> None:
         """Raise CalledProcessError if the command did not exit with 0."""

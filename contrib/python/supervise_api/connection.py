@@ -6,6 +6,7 @@ import sys
 import threading
 from typing import Any, Callable, List, Mapping, Optional, Sequence
 
+from .codec import codec_of
 from .conversation import VERSION, Conversation, Reply
 from .deadline import Deadline
 from .errors import SupervisorLost
@@ -36,18 +37,20 @@ class Connection:
         try:
             self.greeting = Greeting(self.call("hello", {"versions": [VERSION]}))
             self.talk.max_request = self.greeting.max_request or self.talk.max_request
+            self.talk.features = self.greeting.features
         except BaseException:
             self._server.hang_up()
             self.close()
             raise
 
-    def spawn(self, argv: Sequence[Argument], options: SpawnOptions) -> JobHistory:
+    def spawn(self, argv: Optional[Sequence[Argument]], options: SpawnOptions) -> JobHistory:
         """Start a job, and return what is known of it."""
         fds: List[int] = []
         params = spawn_parameters(argv, options, fds, self._server.origin)
         reply = Reply("spawn", params, options.get("on_event"), files_of(argv, options))
         self._ask(reply, fds)
         assert reply.job is not None
+        reply.job.codec = codec_of(options)
         return reply.job
 
     def read(self, timeout: Optional[float]) -> None:
@@ -79,6 +82,12 @@ class Connection:
     def call(self, method: str, params: Mapping[str, Any]) -> Any:
         """Make a request, and return its result; RequestError, SupervisorLost."""
         return self._ask(Reply(method, params))
+
+    def tell(self, method: str, params: Mapping[str, Any]) -> None:
+        """Make a request that is not answered."""
+        with Held(), self.changed:
+            self.talk.tell(method, params)
+            self._send()
 
     def _ask(self, reply: Reply, fds: Sequence[int] = ()) -> Any:
         try:

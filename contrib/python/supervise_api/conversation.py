@@ -11,9 +11,10 @@ import os
 import socket
 import weakref
 from collections import deque
-from typing import Any, Callable, Deque, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Callable, Collection, Deque, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
 
 from .errors import SupervisorLost, request_error
+from .features import missing
 from .jobevents import Event
 from .jobhistory import JobHistory
 from .latch import Latch
@@ -25,6 +26,7 @@ VERSION = 1
 MAX_REQUEST = 1 << 20
 
 _RECEIVE = 1 << 16
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
 _MAX_FDS = 253  # SCM_MAX_FD
 
 
@@ -73,6 +75,7 @@ class Conversation:
         self.jobs: Dict[int, JobHistory] = {}  # those that have not ended
         self.unsent: Deque[Tuple[memoryview, List[int]]] = deque()  # each with its descriptors, ours to close
         self.max_request = MAX_REQUEST
+        self.features: Optional[Collection[str]] = None  # what the supervisor can do; None: it has not said yet
         self.over: Optional[Exception] = None  # nothing more will be heard, and why
         self.farewell = SupervisorLost("the supervisor is gone")  # what the end of input is taken for
         self.fresh: Dict[int, JobHistory] = {}  # with events for a callback
@@ -86,11 +89,14 @@ class Conversation:
         """Ask for something. The descriptors are copied.
 
         The error of a conversation that is over is the reply's; ValueError, TypeError: the parameters are no JSON; SystemCallFailed:
-        they are too long.
+        they are too long; Unsupported: the supervisor does not know what they ask for.
         """
         if self.over is not None:
             reply.fail(self.over)
             return
+        lacking = None if self.features is None else missing(reply.method, reply.params, self.features)
+        if lacking is not None:
+            raise lacking
         self._last += 1
         self._queue({"id": self._last, "method": reply.method, "params": reply.params}, fds, reply.files)
         self._replies[self._last] = reply
@@ -109,7 +115,7 @@ class Conversation:
                 self.tell("kill", {"job": job.number, **how})
 
     def _queue(self, message: Dict[str, Any], fds: Sequence[int], files: Mapping[str, Any]) -> None:
-        line = json.dumps({"jsonrpc": "2.0", **message}, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+        line = _ENCODER.encode({"jsonrpc": "2.0", **message}).encode() + b"\n"
         if len(line) > self.max_request:
             text = "the request has {} bytes, more than {}".format(len(line), self.max_request)
             data = {"field": "argv", "errno": "E2BIG"}

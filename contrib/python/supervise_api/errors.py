@@ -13,6 +13,10 @@ class UncleanExit(Exception):
     """A process did not exit with status 0; the argument is the ChildEvent that says how it ended, if that is known."""
 
 
+class NotReady(Exception):
+    """The job has ended, and did not say that it is ready."""
+
+
 class RequestError(Exception):
     """The supervisor refused a request; a subclass says why, or the code does (protocol/SERVE.md has them all).
 

@@ -1,10 +1,15 @@
 """Signals whose handlers may raise, such as KeyboardInterrupt, at a moment when half of something is done."""
 
 import signal
+import sys
 import threading
-from typing import Set
+from typing import Any, Set
 
-_RAISING = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGALRM, signal.SIGUSR1, signal.SIGUSR2}
+_RAISING: Set[int] = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGALRM, signal.SIGUSR1, signal.SIGUSR2}
+
+
+# That of the module signal makes an enum of each number that it returns, which takes ten times as long as the call.
+_sigmask: Any = getattr(sys.modules.get("_signal"), "pthread_sigmask", signal.pthread_sigmask)
 
 
 class Held:
@@ -16,17 +21,17 @@ class Held:
     """
 
     def __enter__(self) -> "Held":
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, [])
-        self._ours: Set[signal.Signals] = {number for number in _RAISING if number not in before}
+        before = _sigmask(signal.SIG_BLOCK, [])
+        self._ours: Set[int] = {number for number in _RAISING if number not in before}
         try:
-            signal.pthread_sigmask(signal.SIG_BLOCK, _RAISING)
+            _sigmask(signal.SIG_BLOCK, _RAISING)
         except BaseException:  # by a handler, of what came right before: they are blocked nevertheless
             self.__exit__()
             raise
         return self
 
     def __exit__(self, *_: object) -> None:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, self._ours)
+        _sigmask(signal.SIG_UNBLOCK, self._ours)
 
     def pause(self) -> "_Pause":
         """Return a context in which they come."""
@@ -58,15 +63,15 @@ class Woken:
 
 
 class _Pause:
-    def __init__(self, numbers: Set[signal.Signals]) -> None:
+    def __init__(self, numbers: Set[int]) -> None:
         self._numbers = numbers
 
     def __enter__(self) -> None:
         try:
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, self._numbers)
+            _sigmask(signal.SIG_UNBLOCK, self._numbers)
         except BaseException:
             self.__exit__()
             raise
 
     def __exit__(self, *_: object) -> None:
-        signal.pthread_sigmask(signal.SIG_BLOCK, self._numbers)
+        _sigmask(signal.SIG_BLOCK, self._numbers)

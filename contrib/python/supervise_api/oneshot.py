@@ -8,7 +8,7 @@ from .supervisor import Supervisor
 
 
 @takes(RunOptions)
-def run(argv: Sequence[Argument], *, supervisor: Optional[Supervisor] = None, **options: "Unpack[RunOptions]") -> Completed:
+def run(argv: Optional[Sequence[Argument]] = None, *, supervisor: Optional[Supervisor] = None, **options: "Unpack[RunOptions]") -> Completed:
     """Run a command, as subprocess.run does; but when this returns, everything that the command has started is dead.
 
         done = supervise_api.run(["./judge", "submission"], capture_output=True, memory_max="1G", cpus=1.5, timeout=10)
@@ -17,6 +17,9 @@ def run(argv: Sequence[Argument], *, supervisor: Optional[Supervisor] = None, **
     supervisor: that is to do it; None: one that is started for this, which takes some milliseconds.
     input, capture_output, text, encoding, errors: as in subprocess; text is UTF-8 if encoding does not say otherwise.
     stdin, stdout, stderr: None: ours; PIPE: as capture_output does; else what Supervisor.spawn takes.
+    pty: (rows, columns), or True: what is not given of stdin, stdout and stderr is a terminal. What it prints is stdout, in the end;
+        input is typed there, and then the end-of-file character.
+    pipeline: commands in place of argv, see Supervisor.spawn: run(pipeline=[["zcat", "a.gz"], ["sort"]], stdout="a").
     check: raise CalledProcessError, a subprocess.CalledProcessError with the record, if the command does not exit with 0, or
         leaves processes and leftovers is "fail".
     memory_max, cpus, pids_max: limits ("1G" or bytes; processors; processes and threads); limits has others, see spawn.

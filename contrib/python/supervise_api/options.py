@@ -5,10 +5,10 @@ A type checker holds calls against these classes by Unpack. Python does not, so 
 
 import inspect
 import sys
-from typing import TYPE_CHECKING, Any, Callable, Mapping, NamedTuple, Optional, Sequence, TypedDict, TypeVar, Union
+from typing import TYPE_CHECKING, Any, Callable, Mapping, NamedTuple, Optional, Sequence, Tuple, TypedDict, TypeVar, Union
 
 from .jobevents import Event
-from .stdio import Stdio
+from .stdio import Stdio, Terminals
 from .texts import Argument as Argument
 from .texts import Environ, EnvironUpdate
 
@@ -38,15 +38,33 @@ class Pressing(NamedTuple):
     full: bool = False  #: all processes at the same time waited, not just some
 
 
+class Command(NamedTuple):
+    """One of a pipeline. What it does not say is that of the job."""
+
+    argv: Sequence[Argument]
+    cwd: Optional[Argument] = None
+    env: Optional[Environ] = None  #: all of the environment
+    env_update: Optional[EnvironUpdate] = None  #: changes to it, or to that of the job
+
+
+#: A size, in rows and columns, or True for 24 and 80.
+PTY = Union[None, bool, Tuple[int, int], Terminals]
+
+
 class JobOptions(TypedDict, total=False):
     """What spawn and run both take; Supervisor.spawn explains it."""
 
+    pipeline: Optional[Sequence[Union[Command, Sequence[Argument]]]]
     env: Optional[Environ]
     env_update: Optional[EnvironUpdate]
     cwd: Optional[Argument]
     stdin: Stdio
     stdout: Stdio
     stderr: Stdio
+    pty: PTY
+    text: bool
+    encoding: Optional[str]
+    errors: Optional[str]
     limits: Optional[Mapping[str, LimitValue]]
     timeout: Optional[float]
     cpu_timeout: Optional[float]
@@ -62,6 +80,7 @@ class JobOptions(TypedDict, total=False):
 class SpawnOptions(JobOptions, total=False):
     """What Supervisor.spawn takes, and explains."""
 
+    keep: Optional[int]
     notify: Sequence[str]
     pressure: Sequence[Pressing]
     sample: Optional[float]
@@ -73,9 +92,6 @@ class RunOptions(JobOptions, total=False):
 
     input: Union[None, bytes, str]
     capture_output: bool
-    text: bool
-    encoding: Optional[str]
-    errors: Optional[str]
     check: bool
     memory_max: Optional[LimitValue]
     cpus: Optional[float]

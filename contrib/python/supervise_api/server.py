@@ -8,7 +8,7 @@ from typing import Any, List, Mapping, Optional, Sequence, Union
 
 from .decoder import field
 from .location import supervise_location
-from .parameters import Origin
+from .parameters import MAX_INPUT, Origin
 
 Address = Union[str, "os.PathLike[str]"]
 
@@ -78,3 +78,4 @@ class Greeting:
         self.controllers: List[str] = result.get("controllers") or []
         self.features: List[str] = result.get("features") or []
         self.max_request: Optional[int] = result.get("max_request")
+        self.max_input: int = result.get("max_input") or MAX_INPUT

@@ -1,5 +1,6 @@
 """A supervisor for any number of jobs, used without asyncio."""
 
+import contextlib
 from types import TracebackType
 from typing import List, Optional, Sequence, Type, TypeVar, Union
 
@@ -13,6 +14,7 @@ from .options import Argument, RunOptions, SpawnOptions, Unpack, takes
 from .parameters import given, grace_of, signal_name
 from .runplan import RunPlan
 from .server import Address
+from .streams import Terminal
 
 _Self = TypeVar("_Self", bound="Supervisor")
 
@@ -45,15 +47,23 @@ class Supervisor(BaseSupervisor):
         self._connection = Connection(flags, address)
 
     @takes(SpawnOptions)
-    def spawn(self, argv: Sequence[Argument], **options: "Unpack[SpawnOptions]") -> Job:
+    def spawn(self, argv: Optional[Sequence[Argument]] = None, **options: "Unpack[SpawnOptions]") -> Job:
         """Start a job.
 
         argv: the command; without a slash argv[0] is looked up in the PATH that the job gets.
+        pipeline: commands in place of argv, each a list of arguments or a Command; the output of each is the input of the next. They
+            are one job, whose exit is that of the last that failed ("pipefail"); Job.commands has the ends of all.
         env: all of the environment; None: ours (of a supervisor that we have connected to: its own).
         env_update: changes to that; None removes a variable.
         cwd: the working directory; None: ours (of a supervisor that we have connected to: its own).
         stdin, stdout, stderr: None or DEVNULL: /dev/null. PIPE: Job.stdin and so on are the other ends. STDOUT, for stderr: as
-            stdout. A descriptor or an object with one. "capture" or a Capture: see Job.output. Else a path, or a File.
+            stdout. A descriptor or an object with one. "capture" or a Capture: see Job.output; a Capture with a window: Job.stdout
+            (or stderr) reads it, and a job that is too fast waits. INPUT, for stdin: Job.stdin writes to it, and waits until the
+            job has room. Else a path, or a File.
+        pty: (rows, columns), or True for (24, 80): what is not given of stdin, stdout and stderr is a terminal, Job.terminal.
+        keep: so many bytes of stdout and of stderr, the last ones, are kept for Job.output, after the end too: of what is captured, or
+            not given, or of the terminal.
+        text, encoding, errors: the files here are of text, as subprocess has it, and so are Job.terminal and Job.output.
         limits: by the names of the flags of `supervise run` or of systemd: {"memory-max": "1G", "cpus": 1.5, "TasksMax": 200}.
         timeout, cpu_timeout: seconds, and seconds of processor time of the whole job, after which it ends; None or infinity: it
             does not; 0 or less: it ends as soon as it has started.
@@ -62,7 +72,7 @@ class Supervisor(BaseSupervisor):
         name, tags: for people, and the caller's own; they come back in list.
         leftovers: what becomes of processes that outlive the main process: "kill" (as None), "wait" for them, or "fail": as kill,
             and run(check=True) takes it for a failure.
-        notify: more events to hear of: "descendants", "oom", "limit".
+        notify: more events to hear of: "descendants", "oom", "limit"; "ready": see Job.ready.
         pressure: PSI triggers, each an event.
         sample: seconds between events that tell what the job uses; None or 0: there are none.
         delegate: it gets the controllers for sub-cgroups of its own.
@@ -79,7 +89,7 @@ class Supervisor(BaseSupervisor):
         return Job(self._connection, self._connection.spawn(argv, options))
 
     @takes(RunOptions)
-    def run(self, argv: Sequence[Argument], **options: "Unpack[RunOptions]") -> Completed:
+    def run(self, argv: Optional[Sequence[Argument]] = None, **options: "Unpack[RunOptions]") -> Completed:
         """Run a command as supervise_api.run does, with this supervisor."""
         plan, history = RunPlan(argv, options), None
         try:
@@ -87,12 +97,21 @@ class Supervisor(BaseSupervisor):
                 history = self._connection.spawn(plan.argv, plan.options)
                 history.grace = plan.grace
             job = Job(self._connection, history)
+            if plan.typed is not None and job.terminal is not None:
+                self._type(job.terminal, plan.typed)
             record = job.wait()
         except BaseException as e:
             if history is not None:
                 self._connection.end([history], e)
             raise
         return plan.completed(job, record)
+
+    @staticmethod
+    def _type(terminal: Terminal, text: memoryview) -> None:
+        """Type the input of a job, and its end. That the job ends before it has read all is no error."""
+        with contextlib.suppress(BrokenPipeError):
+            terminal.type(text)
+            terminal.eof()
 
     def list(self) -> List[JobInfo]:
         """Return the jobs that have not ended, oldest first."""

@@ -7,7 +7,7 @@ import subprocess
 import tempfile
 import time
 import unittest
-from typing import Any, Dict, Iterator, List, Set
+from typing import IO, Any, Dict, Iterator, List, Set
 
 from supervise_api import Supervisor
 from supervise_api.location import supervise_location
@@ -31,16 +31,29 @@ def conversations(containment: str) -> Iterator[List[Step]]:
             yield [step for step in steps[start:end] if step.get("only") in (None, containment)]
 
 
-class Replay:
-    """A server, and what was said."""
+class Server:
+    """The program, over two pipes."""
 
     def __init__(self, containment: str, directory: str) -> None:
-        self._server = subprocess.Popen(
+        self._process = subprocess.Popen(
             [supervise_location(), "serve", "--contain=" + containment],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=directory, bufsize=0,
         )  # fmt: skip
-        assert self._server.stdin and self._server.stdout
-        self._in, self._out = self._server.stdin, self._server.stdout
+        assert self._process.stdin and self._process.stdout
+        self.stdin: IO[bytes] = self._process.stdin
+        self.stdout: IO[bytes] = self._process.stdout
+
+    def wait(self) -> int:
+        """Return the exit status."""
+        return self._process.wait(DEADLINE)
+
+
+class Replay:
+    """A server, and what was said."""
+
+    def __init__(self, server: Any) -> None:
+        self._server = server
+        self._in, self._out = server.stdin, server.stdout
         self._deadline = time.monotonic() + DEADLINE
         self._buffer = b""
         self._bound: Dict[str, Any] = {}
@@ -65,7 +78,7 @@ class Replay:
         elif "end" in step:
             said = self._said()
             assert said is None, said
-            assert self._server.wait(DEADLINE) == step["end"]
+            assert self._server.wait() == step["end"]
 
     def close(self) -> None:
         """Whatever has happened, end it."""
@@ -139,7 +152,7 @@ class TestConformance(Case):
     def replay(self, containment: str) -> None:
         for steps in conversations(containment):
             with self.subTest(steps[0]["conversation"]), tempfile.TemporaryDirectory() as directory:
-                replay = Replay(containment, directory)
+                replay = Replay(Server(containment, directory))
                 try:
                     for step in steps:
                         replay.do(step)

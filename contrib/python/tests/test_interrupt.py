@@ -8,7 +8,7 @@ import sys
 from typing import Any, Awaitable, Callable, List
 from unittest import mock
 
-from supervise_api import DEVNULL, PIPE, AsyncSupervisor, Job, Supervisor
+from supervise_api import DEVNULL, PIPE, AsyncSupervisor, Job, Supervisor, interrupts
 from supervise_api.asyncconnection import wait_for
 from supervise_api.interrupts import Held, Woken
 from supervise_api.latch import Latch
@@ -289,7 +289,7 @@ class TestHeld(Case):
 
         original = signal.pthread_sigmask
         before = original(signal.SIG_BLOCK, [])
-        with mock.patch.object(signal, "pthread_sigmask", block), self.assertRaises(KeyboardInterrupt), Held():
+        with mock.patch.object(interrupts, "_sigmask", block), self.assertRaises(KeyboardInterrupt), Held():
             pass
         self.assertEqual(original(signal.SIG_SETMASK, before), before)
 

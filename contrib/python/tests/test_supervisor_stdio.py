@@ -15,7 +15,7 @@ class TestStdio(ServeCase):
     def captured(self, args: Any, **options: Any) -> str:
         job = self.start().spawn(args, stdout="capture", **options)
         job.wait(DEADLINE)
-        return job.output().decode()
+        return str(job.output(), "utf-8")
 
     def test_pipes(self) -> None:
         with self.start().spawn(["sh", "-c", "cat; echo err >&2"], stdin=PIPE, stdout=PIPE, stderr=PIPE) as job:

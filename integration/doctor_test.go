@@ -71,10 +71,25 @@ func doctor(t *testing.T, place situation) (*checkup, *box) {
 	if c.Schema != "supervise.doctor/1" || o.stderr != "" {
 		t.Errorf("schema %q, stderr %q", c.Schema, o.stderr)
 	}
+	if plan, _ := run("doctor", "--fix-plan"); plan.code != 0 || !strings.HasPrefix(plan.stdout, "#!/bin/sh\n# ") || plan.stderr != "" {
+		t.Errorf("status %d, stdout %q, stderr %q", plan.code, plan.stdout, plan.stderr)
+	} else {
+		wantShell(t, plan.stdout)
+	}
 	if text.code != o.code || !strings.HasPrefix(text.stdout, "containment   "+c.Containment) || text.stderr != "" {
 		t.Errorf("status %d, stdout %q, stderr %q", text.code, text.stdout, text.stderr)
 	}
 	return &c, b
+}
+
+// wantShell checks the syntax of a script.
+func wantShell(t *testing.T, script string) {
+	t.Helper()
+	c := exec.Command("sh", "-n")
+	c.Stdin = strings.NewReader(script)
+	if out, err := c.CombinedOutput(); err != nil || len(out) > 0 {
+		t.Errorf("%v: %s\n%s", err, out, script)
+	}
 }
 
 // here changes nothing.

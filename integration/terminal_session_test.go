@@ -139,7 +139,7 @@ func (s *session) seeAll(texts ...string) {
 	s.seen = end
 }
 
-var startedLine = regexp.MustCompile(`^ *([0-9]+)\r?\n`)
+var startedLine = regexp.MustCompile(`^ *([0-9]+)\r*\n`)
 
 // seeStarted waits for the job to be up and returns its pid.
 func (s *session) seeStarted() int {

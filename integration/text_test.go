@@ -178,6 +178,7 @@ func TestTextSupervisorEnds(t *testing.T) {
 			t.Run(sigName(sig), func(t *testing.T) {
 				s := newBox(t).startText(c, seqpacket, shell("kill -STOP $$; setsid sleep 1000 & echo up >&2; sleep 1000")...)
 				s.wantPID()
+				eventually(t, "the command stops itself", func() error { return wantState(s.main, "T") })
 				s.sendRaw([]byte("signal 18")) // when supervise is up
 				s.said("up")
 				if c == inSubreaper {

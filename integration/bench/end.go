@@ -70,7 +70,7 @@ func (b *bench) end() error {
 			Rounds: b.rounds, Target: atMost(e.target),
 		}
 		if e.base != i {
-			r = r.against("bare", median(times[e.base]))
+			r = r.against("bare", times[e.base], nil)
 		}
 		b.add(r)
 	}

@@ -81,6 +81,14 @@ func enter(dir string) error {
 
 func (g *ground) usable() bool { return g.dir != "" }
 
+// self is where this process is; "": there is no cgroup for it.
+func (g *ground) self() string {
+	if !g.usable() {
+		return ""
+	}
+	return filepath.Join(g.dir, "self")
+}
+
 // fresh makes a directory that never saw a cgroup.kill: a process born into one that did is killed at birth.
 func (g *ground) fresh() (string, error) {
 	if !g.usable() {

@@ -31,6 +31,7 @@ type settings struct {
 	jobs   int           // sleeping jobs of one server
 	idle   time.Duration // window in which an idle supervisor must not wake
 	only   string        // measures to take, comma separated; empty: all
+	svg    string        // file for a picture of how costs grow
 	json   string        // file for the results as JSON; "-": stdout instead of the table
 	bin    string        // supervise to measure; empty: build it
 }
@@ -38,11 +39,14 @@ type settings struct {
 // bench is what the measures share.
 type bench struct {
 	settings
-	supervise string  // the program under test
+	tmp       string  // what is built lies here
+	built     string  // the program under test as go build has left it, or as it was given
+	supervise string  // a copy of it, which is measured
 	adversary string  // the fork bomb; empty where it was not built
 	self      string  // this program, which is also its own helper
 	ground    *ground // cgroups for what we start
 	rows      []row
+	curves    []*curve
 }
 
 func main() {
@@ -55,7 +59,8 @@ func main() {
 	flag.IntVar(&s.procs, "procs", 1000, "sleeping processes to end")
 	flag.IntVar(&s.jobs, "jobs", 10000, "sleeping jobs of one server")
 	flag.DurationVar(&s.idle, "idle", 20*time.Second, "how long to watch an idle supervisor")
-	flag.StringVar(&s.only, "only", "", "take only these measures: start,memory,idle,end,bomb,scope,spawn,latency,crowd; serve: the last three")
+	flag.StringVar(&s.only, "only", "", "take only these measures: start,memory,idle,end,bomb,scope,spawn,latency,crowd,growth; serve: spawn,latency,crowd")
+	flag.StringVar(&s.svg, "svg", "", "draw how costs grow into this `file`")
 	flag.StringVar(&s.json, "json", "", "write the results as JSON to this `file` too (-: only that, to stdout)")
 	flag.StringVar(&s.bin, "bin", "", "measure this supervise instead of building one")
 	flag.Parse()
@@ -74,8 +79,8 @@ func run(s settings) (err error) {
 	if err := os.Chmod(tmp, 0o755); err != nil { // the fork bomb runs as another user
 		return err
 	}
-	b := &bench{settings: s}
-	if err := b.build(tmp); err != nil {
+	b := &bench{settings: s, tmp: tmp}
+	if err := b.build(); err != nil {
 		return err
 	}
 	if b.ground, err = newGround(); err != nil {
@@ -93,32 +98,69 @@ func run(s settings) (err error) {
 	if err := b.measure(); err != nil {
 		return err
 	}
+	if s.svg != "" && len(b.curves) > 0 {
+		if err := drawCurves(s.svg, b.curves); err != nil {
+			return err
+		}
+	}
 	return b.report()
 }
 
-// build makes the programs. A static binary is what the project ships.
-func (b *bench) build(tmp string) (err error) {
+// build makes the programs, and measures copies of them, as they are installed. A static binary is what the project ships.
+func (b *bench) build() (err error) {
+	built, copied := filepath.Join(b.tmp, "built"), filepath.Join(b.tmp, "copied")
+	for _, dir := range []string{built, copied} {
+		if err := os.Mkdir(dir, 0o755); err != nil {
+			return err
+		}
+	}
 	if b.self, err = os.Executable(); err != nil {
 		return err
 	}
 	// The copy can be executed by every user, which the one in the cache of `go run` cannot.
-	if b.self, err = copyFile(b.self, filepath.Join(tmp, "bench")); err != nil {
+	if b.self, err = copyFile(b.self, filepath.Join(copied, "bench")); err != nil {
 		return err
 	}
-	if b.supervise = b.bin; b.bin == "" {
-		b.supervise = filepath.Join(tmp, "supervise")
-		if err := goBuild(tmp, "cmd/..."); err != nil {
+	if b.built = b.bin; b.bin == "" {
+		b.built = filepath.Join(built, "supervise")
+		if err := goBuild(built, "cmd/..."); err != nil {
 			return err
 		}
-	} else if b.supervise, err = filepath.EvalSymlinks(b.bin); err != nil {
+	} else if b.built, err = filepath.Abs(b.bin); err != nil {
 		return err
-	} else if b.supervise, err = filepath.Abs(b.supervise); err != nil {
-		return err
+	}
+	for _, name := range []string{"supervise", "supervise-scope", "supervise-oci"} {
+		from := filepath.Join(filepath.Dir(b.built), name)
+		if name == "supervise" {
+			from = b.built
+		}
+		if _, err := copyFile(from, filepath.Join(copied, name)); err != nil && name == "supervise" {
+			return err
+		}
+	}
+	b.supervise = filepath.Join(copied, "supervise")
+	if b.wanted("start") || b.wanted("growth") {
+		if err := b.buildYardsticks(); err != nil {
+			return err
+		}
 	}
 	if b.wanted("bomb") {
-		b.adversary = filepath.Join(tmp, "adversary")
+		b.adversary = filepath.Join(built, "adversary")
 		return goBuild(b.adversary, "integration/adversary")
 	}
+	return nil
+}
+
+// buildYardsticks makes what is compared with, that of C where there is a compiler.
+func (b *bench) buildYardsticks() error {
+	for _, name := range []string{"empty", "least", "cgroup"} {
+		if err := goBuild(b.yardstick(name), "integration/bench/yardstick/"+name); err != nil {
+			return err
+		}
+	}
+	c := exec.Command("cc", "-O2", "-x", "c", "-o", b.yardstick("c"), "-")
+	c.Stdin = strings.NewReader("int main(void) { return 0; }")
+	c.Run()
 	return nil
 }
 
@@ -167,6 +209,7 @@ func (b *bench) measure() error {
 		{"spawn", b.throughput},
 		{"latency", b.latency},
 		{"crowd", b.crowd},
+		{"growth", b.growth},
 	} {
 		if !b.wanted(m.name) {
 			continue

@@ -52,11 +52,11 @@ func (b *bench) throughput() error {
 	measure := fmt.Sprintf("each of %d jobs, %d in flight", shortJobs, inFlight)
 	for _, c := range list {
 		r := row{Measure: measure, Program: c.name, Median: median(c.clock), Unit: "ms", Rounds: b.rounds, Target: atMost(c.target)}
-		b.add(r.against("bare", median(list[0].clock)))
+		b.add(r.against("bare", list[0].clock, nil))
 	}
 	for _, c := range list {
 		r := row{Measure: measure + ", processor time", Program: c.name, Median: median(c.cpu), Unit: "ms", Rounds: b.rounds, Target: atMost(c.target)}
-		b.add(r.against("bare", median(list[0].cpu)))
+		b.add(r.against("bare", list[0].cpu, nil))
 	}
 	return b.endServed(v)
 }

@@ -2,63 +2,95 @@ package main
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
+	"slices"
 	"syscall"
 	"time"
 )
 
 // contender is one of several command lines that are measured in turn.
 type contender struct {
-	name   string
-	argv   []string
-	target float64 // of the ratio to the reference; 0: none
-	fresh  string  // a file that it makes, and must not find; "": none
+	name  string
+	argv  []string
+	fresh string // a file that it makes, and must not find; "": none
 }
+
+// least is the yardstick: integration/bench/yardstick/least.
+const least = "the least Go program"
 
 // start measures from before the fork to after the wait. The starter is this process: syscall.ForkExec is a vfork, as
 // cheap as posix_spawn, and does not grow with our memory.
 func (b *bench) start() error {
-	const reference, plain = "tini -s -- true", "supervise run -- true"
-	record := filepath.Join(os.TempDir(), fmt.Sprintf("bench-record-%d", os.Getpid()))
-	defer os.Remove(record)
-	list := present([]contender{
-		{"/bin/true", []string{"/bin/true"}, 0, ""},
-		{reference, []string{"tini", "-s", "--", "true"}, 0, ""},
-		{"bwrap --die-with-parent true", []string{"bwrap", "--dev-bind", "/", "/", "--die-with-parent", "true"}, 0, ""},
-		{"timeout 10 true", []string{"timeout", "10", "true"}, 0, ""},
-		{plain, []string{b.supervise, "run", "--", "true"}, 1.6, ""},
-		{"supervise run --record FILE -- true", []string{b.supervise, "run", "--record", record, "--", "true"}, 1.1, record},
-		{"supervise run --no-guard -- true", []string{b.supervise, "run", "--no-guard", "--", "true"}, 1.35, ""},
-		{"supervise run --contain subreaper -- true", []string{b.supervise, "run", "--contain", "subreaper", "--", "true"}, 0, ""},
-	})
+	record := filepath.Join(b.tmp, "record.json")
+	run := []string{b.supervise, "run"}
+	list := []contender{
+		{name: "true", argv: []string{"true"}},
+		{name: "a C program that does nothing", argv: []string{b.yardstick("c")}},
+		{name: "a Go program that does nothing", argv: []string{b.yardstick("empty")}},
+		{name: least, argv: []string{b.yardstick("least"), "/bin/true"}},
+		{name: "the same in three levels of cgroups", argv: []string{b.yardstick("cgroup"), b.ground.self(), "/bin/true"}},
+		{name: "tini -s -- true", argv: []string{"tini", "-s", "--", "/bin/true"}},
+		{name: "dumb-init true", argv: []string{"dumb-init", "/bin/true"}},
+		{name: "timeout 10 true", argv: []string{"timeout", "10", "/bin/true"}},
+		{name: "bwrap --unshare-pid true", argv: []string{"bwrap", "--dev-bind", "/", "/", "--unshare-pid", "--die-with-parent", "/bin/true"}},
+		{name: "runexec true", argv: []string{"runexec", "--no-container", "/bin/true"}},
+		{name: "supervise version", argv: []string{b.supervise, "version"}},
+		{name: "supervise run -- true", argv: append(run[:2:2], "--", "/bin/true")},
+		{name: "as go build has left it", argv: []string{b.built, "run", "--", "/bin/true"}},
+		{name: "with --record FILE", argv: append(run[:2:2], "--record", record, "--", "/bin/true"), fresh: record},
+		{name: "with --no-guard", argv: append(run[:2:2], "--no-guard", "--", "/bin/true")},
+		{name: "with --contain=subreaper", argv: append(run[:2:2], "--contain=subreaper", "--", "/bin/true")},
+		{name: "with --contain=subreaper --no-guard", argv: append(run[:2:2], "--contain=subreaper", "--no-guard", "--", "/bin/true")},
+	}
+	list, err := b.copies(list)
+	if err != nil {
+		return err
+	}
 	times, err := b.interleave(list)
 	if err != nil {
 		return err
 	}
-	medians := map[string]float64{}
+	reference := times[slices.IndexFunc(list, func(c contender) bool { return c.name == least })]
 	for i, c := range list {
-		medians[c.name] = median(times[i])
-	}
-	for _, c := range list {
-		r := row{Measure: "start to exit", Program: c.name, Median: medians[c.name], Unit: "ms", Rounds: b.n, Target: atMost(c.target)}
-		if strings.Contains(c.name, "--record") {
-			b.add(r.against("no record", medians[plain]))
-		} else {
-			b.add(r.against("tini", medians[reference]))
-		}
+		r := row{Measure: "start to exit", Program: c.name, Median: median(times[i]), Unit: "ms", Rounds: b.n}
+		b.add(r.against("least", reference, times[i]))
 	}
 	return nil
 }
 
-// interleave runs each n times, in turn.
+// yardstick is the path of a program that was built to compare with.
+func (b *bench) yardstick(name string) string {
+	return filepath.Join(b.tmp, "built", "yardstick-"+name)
+}
+
+// copies has every program be a copy in one directory: how a file was written matters, by a tenth of the time. Those that are
+// not there are left out, as are the cgroups where there are none.
+func (b *bench) copies(list []contender) (there []contender, err error) {
+	copied := filepath.Join(b.tmp, "copied")
+	for _, c := range list {
+		from, err := exec.LookPath(c.argv[0])
+		if err != nil || len(c.argv) > 1 && c.argv[1] == "" {
+			continue
+		}
+		if c.argv[0] != b.built && c.argv[0] != b.supervise {
+			if c.argv[0], err = copyFile(from, filepath.Join(copied, filepath.Base(from))); err != nil {
+				return nil, err
+			}
+		}
+		there = append(there, c)
+	}
+	return there, nil
+}
+
+// interleave runs each n times, in an order that is another one in every round.
 func (b *bench) interleave(list []contender) ([][]float64, error) {
-	list = present(list)
 	times := make([][]float64, len(list))
 	for round := -3; round < b.n; round++ { // the first rounds warm the page cache and are not counted
-		for i, c := range list {
+		for _, i := range rand.Perm(len(list)) {
+			c := list[i]
 			if c.fresh != "" {
 				os.Remove(c.fresh)
 			}
@@ -74,32 +106,35 @@ func (b *bench) interleave(list []contender) ([][]float64, error) {
 	return times, nil
 }
 
-// against adds the ratio to a reference that was measured (base > 0).
-func (r row) against(name string, base float64) row {
-	if base > 0 {
-		ratio := r.Median / base
-		r.Ratio, r.Against = &ratio, name
+// against compares with a reference: the ratio of the medians, and the median of the differences, round by round.
+func (r row) against(name string, reference, times []float64) row {
+	base := median(reference)
+	if base <= 0 {
+		return r
+	}
+	ratio := r.Median / base
+	r.Ratio, r.Against = &ratio, name
+	if len(reference) == len(times) {
+		differences := make([]float64, len(times))
+		for i := range times {
+			differences[i] = times[i] - reference[i]
+		}
+		d := median(differences)
+		r.Difference = &d
 	}
 	return r
 }
 
-// present leaves out the programs that are not installed and makes the others' names paths.
-func present(list []contender) []contender {
-	var out []contender
-	for _, c := range list {
-		path, err := exec.LookPath(c.argv[0])
-		if err != nil {
-			continue
-		}
-		c.argv[0] = path
-		out = append(out, c)
-	}
-	return out
-}
+// null takes what is printed.
+var null, _ = os.OpenFile(os.DevNull, os.O_RDWR, 0)
 
 func startToExit(argv []string) (time.Duration, error) {
+	return startToExitWith(argv, syscall.Environ())
+}
+
+func startToExitWith(argv, env []string) (time.Duration, error) {
 	begin := time.Now()
-	pid, err := syscall.ForkExec(argv[0], argv, &syscall.ProcAttr{Env: syscall.Environ(), Files: []uintptr{0, 1, 2}})
+	pid, err := syscall.ForkExec(argv[0], argv, &syscall.ProcAttr{Env: env, Files: []uintptr{0, null.Fd(), 2}})
 	if err != nil {
 		return 0, fmt.Errorf("starting %q: %w", argv, err)
 	}

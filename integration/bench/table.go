@@ -13,15 +13,16 @@ import (
 
 // row is one line of the result.
 type row struct {
-	Measure string   `json:"measure"`
-	Program string   `json:"program"`
-	Median  float64  `json:"median"`
-	Unit    string   `json:"unit"`
-	Rounds  int      `json:"rounds"`
-	Ratio   *float64 `json:"ratio,omitempty"`   // to the measure's reference
-	Against string   `json:"against,omitempty"` // the reference
-	Target  *target  `json:"target,omitempty"`
-	Note    string   `json:"note,omitempty"`
+	Measure    string   `json:"measure"`
+	Program    string   `json:"program"`
+	Median     float64  `json:"median"`
+	Unit       string   `json:"unit"`
+	Rounds     int      `json:"rounds"`
+	Ratio      *float64 `json:"ratio,omitempty"`      // to the measure's reference
+	Against    string   `json:"against,omitempty"`    // the reference
+	Difference *float64 `json:"difference,omitempty"` // the median of those to the reference, round by round
+	Target     *target  `json:"target,omitempty"`
+	Note       string   `json:"note,omitempty"`
 }
 
 // target is what the project promises: the ratio, or where OfMedian is set the median, is at most Max.
@@ -106,7 +107,11 @@ func (r row) ratio() string {
 	if r.Ratio == nil {
 		return ""
 	}
-	return fmt.Sprintf("%.2f x %s", *r.Ratio, r.Against)
+	text := fmt.Sprintf("%.2f x %s", *r.Ratio, r.Against)
+	if r.Difference != nil {
+		text += fmt.Sprintf("\t%+.2f %s", *r.Difference, r.Unit)
+	}
+	return text
 }
 
 func (r row) promise() string {

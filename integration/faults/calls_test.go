@@ -179,6 +179,9 @@ func writeErrnos(detail string) errnos {
 // ofProcess are files of /proc/PID, which are there for as long as the process is.
 var ofProcess = []string{"proc", "self", "stat", "comm", "cmdline", "status", "children", "task", "fd", "exe", "limits", "maps", "smaps"}
 
+// futexWakePrivate is FUTEX_WAKE | FUTEX_PRIVATE_FLAG (linux/futex.h).
+const futexWakePrivate = 0x81
+
 // errnosOf are the errors that a call may have; not ok: it is not in the table.
 func errnosOf(c call) (list errnos, ok bool) {
 	k, ok := calls[c.Nr]
@@ -190,6 +193,10 @@ func errnosOf(c call) (list errnos, ok bool) {
 			return errnos{unix.EMFILE}, true
 		}
 		return nil, true
+	case unix.SYS_FUTEX:
+		if strings.HasSuffix(c.Detail, fmt.Sprintf("%#x", futexWakePrivate)) {
+			return nil, true // only waiting can be interrupted; a wake-up that was not made is lost to Go's runtime
+		}
 	case unix.SYS_READ:
 		if strings.HasPrefix(c.Detail, "pipe:") {
 			return errnos{unix.EINTR}, true

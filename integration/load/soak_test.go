@@ -256,27 +256,49 @@ func TestFull(t *testing.T) {
 			jobs := o.fill(t, `{"argv":["sh","-c","sleep 1000 & exec sleep 1000"],"stdio":["null","capture"]}`)
 			jobs = append(jobs, o.fill(t, `{"argv":["sh","-c","sleep 1000 & exec sleep 1000"]}`)...)
 			end(o, jobs)
-			for ended := 0; ended < len(jobs); {
-				m, err := o.read()
-				if err != nil {
-					t.Fatalf("%d of %d jobs have ended: %v", ended, len(jobs), err)
-				}
-				if m.Method != "ended" {
-					continue
-				}
-				if ended++; m.Params.Record.Error != nil {
-					t.Errorf("job %d: %s", m.Params.Job, *m.Params.Record.Error)
-				}
-				if m.Params.Record.CPU.Total == nil {
-					t.Errorf("job %d: nobody knows its CPU time", m.Params.Job)
-				}
-			}
+			o.awaitEnds(t, len(jobs))
 			t.Logf("%d jobs", len(jobs))
 			o.model.jobs = nil
 			if err := o.close(); err != nil {
 				t.Error(err)
 			}
 		})
+	}
+}
+
+// TestRoom: the more jobs there are, the fewer descriptors each has.
+func TestRoom(t *testing.T) {
+	const limit = 512
+	o := serve(t, place{cgroup: newGround(t), limits: map[int]uint64{unix.RLIMIT_NOFILE: limit}})
+	jobs := o.fill(t, `{"argv":["sleep","1000"]}`)
+	if len(jobs) < limit/2 {
+		t.Errorf("there is room for %d jobs with %d descriptors", len(jobs), limit)
+	}
+	o.ask("shutdown", `{}`)
+	o.awaitEnds(t, len(jobs))
+	o.model.jobs = nil
+	if err := o.close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// awaitEnds reads until so many jobs have ended, each with its numbers.
+func (o *owner) awaitEnds(t *testing.T, jobs int) {
+	t.Helper()
+	for ended := 0; ended < jobs; {
+		m, err := o.read()
+		if err != nil {
+			t.Fatalf("%d of %d jobs have ended: %v", ended, jobs, err)
+		}
+		if m.Method != "ended" {
+			continue
+		}
+		if ended++; m.Params.Record.Error != nil {
+			t.Errorf("job %d: %s", m.Params.Job, *m.Params.Record.Error)
+		}
+		if m.Params.Record.CPU.Total == nil {
+			t.Errorf("job %d: nobody knows its CPU time", m.Params.Job)
+		}
 	}
 }
 

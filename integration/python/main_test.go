@@ -8,7 +8,6 @@
 package python
 
 import (
-	"os"
 	"testing"
 
 	"github.com/seed-c1490a04/supervise/integration/testbed"
@@ -17,13 +16,4 @@ import (
 // bin is the directory of the program under test.
 var bin string
 
-func TestMain(m *testing.M) {
-	os.Exit(testMain(m))
-}
-
-func testMain(m *testing.M) int {
-	return testbed.Run("python", func(dir string) int {
-		bin = dir
-		return m.Run()
-	})
-}
+func TestMain(m *testing.M) { testbed.Main(m, "python", &bin) }

@@ -228,3 +228,21 @@ func alive(pid int) bool {
 	_, rest, _ := strings.Cut(string(data), ") ")
 	return rest != "" && rest[0] != 'Z' && rest[0] != 'X'
 }
+
+// descendantsNamed are the live ones of a process whose program has a name.
+func descendantsNamed(pid int, name string) (found []int) {
+	for _, p := range descendants(pid) {
+		if comm(p) == name {
+			found = append(found, p)
+		}
+	}
+	return found
+}
+
+// wantSleepers wants so many descendants to be sleep(1).
+func wantSleepers(pid, want int) error {
+	if n := len(descendantsNamed(pid, "sleep")); n != want {
+		return fmt.Errorf("%d sleep, want %d", n, want)
+	}
+	return nil
+}

@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -203,4 +204,18 @@ func TestEscape(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestTimerSlack: the slack that the server's own threads have is no job's.
+func TestTimerSlack(t *testing.T) {
+	want := testbed.TimerSlack(t)
+	forEachContainment(t, func(t *testing.T, c containment) {
+		s := newBox(t).serve(c, socket)
+		s.hello()
+		r := s.shell(object{}, fmt.Sprintf("[ $(%s) = %s ]", testbed.ReadSlack, want)).ended("exited")
+		if code := r["exit"].(object)["code"]; code != json.Number("0") && code != 0.0 {
+			t.Errorf("the job's timer slack is not %s: %s", want, text(r))
+		}
+		s.end()
+	})
 }

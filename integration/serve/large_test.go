@@ -66,7 +66,10 @@ func (s *server) resident() int {
 	return kib / 1024
 }
 
-// TestMemoryGivenBack: after large requests, whatever becomes of them, the server is as small as before.
+// TestMemoryGivenBack: after large requests, whatever becomes of them, the server is almost as
+// small as before. Go's runtime may leave free some chunks of the heap, of 4 MiB each: once in
+// a while its scavenger in the background marks one as done of which it has seen the lower part
+// only, and debug.FreeOSMemory then skips it (Go 1.26, runtime/mgcscavenge.go).
 func TestMemoryGivenBack(t *testing.T) {
 	forEachContainment(t, func(t *testing.T, c containment) {
 		s := newBox(t).serve(c, pipes)
@@ -79,7 +82,13 @@ func TestMemoryGivenBack(t *testing.T) {
 			"a job":         func() { s.spawn(object{"env": env, "tags": tags}, argv...).ended("exited") },
 			"not a job":     func() { s.refused(-32005, "spawn", object{"argv": []string{"/no/such/command"}, "tags": tags}) },
 			"not a request": func() { s.write("[" + strings.Repeat("0,", 2<<20) + "0]\n"); s.next() },
-			"no end":        func() { s.write(strings.Repeat("x", 17<<20) + "\n"); s.next() },
+			"a slow owner": func() { // the pause comes before the owner has read what is large
+				j := s.spawn(object{"tags": object{"long": strings.Repeat("x", 15<<20)}}, "true")
+				s.must(s.receive())
+				s.rested(32)
+				j.ended("exited")
+			},
+			"no end": func() { s.write(strings.Repeat("x", 17<<20) + "\n"); s.next() },
 			"many": func() {
 				for range 5 {
 					s.spawn(object{"env": env}, argv...).ended("exited")
@@ -87,7 +96,7 @@ func TestMemoryGivenBack(t *testing.T) {
 			},
 		} {
 			large()
-			s.rested(8)
+			s.rested(16)
 			if peak := s.memory(); peak > 160 {
 				t.Errorf("%s: %d MiB", name, peak)
 			}

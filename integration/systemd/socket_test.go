@@ -10,9 +10,13 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/seed-c1490a04/supervise/integration/testbed"
 )
+
+// metricsDir is where the units of the tests write metrics.
+const metricsDir = "%t"
 
 // installUnits puts contrib/systemd into the user's manager, with a drop-in: the example in supervise@.service, of a job that
 // is always the same.
@@ -32,8 +36,8 @@ func installUnits(t *testing.T, job string) {
 		}
 		t.Cleanup(func() { os.Remove(file) })
 	}
-	files, _ := filepath.Glob(testbed.Source("contrib/systemd/*.s*"))
-	if len(files) != 3 {
+	files, _ := filepath.Glob(testbed.Source("contrib/systemd/*.[st]*"))
+	if len(files) != 5 {
 		t.Fatalf("units %q", files)
 	}
 	for _, f := range files {
@@ -41,13 +45,38 @@ func installUnits(t *testing.T, job string) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		write(filepath.Base(f), strings.ReplaceAll(string(b), "ExecStart=supervise", "ExecStart="+program("supervise")))
+		write(filepath.Base(f), strings.NewReplacer("ExecStart=supervise", "ExecStart="+program("supervise"), "/var/lib/prometheus/node-exporter", metricsDir, "OnUnitActiveSec=15s", "OnUnitActiveSec=1s").Replace(string(b)))
 	}
 	if job != "" {
 		write("supervise@.service.d/job.conf", "[Service]\nStandardInput=null\nStandardOutput=journal\nExecStart=\nExecStart="+
 			program("supervise")+" run --owner fd:3 --record fd:3 -- "+job+"\n")
 	}
 	run(t, "systemctl", "--user", "daemon-reload").ok(t)
+}
+
+// TestMetricsTimer: the timer writes the file, and writes it again.
+func TestMetricsTimer(t *testing.T) {
+	asUser(t)
+	installUnits(t, "")
+	file := filepath.Join(os.Getenv("XDG_RUNTIME_DIR"), "supervise.prom")
+	t.Cleanup(func() {
+		exec.Command("systemctl", "--user", "stop", "supervise-metrics.timer", "supervise-metrics.service").Run()
+		os.Remove(file)
+	})
+	run(t, "systemctl", "--user", "start", "supervise-metrics.timer").ok(t)
+	for range 2 {
+		var text []byte
+		for end := time.Now().Add(time.Minute); len(text) == 0; <-time.After(50 * time.Millisecond) {
+			text, _ = os.ReadFile(file)
+			if time.Now().After(end) {
+				t.Fatal("there is no file")
+			}
+		}
+		if !strings.Contains(string(text), "# TYPE supervise_job_processes gauge\n") {
+			t.Errorf("%s", text)
+		}
+		os.Remove(file)
+	}
 }
 
 // TestSocketServe: each connection to supervise.socket has a server of its own.

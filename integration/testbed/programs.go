@@ -8,10 +8,19 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
 const modulePath = "github.com/seed-c1490a04/supervise"
+
+// Main is the TestMain of a package that needs nothing but the directory of the programs: see Run.
+func Main(m *testing.M, name string, dir *string) {
+	os.Exit(Run(name, func(programs string) int {
+		*dir = programs
+		return m.Run()
+	}))
+}
 
 // Run runs a package's tests with the directory of the programs: SUPERVISE_TEST_BIN, or a new one in which they are built, and
 // which goes at the end. Name is the package's, for what goes wrong before there is a test. It returns the exit status. Go test
@@ -61,6 +70,17 @@ func NeedHang(t *testing.T, adversary string) {
 		err = fmt.Errorf("%w: %s", err, msg)
 	}
 	Need(t, "FUSE in a mount namespace", err)
+}
+
+// ReadSlack is a command that prints the timer slack of a process that it starts, in nanoseconds.
+const ReadSlack = "cat /proc/self/timerslack_ns"
+
+// TimerSlack is what ReadSlack prints of processes of the test's.
+func TimerSlack(t *testing.T) string {
+	t.Helper()
+	out, err := exec.Command("sh", "-c", ReadSlack).Output()
+	Need(t, "/proc/self/timerslack_ns", err)
+	return strings.TrimSpace(string(out))
 }
 
 // WarmUp makes the runtime open what it keeps open (epoll, eventfd), so that it is not taken for a leak.

@@ -20,6 +20,7 @@ import (
 
 	"github.com/seed-c1490a04/supervise/cmd/internal/cli"
 	"github.com/seed-c1490a04/supervise/cmd/internal/jobs"
+	"github.com/seed-c1490a04/supervise/cmd/internal/top"
 )
 
 const helpText = `usage: supervise top [--all] [--every D]
@@ -41,38 +42,18 @@ Each of these asks before it does something. Colours follow NO_COLOR and TERM.
 exit status: 0; 125 if supervise-top failed, 2 if it was misused.
 `
 
-// commandLine is what the program was given.
-type commandLine struct {
-	all, help bool
-	every     time.Duration
-}
-
-func flags() []cli.Flag[commandLine] {
-	return []cli.Flag[commandLine]{
-		{Name: "all", Switch: true, Set: func(c *commandLine, _ string) error { c.all = true; return nil }},
-		{Name: "every", Set: func(c *commandLine, v string) (err error) {
-			if c.every, err = cli.Duration(v); err == nil && c.every < 100*time.Millisecond {
-				err = errors.New("want 100ms or more")
-			}
-			return err
-		}},
-		{Name: "help", Short: "-h", Switch: true, Set: func(c *commandLine, _ string) error { c.help = true; return nil }},
-	}
-}
-
 func main() { os.Exit(run(os.Args[1:])) }
 
 func run(args []string) (status int) {
 	p := &cli.Program{Name: "supervise-top", Version: version, Help: func(string) int { fmt.Print(helpText); return 0 }}
-	c := &commandLine{every: time.Second}
-	table := cli.Flags[commandLine]{Hint: "'supervise top --help' lists them", List: flags}
-	_, rest, err := table.Parse(c, args)
+	c := &top.CommandLine{Every: time.Second}
+	_, rest, err := top.Flags().Parse(c, args)
 	switch {
 	case err != nil:
 		return p.Usage(err)
 	case len(rest) > 0:
 		return p.Usage(fmt.Errorf("one argument too many: %q", rest[0]))
-	case c.help:
+	case c.Help:
 		return p.Help("")
 	}
 	if _, err := unix.IoctlGetTermios(1, unix.TCGETS); err != nil {
@@ -80,8 +61,8 @@ func run(args []string) (status int) {
 		return cli.ExitFailure
 	}
 	uid := os.Geteuid()
-	watch := &jobs.Watch{Wanted: func(j *jobs.Job) bool { return uid == 0 || c.all || j.UID == uid }}
-	if _, err := tea.NewProgram(newModel(watch, c.every)).Run(); err != nil && !errors.Is(err, tea.ErrInterrupted) {
+	watch := &jobs.Watch{Wanted: func(j *jobs.Job) bool { return uid == 0 || c.All || j.UID == uid }}
+	if _, err := tea.NewProgram(newModel(watch, c.Every)).Run(); err != nil && !errors.Is(err, tea.ErrInterrupted) {
 		p.Complain(err)
 		return cli.ExitFailure
 	}

@@ -50,6 +50,8 @@ var questions = []question{
 
 	{line: "supervise list --", want: []string{"--json", "--all"}, not: []string{"--grace"}},
 	{line: "supervise doctor --j", want: []string{"--json"}},
+	{line: "supervise to", want: []string{"top"}},
+	{line: "supervise top --ev", want: []string{"--every"}},
 	{line: "supervise metrics --o", want: []string{"--openmetrics", "--output"}},
 	{line: "supervise metrics -o jo", want: []string{"job.json"}},
 	{line: "supervise signal IN", want: []string{"INT"}},

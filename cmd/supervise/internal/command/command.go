@@ -79,12 +79,12 @@ func command(p *cli.Program, name string, args []string) int {
 		return help(args[0])
 	}
 	return p.Usage(fmt.Errorf("no command %q%s; 'supervise run -- %s' runs a program, 'supervise help' lists the commands",
-		name, cli.DidYouMean(name, append(commands(), siblings...)), name))
+		name, cli.DidYouMean(name, commands()), name))
 }
 
 // commands are those of command, in the order of the help text.
 func commands() []string {
-	return slices.Concat([]string{"run", "serve"}, steer.Names, []string{"doctor", "version", "help"})
+	return slices.Concat([]string{"run", "serve"}, steer.Names, siblings, []string{"doctor", "version", "help"})
 }
 
 // siblings are those that are programs of their own.

@@ -47,7 +47,7 @@ func (s *seed) wantAllKilled(size int) {
 	}
 }
 
-// The end of fd 0 kills everybody; the events still come, then supervise exits 0.
+// The end of fd 0 kills every process; the events still come, then supervise exits 0.
 func TestSeedEndOfRequests(t *testing.T) {
 	forEachContainment(t, func(t *testing.T, c containment) {
 		for _, via := range []transport{seqpacket, stream, pipes} {

@@ -70,7 +70,7 @@ type Stat struct {
 	IO        IO          `json:"io"`
 	Pids      Pids        `json:"pids"`
 	Pressure  Pressure    `json:"pressure"`
-	Limits    []NowLimit  `json:"limits"` // those that are set, whoever did it
+	Limits    []NowLimit  `json:"limits"` // those that are set, by the supervisor or by another process
 
 	Procs []Process `json:"procs"` // that live; null: they could not be read
 }

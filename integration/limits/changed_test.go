@@ -14,7 +14,7 @@ var every = []string{
 	"--pids-max", "100", "--cpuset", "0", "--io-weight", "200", "--set", "cgroup.max.depth=0x5", "--set", "cgroup.max.descendants=max",
 }
 
-// TestLimitsKept: nothing is said of limits that nobody has changed.
+// TestLimitsKept: nothing is said of limits that were not changed.
 func TestLimitsKept(t *testing.T) {
 	need(t)
 	if o := run(t, append(every, "--", "true")...); len(o.Unenforced) != 0 || o.code != 0 {

@@ -118,7 +118,7 @@ func (o *owner) ask(method, params string) int {
 	return o.last
 }
 
-// read reads a message; it is for whoever asks for it to check.
+// read reads a message; the caller checks it.
 func (o *owner) read() (*message, error) {
 	o.conn.SetReadDeadline(time.Now().Add(patience))
 	line, err := o.lines.ReadBytes('\n')

@@ -202,7 +202,7 @@ func TestInherit(t *testing.T) {
 	})
 }
 
-// TestFIFO: one that nobody reads or writes holds up nobody.
+// TestFIFO: one without a reader or writer holds up no job.
 func TestFIFO(t *testing.T) {
 	forEachContainment(t, func(t *testing.T, c containment) {
 		s := newBox(t).serve(c, pipes)

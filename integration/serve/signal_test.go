@@ -10,7 +10,7 @@ import (
 // chain is a process that forks the next and ends, again and again: whoever looks for it finds where it was.
 const chain = `f() { [ "$1" = 0 ] && echo ready; f $(($1 - 1)) & }; f 50`
 
-// TestSignalAll misses nobody of a job that is forking.
+// TestSignalAll misses no process of a job that is forking.
 func TestSignalAll(t *testing.T) {
 	testbed.Need(t, "a cgroup of our own", noGroup)
 	s := newBox(t).serve(inCgroup, socket)

@@ -259,7 +259,7 @@ func (l *loop) started(k *call) {
 }
 
 // notice takes from an event what concerns the state of its job. It says whether that is all
-// of it: output that somebody reads is no event.
+// of it: output that the owner reads is no event.
 func (l *loop) notice(e Event) (taken bool) {
 	j := l.jobs[e.Job]
 	if j == nil {

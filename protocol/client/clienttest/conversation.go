@@ -42,7 +42,7 @@ func (s *Server) Serve(conn io.ReadWriteCloser) {
 	c.changed = sync.NewCond(&c.mu)
 	var both sync.WaitGroup
 	both.Go(func() { c.read(conn) })  // ends at the end of input, or when the writer has closed it
-	both.Go(func() { c.write(conn) }) // ends when over, or when nobody reads
+	both.Go(func() { c.write(conn) }) // ends when over, or when the client reads no more
 	both.Wait()
 	c.programs.Wait()
 }

@@ -116,7 +116,7 @@ func (in *input) Read(b []byte) (n int, err error) {
 
 func (in *input) ended() bool { return in.job.over || in.over && len(in.queue) == 0 }
 
-// close answers those that wait: nobody reads any more.
+// close answers the requests that wait: the job reads no more.
 func (in *input) close() {
 	queue := in.queue
 	in.queue, in.over = nil, true

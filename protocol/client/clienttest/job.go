@@ -14,7 +14,7 @@ import (
 )
 
 // firstPID is more than a process can have (PID_MAX_LIMIT is 4194304): a test that sends a
-// signal to one of ours harms nobody.
+// signal to one of ours harms no process.
 const firstPID = 5_000_000
 
 const sigterm = syscall.SIGTERM
@@ -45,7 +45,7 @@ type job struct {
 	phase        string
 	phaseStarted protocol.Time
 
-	cause            protocol.Cause // "": nobody has ended it
+	cause            protocol.Cause // "": it was not ended by its owner or a limit
 	frozen, stopped  bool
 	ready, over      bool
 	timeout, killing *time.Timer

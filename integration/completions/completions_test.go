@@ -232,21 +232,7 @@ func startJob(t *testing.T) string {
 	name := fmt.Sprintf("completed-%d", os.Getpid())
 	cmd := exec.Command(filepath.Join(bin, "supervise"), "run", "--name", name, "--", "sh", "-c", "echo ready; read x")
 	cmd.Stderr = os.Stderr
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		in.Close()
-		cmd.Wait() // with the status of read
-	})
+	_, out := testbed.StartPiped(t, cmd)
 	if _, err := out.Read(make([]byte, 10)); err != nil {
 		t.Fatalf("the job: %v", err)
 	}

@@ -103,21 +103,7 @@ func serve(t *testing.T) testbed.Peer {
 	t.Helper()
 	cmd := exec.Command(filepath.Join(bin, "supervise"), "serve")
 	cmd.Stderr = os.Stderr
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		in.Close()
-		cmd.Wait() // if the test has failed; else it has ended
-	})
+	in, out := testbed.StartPiped(t, cmd)
 	return testbed.Peer{
 		Say:   func(text string) { io.WriteString(in, text) },
 		Line:  outputFirst(bufio.NewReader(out)),

@@ -131,8 +131,7 @@ func TestDoctorWithout(t *testing.T) {
 func TestDoctorForeignMount(t *testing.T) {
 	needRoot(t)
 	needCgroup(t)
-	path, err := exec.LookPath("unshare")
-	testbed.Need(t, "unshare", err)
+	path := testbed.Program(t, "unshare")
 	c, _ := doctor(t, func(b *box, l launch) launch {
 		l.argv = append([]string{path, "--cgroup", "--"}, l.argv...)
 		return l
@@ -144,8 +143,7 @@ func TestDoctorForeignMount(t *testing.T) {
 
 // TestDoctorUserNamespace: root there is not root to the cgroups.
 func TestDoctorUserNamespace(t *testing.T) {
-	path, err := exec.LookPath("unshare")
-	testbed.Need(t, "unshare", err)
+	path := testbed.Program(t, "unshare")
 	testbed.Need(t, "user namespaces", exec.Command(path, "--user", "--map-root-user", "true").Run())
 	c, _ := doctor(t, func(b *box, l launch) launch {
 		if os.Geteuid() == 0 {
@@ -161,8 +159,7 @@ func TestDoctorUserNamespace(t *testing.T) {
 
 // TestDoctorNowhere: without /sys and /proc there is still an answer.
 func TestDoctorNowhere(t *testing.T) {
-	path, err := exec.LookPath("bwrap")
-	testbed.Need(t, "bwrap", err)
+	path := testbed.Program(t, "bwrap")
 	sandbox := []string{path, "--ro-bind", bin.supervise, "/supervise", "--"}
 	testbed.Need(t, "bwrap", exec.Command(path, append(sandbox[1:], "/supervise", "version")...).Run())
 	b := newBox(t)
@@ -174,8 +171,7 @@ func TestDoctorNowhere(t *testing.T) {
 
 // TestDoctorInterrupted: whenever it is told to end, nothing is left; the box looks.
 func TestDoctorInterrupted(t *testing.T) {
-	path, err := exec.LookPath("timeout")
-	testbed.Need(t, "timeout", err)
+	path := testbed.Program(t, "timeout")
 	b := newBox(t)
 	for i := range 40 {
 		limit := fmt.Sprintf("%.4fs", float64(i+1)/10000)

@@ -64,8 +64,7 @@ func (b *box) withoutScopes(l launch) launch {
 // readOnly wraps a launch so that all of /sys, cgroups included, is read-only, as in a container.
 func (b *box) readOnly(l launch) launch {
 	b.t.Helper()
-	path, err := exec.LookPath("bwrap")
-	testbed.Need(b.t, "bwrap", err)
+	path := testbed.Program(b.t, "bwrap")
 	sandbox := []string{path, "--ro-bind", "/", "/", "--dev-bind", "/dev", "/dev", "--bind", b.dir, b.dir, "--"}
 	testbed.Need(b.t, "bwrap", exec.Command(path, append(sandbox[1:], "true")...).Run())
 	l.argv = append(sandbox, l.argv...)

@@ -15,8 +15,7 @@ import (
 func (b *box) asPid1(l launch) launch {
 	b.t.Helper()
 	needRoot(b.t)
-	path, err := exec.LookPath("unshare")
-	testbed.Need(b.t, "unshare", err)
+	path := testbed.Program(b.t, "unshare")
 	wrap := []string{path, "--pid", "--fork", "--kill-child", "--mount-proc", "--"}
 	testbed.Need(b.t, "pid namespaces", exec.Command(path, append(wrap[1:], "true")...).Run())
 	l.argv = append(wrap, l.argv...)

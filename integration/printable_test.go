@@ -2,7 +2,6 @@ package integration
 
 import (
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -31,8 +30,7 @@ func wantPrintable(t *testing.T, what, text string) {
 func TestPrintable(t *testing.T) {
 	b := newBox(t)
 	program := filepath.Join(b.dir, foulName)
-	sleep, err := exec.LookPath("sleep")
-	testbed.Need(t, "sleep", err)
+	sleep := testbed.Program(t, "sleep")
 	data, err := os.ReadFile(sleep)
 	if err == nil {
 		err = os.WriteFile(program, data, 0o755)

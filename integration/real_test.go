@@ -19,8 +19,7 @@ import (
 func needProgram(t *testing.T, names ...string) {
 	t.Helper()
 	for _, name := range names {
-		_, err := exec.LookPath(name)
-		testbed.Need(t, name, err)
+		testbed.Program(t, name)
 	}
 }
 

@@ -42,8 +42,7 @@ func testMain(m *testing.M) int {
 func needPrograms(t *testing.T, names ...string) {
 	t.Helper()
 	for _, name := range names {
-		_, err := exec.LookPath(name)
-		testbed.Need(t, name, err)
+		testbed.Program(t, name)
 	}
 }
 

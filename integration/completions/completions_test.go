@@ -110,7 +110,7 @@ func ask(t *testing.T, job string, own bool, complete func(line string) []string
 func replaced(line string) string { return line[strings.LastIndexAny(line, " =")+1:] }
 
 func TestBash(t *testing.T) {
-	bash := need(t, "bash")
+	bash := testbed.Program(t, "bash")
 	job := startJob(t)
 	library := "/usr/share/bash-completion/bash_completion"
 	t.Run("with bash-completion", func(t *testing.T) {
@@ -153,7 +153,7 @@ func (s *bashShell) complete(line string) []string {
 }
 
 func TestZsh(t *testing.T) {
-	zsh := need(t, "zsh")
+	zsh := testbed.Program(t, "zsh")
 	job := startJob(t)
 	s := newShell(t)
 	// Whatever is offered goes through compadd. With -A, -O and -D nothing is.
@@ -192,7 +192,7 @@ func TestZsh(t *testing.T) {
 }
 
 func TestFish(t *testing.T) {
-	fish := need(t, "fish")
+	fish := testbed.Program(t, "fish")
 	job := startJob(t)
 	s := newShell(t)
 	ask(t, job, true, func(line string) (offered []string) {
@@ -216,14 +216,6 @@ func TestFish(t *testing.T) {
 		}
 		return offered
 	})
-}
-
-// need skips the test if a program is not here, and returns its path.
-func need(t *testing.T, program string) string {
-	t.Helper()
-	path, err := exec.LookPath(program)
-	testbed.Need(t, program, err)
-	return path
 }
 
 // startJob starts a job that runs until the end of the test, and returns its id.

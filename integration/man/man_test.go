@@ -40,8 +40,7 @@ func read(t *testing.T, file string) string {
 // TestLint: mandoc has nothing to say about a page, not even about its style. Whether a page that one refers to is installed
 // is none of its business.
 func TestLint(t *testing.T) {
-	mandoc, err := exec.LookPath("mandoc")
-	testbed.Need(t, "mandoc", err)
+	mandoc := testbed.Program(t, "mandoc")
 	for _, page := range pages(t) {
 		cmd := exec.Command(mandoc, "-T", "lint", "-W", "all", page)
 		out, err := cmd.Output() // on stderr it says that its index of the installed ones is old

@@ -27,14 +27,6 @@ func sources(t *testing.T) string {
 	return dir
 }
 
-// need skips the test if a program is not here, and returns its path.
-func need(t *testing.T, program string) string {
-	t.Helper()
-	path, err := exec.LookPath(program)
-	testbed.Need(t, program, err)
-	return path
-}
-
 // run runs a program in a directory with supervise on PATH, and returns its output. It fails the test if the program fails.
 func run(t *testing.T, dir string, env []string, argv ...string) string {
 	t.Helper()
@@ -66,7 +58,7 @@ func containment() string {
 }
 
 func TestSuite(t *testing.T) {
-	node := need(t, "node")
+	node := testbed.Program(t, "node")
 	protocol, err := filepath.Abs("../../protocol")
 	if err != nil {
 		t.Fatal(err)
@@ -100,7 +92,7 @@ func counts(out string) string {
 
 // TestPackage packs the package, and installs it where there is nothing else: for import, for require, and for TypeScript.
 func TestPackage(t *testing.T) {
-	node, npm := need(t, "node"), need(t, "npm")
+	node, npm := testbed.Program(t, "node"), testbed.Program(t, "npm")
 	dir, user := sources(t), t.TempDir()
 	file := strings.TrimSpace(run(t, dir, nil, npm, "pack", "--silent", "--pack-destination", user))
 	write(t, user, "package.json", "{}")
@@ -124,7 +116,7 @@ run(['sh', '-c', 'exit 3']).then(({ code }) => console.log(code, typeof Scripted
 // checkTypes compiles a program that uses all types, and the examples.
 func checkTypes(t *testing.T, dir, user string) {
 	t.Helper()
-	tsc, npm := need(t, "tsc"), need(t, "npm")
+	tsc, npm := testbed.Program(t, "tsc"), testbed.Program(t, "npm")
 	types := filepath.Join(strings.TrimSpace(run(t, user, nil, npm, "root", "--global")), "@types")
 	if _, err := os.Stat(filepath.Join(types, "node")); err != nil {
 		testbed.Need(t, "@types/node", err)
@@ -148,7 +140,7 @@ func write(t *testing.T, dir, name, text string) {
 
 // TestPacked checks what the package consists of: what a user needs, and nothing else.
 func TestPacked(t *testing.T) {
-	npm := need(t, "npm")
+	npm := testbed.Program(t, "npm")
 	dir := sources(t)
 	out := run(t, dir, nil, npm, "pack", "--dry-run", "--json")
 	for _, name := range []string{"lib/index.js", "lib/index.mjs", "lib/index.d.ts", "lib/index.d.mts", "testing/index.d.ts", "README.md", "examples/judge.mjs"} {

@@ -180,8 +180,7 @@ func lastLines(out string) string {
 }
 
 func TestTypes(t *testing.T) {
-	path, err := exec.LookPath("mypy")
-	testbed.Need(t, "mypy", err)
+	path := testbed.Program(t, "mypy")
 	run(t, sources(t), nil, path, "--strict", "--cache-dir=.cache")
 }
 

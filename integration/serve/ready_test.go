@@ -2,7 +2,6 @@ package serve
 
 import (
 	"os"
-	"os/exec"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -20,8 +19,7 @@ for message in sys.argv[1:]:
 // TestReady: a job that says that it is ready is told to be, once, with its status; also one that ends at once.
 func TestReady(t *testing.T) {
 	forEachContainment(t, func(t *testing.T, c containment) {
-		python, err := exec.LookPath("python3")
-		testbed.Need(t, "python3", err)
+		python := testbed.Program(t, "python3")
 		s := newBox(t).serve(c, pipes)
 		s.hello()
 		params := object{"notify": []string{"ready"}}
@@ -60,8 +58,7 @@ func TestReady(t *testing.T) {
 // TestReadyOfPipeline: each command of a pipeline has the socket.
 func TestReadyOfPipeline(t *testing.T) {
 	forEachContainment(t, func(t *testing.T, c containment) {
-		python, err := exec.LookPath("python3")
-		testbed.Need(t, "python3", err)
+		python := testbed.Program(t, "python3")
 		s := newBox(t).serve(c, pipes)
 		s.hello()
 		j := s.pipeline(object{"notify": []string{"ready"}}, sh("true"), object{"argv": []string{python, "-c", notifier, "READY=1"}})
@@ -77,8 +74,7 @@ func TestReadyForged(t *testing.T) {
 		t.Log("not root: another user is not to be had; root's run has it")
 		return
 	}
-	python, err := exec.LookPath("python3")
-	testbed.Need(t, "python3", err)
+	python := testbed.Program(t, "python3")
 	s := newBox(t).serve(inSubreaper, pipes)
 	s.hello()
 	j := s.shell(object{"notify": []string{"ready"}, "stdio": []any{"null", "capture"}}, "echo $NOTIFY_SOCKET; exec sleep 1000")

@@ -61,6 +61,14 @@ func build(dir string) error {
 	return os.Chmod(dir, 0o755)
 }
 
+// Program returns the path of a program of this machine. Where it is not installed it skips the test: see Need.
+func Program(t *testing.T, name string) string {
+	t.Helper()
+	path, err := exec.LookPath(name)
+	Need(t, name, err)
+	return path
+}
+
 // NeedHang skips the test where the program adversary cannot make a process hang, for want of FUSE. Beside it is supervise.
 func NeedHang(t *testing.T, adversary string) {
 	t.Helper()

@@ -164,6 +164,19 @@ func (c *cell) expectReady() {
 	}
 }
 
+// expectFrozen waits until a cgroup of the cell is frozen: an attacker that freezes itself says that it is ready before.
+func (c *cell) expectFrozen() {
+	c.t.Helper()
+	testbed.Eventually(c.t, patience, "freezing", func() error {
+		for _, dir := range append(testbed.Below(c.dir), c.dir) {
+			if set, _ := os.ReadFile(filepath.Join(dir, "cgroup.freeze")); string(set) == "1\n" {
+				return nil
+			}
+		}
+		return fmt.Errorf("nothing in %s is frozen", c.dir)
+	})
+}
+
 // gone says whether no process of supervise or its job is left, or soon.
 func (c *cell) gone(soon time.Duration) bool {
 	c.leak.SetReadDeadline(time.Now().Add(soon))

@@ -19,6 +19,7 @@ type row struct {
 	groups bool // it is on cgroups: there is nothing to attack in the fallback
 	harm   bool // it has succeeded if it could be done at all
 	next   bool // another supervise in the same place may end what is left
+	frozen bool // a cgroup of its own is frozen before the owner goes
 
 	// chance: how far supervise comes is chance, where the job runs as the same user. The table has the worst.
 	chance map[string]string
@@ -51,8 +52,8 @@ var rows = []row{
 	{attack: "chmod-files", title: "`chmod 0` of the files of its cgroups", groups: true},
 	{attack: "chmod-dirs", title: "`chmod 0` of its cgroups", groups: true},
 	{attack: "threaded", title: "making its cgroups threaded", groups: true},
-	{attack: "freeze", title: "freezing them", groups: true},
-	{attack: "freeze-supervise", title: "freezing the cgroup of `supervise`", groups: true},
+	{attack: "freeze", title: "freezing them", groups: true, frozen: true},
+	{attack: "freeze-supervise", title: "freezing the cgroup of `supervise`", groups: true, frozen: true},
 	{attack: "descendants", title: "`cgroup.max.descendants` 0", groups: true},
 	{attack: "deep", title: "1,500 cgroups, each in the one before", groups: true},
 	{attack: "namespace", title: "mounting cgroup v2 anew, in namespaces of its own", groups: true},
@@ -127,6 +128,9 @@ func try(t *testing.T, r row, k kind, containment string, hopeless bool) string 
 	c := newCell(t, k, containment)
 	c.start(r.attack)
 	c.expectReady()
+	if r.frozen && slices.Contains(c.told, "did "+r.attack) {
+		c.expectFrozen()
+	}
 	c.owner.Close()
 	ended := c.ended(soon)
 	if r.next {

@@ -21,12 +21,12 @@ type field struct {
 	main, node, session, root string // directories of cgroups; root is where the session is
 }
 
-// survey looks around. A supervise is a process that is above this one and has the name, or that of /proc/self/exe.
+// survey looks around. A supervise is a process that is above this one and has the name.
 func survey() (*field, error) {
 	f := &field{}
 	for pid := os.Getppid(); pid > 1; pid = parentOf(pid) {
 		switch name := nameOf(pid); {
-		case name != "supervise" && name != "exe":
+		case name != "supervise":
 		case f.supervisor == 0:
 			f.supervisor = pid
 		case f.guardian == 0:

@@ -148,7 +148,7 @@ func TestNestedKilled(t *testing.T) {
 	s.hello()
 	jobs := s.forest()
 	nested := parent(jobs[1].pid)
-	if comm(nested) != "supervise" && comm(nested) != "exe" {
+	if comm(nested) != "supervise" {
 		t.Fatalf("above the job is %q", comm(nested))
 	}
 	s.must(syscall.Kill(nested, syscall.SIGKILL))

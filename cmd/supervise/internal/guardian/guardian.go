@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -153,10 +154,12 @@ func finish(pid int) {
 }
 
 // Invoked says whether this process is a twin that has outlived its supervisor,
-// and returns the arguments of its plan.
+// and returns the arguments of its plan. It is called guardian again, which execve(2) has
+// called exe.
 func Invoked() (args []string, ok bool) {
 	if len(os.Args) != 3 || os.Args[0] != cleanerName {
 		return nil, false
 	}
+	unix.Prctl(unix.PR_SET_NAME, uintptr(unsafe.Pointer(&guardianName)), 0, 0, 0)
 	return os.Args[1:], true
 }

@@ -41,6 +41,9 @@ func Main(p *cli.Program, args []string) int {
 	if c.help {
 		return p.Help("run")
 	}
+	if c.guarded {
+		nested.TakeName()
+	}
 	r := &runner{Program: *p, c: c, began: time.Now()}
 	status := cli.ExitFailure
 	if err := r.openFiles(); err != nil {

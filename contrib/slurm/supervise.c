@@ -118,24 +118,24 @@ int slurm_spank_init(spank_t sp, int ac, char **av)
  * STEP is batch for the batch script. */
 static void name_task(spank_t sp, char *name, size_t size)
 {
-	uint32_t job = 0, step = 0, task = 0, array = 0, index = NO_VAL, restarts = 0;
-	char id[64], step_name[16] = "batch", again[16] = "";
+	uint32_t job = 0, step = 0, task = 0, array = 0, index = NO_VAL;
+	char id[64], step_name[16] = "batch", restarts[16];
 
 	spank_get_item(sp, S_JOB_ID, &job);
 	spank_get_item(sp, S_JOB_STEPID, &step);
 	spank_get_item(sp, S_TASK_GLOBAL_ID, &task);
 	spank_get_item(sp, S_JOB_ARRAY_ID, &array);
 	spank_get_item(sp, S_JOB_ARRAY_TASK_ID, &index);
-	spank_get_item(sp, S_SLURM_RESTART_COUNT, &restarts);
 	if (array && index != NO_VAL)
 		snprintf(id, sizeof id, "%u_%u", array, index);
 	else
 		snprintf(id, sizeof id, "%u", job);
 	if (step != SLURM_BATCH_SCRIPT)
 		snprintf(step_name, sizeof step_name, "%u", step);
-	if (restarts)
-		snprintf(again, sizeof again, ".r%u", restarts);
-	snprintf(name, size, "%s.%s.%u%s", id, step_name, task, again);
+	/* S_SLURM_RESTART_COUNT is 0 in the task of a batch script (22.05). */
+	if (spank_getenv(sp, "SLURM_RESTART_COUNT", restarts, sizeof restarts) != ESPANK_SUCCESS)
+		*restarts = 0;
+	snprintf(name, size, "%s.%s.%u%s%.8s", id, step_name, task, *restarts ? ".r" : "", restarts);
 }
 
 /* name_record writes the path of the record, "": there is to be none. The directory of the job's environment goes before

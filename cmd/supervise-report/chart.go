@@ -140,21 +140,25 @@ func textWidth(t string) vg.Length {
 	return w * slack
 }
 
-// fit cuts a text to a width, with an ellipsis.
+// fit cuts a text to a width, with an ellipsis for its middle: the commands of a build differ at their ends.
 func fit(t string, width vg.Length) string {
 	if textWidth(t) <= width {
 		return t
 	}
 	runes := []rune(t)
+	shortened := func(n int) string { // n letters of it
+		head := n * 2 / 5
+		return strings.TrimRight(string(runes[:head]), " ") + "…" + strings.TrimLeft(string(runes[len(runes)-n+head:]), " ")
+	}
 	low, high := 0, len(runes) // so many fit, so many do not
 	for high-low > 1 {
-		if mid := (low + high) / 2; textWidth(string(runes[:mid])+"…") <= width {
+		if mid := (low + high) / 2; textWidth(shortened(mid)) <= width {
 			low = mid
 		} else {
 			high = mid
 		}
 	}
-	return strings.TrimRight(string(runes[:low]), " ") + "…"
+	return shortened(low)
 }
 
 // x and y are where a value is.
@@ -173,7 +177,11 @@ const (
 // say writes a text on a line through a point. The browser aligns it, which knows the font that there is: the
 // library would by the one that it measures.
 func (c *chart) say(i ink, a anchor, x, y vg.Length, t string) {
-	fmt.Fprintf(&c.texts, "<text x=\"%.5g\" y=\"%.5g\"%s style=\"fill:var(--%s)\">%s</text>\n", x.Points(), (c.height - y + fontSize*0.36).Points(), a, inkNames[i], html.EscapeString(t))
+	halo := ""
+	if i == inkBad {
+		halo = " class=\"halo\"" // it lies on charts
+	}
+	fmt.Fprintf(&c.texts, "<text x=\"%.5g\" y=\"%.5g\"%s%s style=\"fill:var(--%s)\">%s</text>\n", x.Points(), (c.height - y + fontSize*0.36).Points(), a, halo, inkNames[i], html.EscapeString(t))
 }
 
 // line draws a straight one.

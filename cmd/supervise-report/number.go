@@ -73,8 +73,8 @@ func duration(s float64) string {
 		return notKnown
 	case a == 0:
 		return "0 s"
-	case a < 0.0000095:
-		return fmt.Sprintf("%.1f µs", s*1e6)
+	case a < 0.000001:
+		return "<1 µs"
 	case a < 0.000995:
 		return fmt.Sprintf("%.0f µs", s*1e6)
 	case a < 0.00995:

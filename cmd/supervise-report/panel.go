@@ -128,7 +128,7 @@ const panelHeight = 92
 
 // begin begins the chart of a panel: axes, phases, and the end of the job.
 func (j *job) begin(l layout, f frame, labels bool, top float64, ticks []float64, label func(float64) string) *chart {
-	m := margins{left: axisRoom, right: 10, bottom: 5, top: 8}
+	m := margins{left: axisRoom, right: 10, bottom: 8, top: 8}
 	if labels {
 		m.bottom = 20
 	}
@@ -191,7 +191,7 @@ func cpuPanel(j *job, f frame, spans []span) panel {
 		if throttled {
 			for _, s := range spans {
 				if s.throttled > 0.01 {
-					c.box(inkWarn.faint(), c.x(s.from), c.data.Min.Y, c.x(min(s.to, f.end)), c.data.Max.Y)
+					c.box(inkWarn, c.x(s.from), c.data.Min.Y-4.5, c.x(min(s.to, f.end)), c.data.Min.Y-1)
 				}
 			}
 		}
@@ -223,7 +223,7 @@ func memoryPanel(j *job, f frame) panel {
 		c.stroke(inkText, 1, paths(points, func(p point) float64 { return p.current }))
 		c = j.finish(c, "Memory over the time, page cache apart,")
 		if j.Cause == protocol.CauseOOM {
-			c.say(inkBad, atEnd, c.x(min(j.WallS, f.end))-4, c.data.Min.Y+10, "OOM")
+			c.say(inkBad, atEnd, c.x(min(j.WallS, f.end))-4, c.data.Max.Y-8, "OOM")
 		}
 		if j.peak != nil {
 			at := vg.Point{X: c.x(min(j.peak.at, f.end)), Y: c.y(j.peak.current)}

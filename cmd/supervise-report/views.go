@@ -211,7 +211,7 @@ func (c change) cell() changeCell {
 	case math.Abs(part) < 0.005:
 		v.Change = "same"
 	case part > 9:
-		v.Change, v.Class = fmt.Sprintf("%.0f times", part+1), "worse"
+		v.Change, v.Class = fmt.Sprintf("×%.0f", part+1), "worse"
 	default:
 		v.Change, v.Class = strings.Replace(fmt.Sprintf("%+.0f%%", part*100), "-", "−", 1), "better"
 		if part > 0 {

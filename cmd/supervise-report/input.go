@@ -142,6 +142,8 @@ func (in *input) parse(name string, b []byte, found bool) error {
 	return nil
 }
 
+var errCut = errors.New("the text ends in the middle of an object; was it written to the end?")
+
 // split finds the values of a file: JSON texts one after the other, or in arrays. Cut is the error
 // of one that is not complete, where the text ends in it.
 func split(name string, b []byte) (values []value, cut, err error) {
@@ -155,7 +157,9 @@ func split(name string, b []byte) (values []value, cut, err error) {
 		at.line += bytes.Count(b[counted:from], []byte("\n"))
 		counted = from
 		if inArray && !dec.More() || !inArray && from < int64(len(b)) && b[from] == '[' {
-			if _, err := dec.Token(); err != nil { // a bracket
+			if _, err := dec.Token(); err == io.EOF {
+				return values, at.complain(errCut), nil
+			} else if err != nil { // it is no bracket
 				return nil, nil, at.complain(syntax(&at, b[from:], err))
 			}
 			inArray = !inArray
@@ -167,7 +171,7 @@ func split(name string, b []byte) (values []value, cut, err error) {
 		case err == io.EOF && !inArray:
 			return values, nil, nil
 		case errors.Is(err, io.ErrUnexpectedEOF), err == io.EOF:
-			return values, at.complain(errors.New("the text ends in the middle of an object; was it written to the end?")), nil
+			return values, at.complain(errCut), nil
 		case err != nil:
 			err = syntax(&at, b[from:], err)
 			return nil, nil, at.complain(err)

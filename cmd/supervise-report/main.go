@@ -25,20 +25,20 @@ const helpText = `usage: supervise report FILE... -o report.html         (man su
        supervise report FILE... --text | --svg
        supervise report --before FILE FILE... -o report.html
 
-Makes one page, without anything from the network, of jobs: for one its timeline
-of CPU, memory, I/O, waiting and processes, with its phases, limits and peak; for
-many a table that sorts, a timeline of all and what they waited for, and how a
-number is distributed.
+Makes one page of jobs, without anything from the network: of one its timeline of
+CPU, memory, I/O, waiting and processes, with phases, limits and the peak; of many
+a table that sorts, a timeline of all and what they waited for, and how numbers
+are distributed.
 
 FILE is what "supervise run" wrote with --record or --samples, a directory of
-such files (*.json, *.jsonl), or - for standard input. One may hold any number of
-records and samples, one after the other or in arrays, and messages of "supervise
-serve". Samples belong to the record of the job that started when they say, within
-a second; among several to the one whose file has the same name but for its suffix.
+such files (*.json, *.jsonl), or - for standard input. It may have any number of
+records and samples, one after another or in arrays, and what "supervise serve"
+said. Samples belong to the record of the job that started when they say, within
+a second; among several to the one whose file has the same name but its suffix.
 
   --output FILE, -o  write there, as a whole or not at all (standard output)
-  --before FILE      compare with the records in this file or directory, which may
-                     be given again: jobs of the same name, or the same command
+  --before FILE      compare with the records in this file or directory (and
+                     more of them): the same name or command is the same job
   --text             a table and charts for a terminal
   --svg              the main chart alone, as SVG
 

@@ -103,14 +103,29 @@ func stem(file string) string {
 	return name
 }
 
-// alone is the job of samples that have no record.
+// alone is the job of samples that have no record: its totals are those of the last one.
 func (s *series) alone() *job {
 	last := s.points[len(s.points)-1]
-	started := protocol.Time{Time: s.started}
-	return &job{
-		Record: &protocol.Record{Started: started, Ended: protocol.Time{Time: s.started.Add(seconds(last.at))}, WallS: last.at},
-		place:  s.place, label: printable(stem(s.place.file)), points: s.points, alone: true,
+	r := &protocol.Record{
+		Started: protocol.Time{Time: s.started}, Ended: protocol.Time{Time: s.started.Add(seconds(last.at))}, WallS: last.at,
+		CPU: protocol.CPU{TotalS: number64(last.cpu), ThrottledS: number64(last.throttled)},
+		Pressure: protocol.Pressure{
+			CPU: protocol.Stall{SomeS: number64(last.wait[0])}, Memory: protocol.Stall{SomeS: number64(last.wait[1])}, IO: protocol.Stall{SomeS: number64(last.wait[2])},
+		},
 	}
+	if known(last.read) && known(last.write) {
+		read, write := uint64(last.read), uint64(last.write)
+		r.IO.ReadBytes, r.IO.WriteBytes = &read, &write
+	}
+	return &job{Record: r, place: s.place, label: printable(stem(s.place.file)), points: s.points, alone: true}
+}
+
+// number64 is a number for a record; nil: it is not known.
+func number64(f float64) *float64 {
+	if !known(f) {
+		return nil
+	}
+	return &f
 }
 
 // nest finds out which jobs ran in which: the cgroup of one is below that of the other, which ran

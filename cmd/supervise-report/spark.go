@@ -76,6 +76,9 @@ func overPoints(points []point, end float64, n int, of func(point) float64) (lis
 
 // stretch draws a part of a line: from one share of it to another.
 func stretch(from, to float64, columns int) string {
+	if columns == 0 {
+		return ""
+	}
 	a := min(columns-1, int(from*float64(columns)))
 	b := max(a+1, min(columns, int(math.Round(to*float64(columns)))))
 	return strings.Repeat("·", a) + strings.Repeat("█", b-a) + strings.Repeat("·", columns-b)

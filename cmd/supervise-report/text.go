@@ -161,9 +161,12 @@ func (t *textReport) jobs(jobs []*job) {
 	t.say("  %s 0%s%s", cell("", 12), strings.Repeat(" ", max(1, columns-1-ansi.StringWidth(duration(end)))), duration(end))
 	t.say("")
 	rows := shown(jobs, mostLines)
-	bar := min(40, max(10, t.width/4))
-	name := max(10, t.width-bar-46)
-	t.say("%s %s %s %s %s %s", cell("JOB", name), cell("OUTCOME", 12), cell("TIME", -8), cell("CPU TIME", -9), cell("MEMORY", -8), "  WHEN")
+	bar, when := min(40, t.width/4), "  WHEN"
+	if t.width < 80 {
+		bar, when = 0, "" // there is no room
+	}
+	name := t.width - bar - 44
+	t.say("%s %s %s %s %s %s", cell("JOB", name), cell("OUTCOME", 12), cell("TIME", -8), cell("CPU TIME", -9), cell("MEMORY", -8), when)
 	for _, j := range rows {
 		outcome, _ := j.outcome()
 		t.say("%s %s %s %s %s   %s", cell(strings.Repeat(" ", min(j.depth, 6))+j.label, name), cell(outcome, 12), cell(duration(j.WallS), -8),

@@ -84,7 +84,7 @@ func scale(most float64) (top float64, list []float64) {
 		most = 1
 	}
 	step := roundStep(most / 4)
-	top = math.Ceil(most/step-1e-6) * step
+	top = max(1, math.Ceil(most/step-1e-6)) * step
 	return top, ticks(top, step)
 }
 
@@ -97,7 +97,7 @@ func sizeScale(most float64) (top float64, list []float64) {
 	for step*4 < most {
 		step *= 2
 	}
-	top = math.Ceil(most/step-1e-6) * step
+	top = max(1, math.Ceil(most/step-1e-6)) * step
 	return top, ticks(top, step)
 }
 

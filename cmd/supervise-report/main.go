@@ -25,10 +25,10 @@ const helpText = `usage: supervise report FILE... -o report.html         (man su
        supervise report FILE... --text | --svg
        supervise report --before FILE FILE... -o report.html
 
-Makes one page of jobs, without anything from the network: of one its timeline of
-CPU, memory, I/O, waiting and processes, with phases, limits and the peak; of many
-a table that sorts, a timeline of all and what they waited for, and how numbers
-are distributed.
+Makes one page of jobs, with nothing from the network. Of one: its timeline of
+CPU, memory, I/O, waiting and processes, with phases, limits and the peak. Of
+many: a table that sorts, a timeline of all and what they waited for, and how
+numbers are distributed.
 
 FILE is what "supervise run" wrote with --record or --samples, a directory of
 such files (*.json, *.jsonl), or - for standard input. It may have any number of

@@ -8,7 +8,7 @@ import (
 	"gonum.org/v1/plot/vg"
 )
 
-// A picture is an SVG document of charts, one below the other.
+// A drawing is an SVG document of charts, one below the other.
 type drawing struct {
 	b      strings.Builder
 	height vg.Length
@@ -35,12 +35,15 @@ func picture(jobs, before []*job) string {
 			d.title("Jobs at a time", timelineKeys, "")
 			d.add(loadChart(wide, r, end))
 		}
-		d.title("Each job", timelineKeys, shownNote(jobs, mostRows))
-		d.add(timeline(wide, r, end, mostRows))
+		d.title("Each job", timelineKeys, shownNote(jobs, pictureRows))
+		d.add(timeline(wide, r, end, pictureRows))
 	}
 	return fmt.Sprintf("<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %g %g\" width=\"%g\" height=\"%g\" role=\"img\">\n<style>%s%s</style>\n<rect width=\"100%%\" height=\"100%%\" fill=\"var(--page)\"/>\n%s</svg>\n",
 		wide.width.Points(), d.height.Points(), wide.width.Points(), d.height.Points(), themeCSS, pictureCSS, d.b.String())
 }
+
+// pictureRows is how many jobs have a row in a picture, which is to fit on a screen.
+const pictureRows = 40
 
 const pictureCSS = "svg .t { font-size: 13px; font-weight: bold; fill: var(--text); }\n.m { fill: var(--muted); }\n"
 

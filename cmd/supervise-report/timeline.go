@@ -183,13 +183,18 @@ func loadChart(l layout, r *batch, end float64) *chart {
 	n := l.points
 	parts := loadOf(r, end, n)
 	top, ticks := scale(math.Max(1, slices.Max(parts.running)))
-	c := newChart(l, 150, margins{left: axisRoom, right: 14, bottom: 22, top: 6}, [2]float64{0, end}, [2]float64{0, top})
+	c := newChart(l, 150, margins{left: l.label, right: 14, bottom: 22, top: 6}, [2]float64{0, end}, [2]float64{0, top})
 	c.upright(ticks, decimal)
 	c.along(true)
 	area := func(i ink, values []float64) {
 		var xys plotter.XYs
-		for k, v := range values {
-			xys = append(xys, plotter.XY{X: end * float64(k) / float64(n), Y: v}, plotter.XY{X: end * float64(k+1) / float64(n), Y: v})
+		for k := 0; k < n; {
+			same := k + 1 // how far the value goes on
+			for same < n && values[same] == values[k] {
+				same++
+			}
+			xys = append(xys, plotter.XY{X: end * float64(k) / float64(n), Y: values[k]}, plotter.XY{X: end * float64(same) / float64(n), Y: values[k]})
+			k = same
 		}
 		c.fill(i, []plotter.XYs{closed(xys)})
 	}

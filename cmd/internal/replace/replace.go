@@ -18,7 +18,7 @@ import (
 // for, and cannot be foreseen; O_EXCL follows no symbolic link.
 func File(name string, content []byte, mode fs.FileMode) error {
 	if st, err := os.Lstat(name); err == nil && !st.Mode().IsRegular() {
-		return &fs.PathError{Op: "replace", Path: name, Err: errors.New("is there already, and no regular file")}
+		return &fs.PathError{Op: "replace", Path: name, Err: errors.New("is there already, and no regular file; leave -o out, and redirect standard output")}
 	}
 	tmp := filepath.Join(filepath.Dir(name), fmt.Sprintf(".%.100s.%016x", filepath.Base(name), rand.Uint64()))
 	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)

@@ -15,8 +15,8 @@ type comparison struct {
 
 // A batch is all jobs of one build, say.
 type batch struct {
-	jobs       []*job
-	start, end float64 // seconds since the first start of all; the end is that of the last
+	jobs []*job
+	end  float64 // of the last, in seconds since the first start
 }
 
 // A change is a number in both runs.

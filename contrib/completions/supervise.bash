@@ -96,6 +96,7 @@ _supervise() {
 	run) _supervise_command "${at[last]}" ;;
 	signal) if ((${#given[@]})); then _supervise_jobs "$word"; else _supervise_value "$(_supervise_flags signals)" "$word"; fi ;;
 	stat | kill | freeze | thaw | limit) _supervise_jobs "$word" ;;
+	report) _supervise_value FILE "$word" ;;
 	help) _supervise_value "$(_supervise_flags '')" "$word" ;;
 	esac
 }

@@ -49,6 +49,7 @@ complete -c supervise -f
 complete -c supervise -n 'contains -- run (commandline -opc)[2]' -a '(__supervise_run)'
 complete -c supervise -n '__supervise_in stat kill freeze thaw limit' -a '(__supervise_jobs)'
 complete -c supervise -n '__supervise_in signal; and test (__supervise_given) -gt 0' -a '(__supervise_jobs)'
+complete -c supervise -n '__supervise_in report' -F
 
 # what go test ./cmd/supervise/internal/command -run TestCompletions -update writes
 set -g __supervise_valued --timeout --cpu-timeout --grace --signal --leftovers --contain --cgroup --slice --scope --systemd-timeout --trace --name --property -p --resources --sample --samples --marks --record --owner --while-linked --memory-max --memory-high --memory-low --memory-min --swap-max --oom-group --cpus --cpu-weight --cpuset --cpuset-mems --pids-max --io-weight --io-max --set

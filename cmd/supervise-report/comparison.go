@@ -62,8 +62,8 @@ func compare(before, after []*job) *comparison {
 	c := &comparison{before: batchOf(before), after: batchOf(after)}
 	c.totals = append(c.totals, change{number{name: "Time of all", text: duration, about: "from the first start to the last end"}, c.before.end, c.after.end})
 	for _, n := range numbers {
-		b, _ := sum(before, n.of)
-		a, _ := sum(after, n.of)
+		b, _ := sum(before, n)
+		a, _ := sum(after, n)
 		switch n.key {
 		case "memory":
 			n.name, b, a = "Highest peak memory", highest(before, n.of), highest(after, n.of)

@@ -25,6 +25,7 @@ type job struct {
 	alone    bool    // there is no record
 	parent   *job    // the job in which it ran
 	depth    int     // how many it is in
+	holds    bool    // there are jobs in it
 }
 
 // newJob is the job of a record.

@@ -141,6 +141,9 @@ func nest(jobs []*job) {
 		if j.Cgroup != nil {
 			j.parent = outer(j, at)
 		}
+		if j.parent != nil {
+			j.parent.holds = true
+		}
 	}
 	for _, j := range jobs {
 		for p := j.parent; p != nil && j.depth < len(jobs); p = p.parent {

@@ -15,15 +15,16 @@ type number struct {
 	about     string // one sentence
 	of        func(j *job) float64
 	text      func(f float64) string
+	inclusive bool // a job's has those of the jobs in it
 }
 
 // numbers are all of them, in the order of the columns.
 var numbers = []number{
-	{"wall", "Time", "from the start to the end of the last process", func(j *job) float64 { return j.WallS }, duration},
-	{"cpu", "CPU time", "processor time of all processes", func(j *job) float64 { return fraction(j.CPU.TotalS) }, duration},
-	{"memory", "Peak memory", "with page cache, as the kernel counts it", peakMemory, size},
-	{"io", "I/O", "bytes read from and written to devices", transferred, size},
-	{"waited", "Waited", "the longest of the times in which a process waited for CPU, memory or I/O", waited, duration},
+	{"wall", "Time", "from the start to the end of the last process", func(j *job) float64 { return j.WallS }, duration, false},
+	{"cpu", "CPU time", "processor time of all processes", func(j *job) float64 { return fraction(j.CPU.TotalS) }, duration, true},
+	{"memory", "Peak memory", "with page cache, as the kernel counts it", peakMemory, size, true},
+	{"io", "I/O", "bytes read from and written to devices", transferred, size, true},
+	{"waited", "Waited", "the longest of the times in which a process waited for CPU, memory or I/O", waited, duration, false},
 }
 
 // peakMemory is the kernel's, or of the samples.
@@ -144,16 +145,22 @@ func grouped(n int) string {
 	return digits
 }
 
-// sum adds what is known, and says how many are not.
-func sum(jobs []*job, of func(*job) float64) (total float64, missing int) {
+// sum adds what is known, and says how many are not. Nothing is counted twice: where a job has jobs in
+// it, it is either that job alone, or those in it.
+func sum(jobs []*job, n number) (total float64, missing int) {
+	added := 0
 	for _, j := range jobs {
-		if f := of(j); known(f) {
+		if n.inclusive && j.parent != nil || !n.inclusive && j.holds {
+			continue
+		}
+		if f := n.of(j); known(f) {
 			total += f
+			added++
 		} else {
 			missing++
 		}
 	}
-	if missing == len(jobs) {
+	if added == 0 {
 		total = unknownNumber
 	}
 	return total, missing

@@ -134,7 +134,7 @@ func (c *chart) marks(r *batch, j *job, middle float64) {
 	}
 }
 
-// A load is how many jobs there were at a time, in equal parts of it.
+// A load is how many jobs there were at a time, in equal parts of it: those that have no jobs in them.
 type load struct {
 	running []float64
 	wait    [3][]float64 // of which something waited
@@ -147,6 +147,9 @@ func loadOf(r *batch, end float64, n int) *load {
 		l.wait[k] = make([]float64, n)
 	}
 	for _, j := range r.jobs {
+		if j.holds {
+			continue // those in it are counted
+		}
 		from := r.since(j)
 		spread(l.running, end, from, from+j.WallS, 1)
 		list := j.spans()
@@ -225,6 +228,9 @@ func (r *batch) most() int {
 	}
 	var edges []edge
 	for _, j := range r.jobs {
+		if j.holds {
+			continue
+		}
 		edges = append(edges, edge{r.since(j), 1}, edge{r.since(j) + j.WallS, -1})
 	}
 	slices.SortFunc(edges, func(a, b edge) int { return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.delta, b.delta)) })

@@ -22,7 +22,11 @@ func timelineOf(title string, r *batch, end float64, most int) timelineView {
 	end = max(end, 1e-6)
 	v := timelineView{Title: title}
 	if len(r.jobs) > 3 {
-		load := figureOf("Jobs at a time", "coloured: of which some process waited", timelineKeys, func(l layout) *chart { return loadChart(l, r, end) })
+		note := "coloured: of which some process waited"
+		if slices.ContainsFunc(r.jobs, func(j *job) bool { return j.holds }) {
+			note += "; a job with jobs in it is not counted"
+		}
+		load := figureOf("Jobs at a time", note, timelineKeys, func(l layout) *chart { return loadChart(l, r, end) })
 		v.Load = &load
 	}
 	keys := append(slices.Clone(timelineKeys), key{"bad", "a bad end"})
@@ -73,14 +77,14 @@ func factsOf(r *batch) []fact {
 		}
 	}
 	of := func(n number) (string, string) {
-		total, missing := sum(r.jobs, n.of)
+		total, missing := sum(r.jobs, n)
 		if missing > 0 && known(total) {
 			return n.text(total), fmt.Sprintf("not known of %s", count(missing, "job", "jobs"))
 		}
 		return n.text(total), ""
 	}
 	cpu, cpuNote := of(numbers[1])
-	if total, missing := sum(r.jobs, numbers[1].of); missing == 0 && r.end > 0 {
+	if total, missing := sum(r.jobs, numbers[1]); missing == 0 && r.end > 0 {
 		cpuNote = decimal(total/r.end) + " processors on average"
 	}
 	moved, movedNote := of(numbers[3])

@@ -72,6 +72,7 @@ type layout struct {
 
 var (
 	wide   = layout{"wide", 960, 230, 10, mostPoints, 300}
+	half   = layout{"wide", 530, 150, 6, 160, 300} // of two side by side
 	narrow = layout{"narrow", 350, 110, 4, 100, 350}
 )
 

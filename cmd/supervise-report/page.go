@@ -53,11 +53,11 @@ type figure struct {
 	Wide, Narrow template.HTML
 }
 
-// figureOf draws a chart in both layouts.
-func figureOf(title, note string, keys []key, draw func(layout) *chart) figure {
+// figureOf draws a chart in both layouts; big is the one that is not for narrow windows.
+func figureOf(big layout, title, note string, keys []key, draw func(layout) *chart) figure {
 	return figure{
 		Title: title, Note: note, Keys: keys,
-		Wide: template.HTML(draw(wide).element()), Narrow: template.HTML(draw(narrow).element()),
+		Wide: template.HTML(draw(big).element()), Narrow: template.HTML(draw(narrow).element()),
 	}
 }
 
@@ -77,7 +77,7 @@ func newPage(jobs, before []*job, notes []string) *page {
 		p.compare(jobs, before)
 	case len(jobs) == 1:
 		p.Title = short(jobs[0].label, 120)
-		p.Details = []jobView{viewOf(jobs[0], frameOf(jobs[0]), jobs)}
+		p.Details = []jobView{viewOf(wide, jobs[0], frameOf(jobs[0]), jobs)}
 	default:
 		p.many(jobs)
 	}
@@ -89,7 +89,7 @@ func (p *page) many(jobs []*job) {
 	r := batchOf(jobs)
 	p.Title = count(len(jobs), "job", "jobs")
 	p.Facts = factsOf(r)
-	p.Timelines = []timelineView{timelineOf("Timeline", r, r.end, mostRows)}
+	p.Timelines = []timelineView{timelineOf(wide, "Timeline", r, extentOf(r), mostRows)}
 	p.Distributions = distributions(jobs)
 	p.Table = tableOf(r)
 	p.details(jobs)
@@ -102,7 +102,7 @@ const mostDetails = 24
 func (p *page) details(jobs []*job) {
 	chosen := choose(jobs, mostDetails)
 	for _, j := range chosen {
-		p.Details = append(p.Details, viewOf(j, frameOf(j), jobs))
+		p.Details = append(p.Details, viewOf(wide, j, frameOf(j), jobs))
 	}
 	if len(chosen) < len(jobs) {
 		p.DetailsNote = fmt.Sprintf("These are %d of %s jobs: those with samples or phases first, then those that went wrong, then the longest. For another one, make a report of its record alone.",

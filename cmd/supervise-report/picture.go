@@ -21,22 +21,22 @@ func picture(jobs, before []*job) string {
 	switch {
 	case before != nil:
 		b, a := batchOf(before), batchOf(jobs)
-		end := max(b.end, a.end, 1e-6)
+		e := extentOf(b, a)
 		d.title("Before: "+duration(b.end), timelineKeys, shownNote(before, mostRows/2))
-		d.add(timeline(wide, b, end, mostRows/2))
+		d.add(timeline(wide, b, e, mostRows/2))
 		d.title("After: "+duration(a.end), timelineKeys, shownNote(jobs, mostRows/2))
-		d.add(timeline(wide, a, end, mostRows/2))
+		d.add(timeline(wide, a, e, mostRows/2))
 	case len(jobs) == 1:
 		d.job(jobs[0])
 	default:
 		r := batchOf(jobs)
-		end := max(r.end, 1e-6)
+		e := extentOf(r)
 		if len(jobs) > 3 {
 			d.title("Jobs at a time", timelineKeys, "")
-			d.add(loadChart(wide, r, end))
+			d.add(loadChart(wide, r, e))
 		}
 		d.title("Each job", timelineKeys, shownNote(jobs, pictureRows))
-		d.add(timeline(wide, r, end, pictureRows))
+		d.add(timeline(wide, r, e, pictureRows))
 	}
 	return fmt.Sprintf("<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %g %g\" width=\"%g\" height=\"%g\" role=\"img\">\n<style>%s%s</style>\n<rect width=\"100%%\" height=\"100%%\" fill=\"var(--page)\"/>\n%s</svg>\n",
 		wide.width.Points(), d.height.Points(), wide.width.Points(), d.height.Points(), themeCSS, pictureCSS, d.b.String())
@@ -64,7 +64,7 @@ func (d *drawing) job(j *job) {
 	if len(list) == 0 {
 		r := batchOf([]*job{j})
 		d.title("", timelineKeys, "")
-		d.add(timeline(wide, r, max(r.end, 1e-6), 1))
+		d.add(timeline(wide, r, extentOf(r), 1))
 		return
 	}
 	if len(j.Phases) > 1 {

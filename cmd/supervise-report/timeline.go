@@ -2,12 +2,26 @@ package main
 
 import (
 	"cmp"
-	"math"
 	"slices"
 
 	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/vg"
 )
+
+// An extent is the range of a timeline. Two side by side have the same.
+type extent struct {
+	end    float64 // seconds
+	atOnce int     // jobs
+}
+
+// extentOf is the range that some runs need.
+func extentOf(runs ...*batch) extent {
+	e := extent{end: 1e-6}
+	for _, r := range runs {
+		e.end, e.atOnce = max(e.end, r.end), max(e.atOnce, r.most())
+	}
+	return e
+}
 
 // mostRows is how many jobs have a row of their own.
 const mostRows = 60
@@ -31,10 +45,10 @@ const (
 )
 
 // timeline draws a row for each job: when it ran, and what part of that something of it waited.
-func timeline(l layout, r *batch, end float64, most int) *chart {
+func timeline(l layout, r *batch, e extent, most int) *chart {
 	rows := shown(r.jobs, most)
 	c := newChart(l, vg.Length(len(rows))*rowHeight+26, margins{left: l.label, right: 14, bottom: 22, top: 4},
-		[2]float64{0, end}, [2]float64{0, float64(len(rows))})
+		[2]float64{0, e.end}, [2]float64{0, float64(len(rows))})
 	c.along(true)
 	for i, j := range rows {
 		c.row(r, j, float64(len(rows)-i)-0.5)
@@ -182,10 +196,10 @@ func spread(parts []float64, end, from, to, value float64) {
 }
 
 // loadChart draws how many jobs ran at each time, and how many of them waited for what.
-func loadChart(l layout, r *batch, end float64) *chart {
-	n := l.points
+func loadChart(l layout, r *batch, e extent) *chart {
+	n, end := l.points, e.end
 	parts := loadOf(r, end, n)
-	top, ticks := scale(math.Max(1, slices.Max(parts.running)))
+	top, ticks := scale(float64(e.atOnce))
 	c := newChart(l, 150, margins{left: l.label, right: 14, bottom: 22, top: 6}, [2]float64{0, end}, [2]float64{0, top})
 	c.upright(ticks, decimal)
 	c.along(true)

@@ -33,7 +33,7 @@ type phaseView struct {
 }
 
 // viewOf is the section of a job; all are the jobs that ran beside it.
-func viewOf(j *job, f frame, all []*job) jobView {
+func viewOf(big layout, j *job, f frame, all []*job) jobView {
 	v := jobView{Name: short(j.label, 200), Command: short(j.command(), 2000), Facts: jobFacts(j), Notes: j.notes(), Peak: peakSentence(j, all)}
 	outcome, verdict := j.outcome()
 	v.Outcome, v.Bad = outcome, verdict == bad
@@ -42,12 +42,12 @@ func viewOf(j *job, f frame, all []*job) jobView {
 	}
 	list := panels(j, f)
 	if len(list) > 0 && len(j.Phases) > 1 {
-		strip := figureOf("", "", nil, func(l layout) *chart { return phaseStrip(l, j, f) })
+		strip := figureOf(big, "", "", nil, func(l layout) *chart { return phaseStrip(l, j, f) })
 		v.Strip = &strip
 	}
 	for i, p := range list {
 		last := i == len(list)-1
-		v.Charts = append(v.Charts, figureOf(p.title, p.note, p.keys, func(l layout) *chart { return p.draw(l, last) }))
+		v.Charts = append(v.Charts, figureOf(big, p.title, p.note, p.keys, func(l layout) *chart { return p.draw(l, last) }))
 	}
 	v.Sampling = sampling(j, list)
 	for _, p := range j.Phases {

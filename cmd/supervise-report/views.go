@@ -17,16 +17,15 @@ type timelineView struct {
 // timelineKeys are what the colours of a timeline mean.
 var timelineKeys = []key{{"bar", "running"}, {"cpu", "waiting for CPU"}, {"memory", "for memory"}, {"io", "for I/O"}}
 
-// timelineOf draws the timeline of a run up to an end.
-func timelineOf(title string, r *batch, end float64, most int) timelineView {
-	end = max(end, 1e-6)
+// timelineOf draws the timeline of a run with so many rows at most.
+func timelineOf(big layout, title string, r *batch, e extent, most int) timelineView {
 	v := timelineView{Title: title}
 	if len(r.jobs) > 3 {
 		note := "coloured: of which some process waited"
 		if slices.ContainsFunc(r.jobs, func(j *job) bool { return j.holds }) {
 			note += "; a job with jobs in it is not counted"
 		}
-		load := figureOf("Jobs at a time", note, timelineKeys, func(l layout) *chart { return loadChart(l, r, end) })
+		load := figureOf(big, "Jobs at a time", note, timelineKeys, func(l layout) *chart { return loadChart(l, r, e) })
 		v.Load = &load
 	}
 	keys := append(slices.Clone(timelineKeys), key{"bad", "a bad end"})
@@ -34,7 +33,7 @@ func timelineOf(title string, r *batch, end float64, most int) timelineView {
 	if len(r.jobs) > most {
 		note = fmt.Sprintf("the %d longest of %s jobs have a row; %s", most, grouped(len(r.jobs)), note)
 	}
-	v.Rows = figureOf("Each job", note, keys, func(l layout) *chart { return timeline(l, r, end, most) })
+	v.Rows = figureOf(big, "Each job", note, keys, func(l layout) *chart { return timeline(l, r, e, most) })
 	return v
 }
 
@@ -93,12 +92,16 @@ func factsOf(r *batch) []fact {
 	if ooms > 0 {
 		oomNote = count(ooms, "job", "jobs") + " with an OOM kill"
 	}
+	peak, peakNote := highest(r.jobs, peakMemory), ""
+	if known(peak) {
+		peakNote = "of one job"
+	}
 	return []fact{
 		{"Jobs", grouped(len(r.jobs)), fmt.Sprintf("at most %s at once", grouped(r.most()))},
 		{"Went wrong", bads, oomNote},
 		{"Time of all", duration(r.end), ""},
 		{"CPU time", cpu, cpuNote},
-		{"Highest peak memory", size(highest(r.jobs, peakMemory)), "of one job"},
+		{"Highest peak memory", size(peak), peakNote},
 		{"I/O", moved, movedNote},
 	}
 }
@@ -114,7 +117,7 @@ func distributions(jobs []*job) (list []figure) {
 		if d.missing > 0 {
 			note += fmt.Sprintf("; not known of %s", count(d.missing, "job", "jobs"))
 		}
-		list = append(list, figureOf(n.name, note, nil, func(l layout) *chart { return histogram(l, &d) }))
+		list = append(list, figureOf(wide, n.name, note, nil, func(l layout) *chart { return histogram(l, &d) }))
 	}
 	return list
 }
@@ -256,10 +259,10 @@ func (p *page) compare(after, before []*job) {
 	p.Comparison = v
 	if len(before) == 1 && len(after) == 1 {
 		f := frameOf(before[0], after[0])
-		p.Details = []jobView{viewOf(before[0], f, before), viewOf(after[0], f, after)}
+		p.Details = []jobView{viewOf(half, before[0], f, before), viewOf(half, after[0], f, after)}
 		p.Details[0].Name, p.Details[1].Name = "Before: "+p.Details[0].Name, "After: "+p.Details[1].Name
 		return
 	}
-	end := max(c.before.end, c.after.end)
-	p.Timelines = []timelineView{timelineOf("Before", c.before, end, mostRows/2), timelineOf("After", c.after, end, mostRows/2)}
+	e := extentOf(c.before, c.after)
+	p.Timelines = []timelineView{timelineOf(half, "Before", c.before, e, mostRows/2), timelineOf(half, "After", c.after, e, mostRows/2)}
 }

@@ -143,6 +143,14 @@ func (b *browser) size(width int, scheme string) {
 	b.drawn()
 }
 
+// paper has the page as it is printed, as wide as A4 is.
+func (b *browser) paper() {
+	b.t.Helper()
+	call(b, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{Width: 794, Height: 1123, DeviceScaleFactor: 1})
+	call(b, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Media: "print"})
+	b.drawn()
+}
+
 // ask evaluates JavaScript.
 func ask[T any](b *browser, script string) T {
 	b.t.Helper()

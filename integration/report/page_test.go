@@ -86,6 +86,11 @@ func TestPages(t *testing.T) {
 			}
 			colours[ask[string](b, `getComputedStyle(document.body).backgroundColor`)] = true
 		}
+		b.paper()
+		for _, said := range ask[[]string](b, cutOff) {
+			t.Errorf("%s, on paper: %s", p.name, said)
+		}
+		b.shoot(p.name + "-paper")
 		if len(colours) != 2 {
 			t.Errorf("%s: light and dark are %v", p.name, colours)
 		}

@@ -114,11 +114,23 @@ func jobFacts(j *job) []fact {
 	return []fact{
 		{"Outcome", outcome, string(j.Containment)},
 		{"Time", duration(j.WallS), ""},
-		{"CPU time", duration(cpu), note(decimal(cpu/j.WallS), " processors on average")},
+		{"CPU time", duration(cpu), note(processors(cpu/j.WallS), " on average")},
 		{"Peak memory", size(peakMemory(j)), memoryNote(j)},
 		{"I/O", size(transferred(j)), note(size(whole(j.IO.WriteBytes)), " of it written")},
 		{"Waited", duration(waited(j)), waitNote(j)},
 		{"Processes", decimal(whole(j.Pids.Peak)), reapedNote(j)},
+	}
+}
+
+// processors is a number of them.
+func processors(f float64) string {
+	switch text := decimal(f); text {
+	case notKnown:
+		return text
+	case "1":
+		return "1 processor"
+	default:
+		return text + " processors"
 	}
 }
 
@@ -192,7 +204,7 @@ func peakSentence(j *job, all []*job) string {
 	}
 	for _, s := range j.spans() {
 		if j.peak != nil && s.from < at && at <= s.to && known(s.cpu) {
-			then = append(then, decimal(s.cpu)+" processors in use")
+			then = append(then, processors(s.cpu)+" in use")
 		}
 	}
 	if names := besides(j, all, at); names != "" {

@@ -84,7 +84,7 @@ func factsOf(r *batch) []fact {
 	}
 	cpu, cpuNote := of(numbers[1])
 	if total, missing := sum(r.jobs, numbers[1]); missing == 0 && r.end > 0 {
-		cpuNote = decimal(total/r.end) + " processors on average"
+		cpuNote = processors(total/r.end) + " on average"
 	}
 	moved, movedNote := of(numbers[3])
 	bads := grouped(failed)

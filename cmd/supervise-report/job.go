@@ -21,6 +21,7 @@ type job struct {
 	points   []point // by time
 	samples  int     // how many were read; points may be fewer
 	peak     *point  // the sample that held most memory; nil: not known
+	needed   *point  // the one that held most anonymous and shared memory; nil: not known
 	busiest  *span   // in which most processors were in use; nil: not known
 	alone    bool    // there is no record
 	parent   *job    // the job in which it ran

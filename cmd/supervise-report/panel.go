@@ -226,14 +226,22 @@ func memoryPanel(j *job, f frame) panel {
 			c.say(inkBad, atEnd, c.x(min(j.WallS, f.end))-4, c.data.Max.Y-8, "OOM")
 		}
 		if j.peak != nil {
-			at := vg.Point{X: c.x(min(j.peak.at, f.end)), Y: c.y(j.peak.current)}
-			c.all.DrawGlyphNoClip(draw.GlyphStyle{Color: inkEdge, Radius: 5, Shape: draw.CircleGlyph{}}, at)
-			c.all.DrawGlyphNoClip(draw.GlyphStyle{Color: inkText, Radius: 3.2, Shape: draw.CircleGlyph{}}, at)
+			c.dot(inkText, j.peak.at, j.peak.current)
+		}
+		if j.needed != nil && j.needed.at != j.peak.at {
+			c.dot(inkMemory, j.needed.at, j.needed.anon)
 		}
 		c.across(j.limit("memory.max"), "limit "+size(j.limit("memory.max")))
 		return c
 	}
 	return p
+}
+
+// dot marks a value.
+func (c *chart) dot(i ink, x, y float64) {
+	at := vg.Point{X: c.x(min(x, c.xs[1])), Y: c.y(y)}
+	c.all.DrawGlyphNoClip(draw.GlyphStyle{Color: inkEdge, Radius: 5, Shape: draw.CircleGlyph{}}, at)
+	c.all.DrawGlyphNoClip(draw.GlyphStyle{Color: i, Radius: 3.2, Shape: draw.CircleGlyph{}}, at)
 }
 
 func ioPanel(j *job, f frame, spans []span) panel {

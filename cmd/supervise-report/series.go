@@ -144,6 +144,9 @@ func (j *job) measure() {
 		if known(p.current) && (j.peak == nil || p.current > j.peak.current) {
 			j.peak = &p
 		}
+		if known(p.anon) && (j.needed == nil || p.anon > j.needed.anon) {
+			j.needed = &p
+		}
 	}
 	j.points = thin(j.points, mostPoints)
 	for _, s := range j.spans() {

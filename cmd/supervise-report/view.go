@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 )
 
 // A jobView is the section of one job.
@@ -178,42 +179,61 @@ func waitNote(j *job) string {
 	return "for " + resources[best] + ", " + percent(shares[best]) + " of the time"
 }
 
-// peakSentence says where the peak of a job was, and what was running then.
+// peakSentence says where the peak of a job was, and what was running then. What a job needs is not its page
+// cache, so the most of the rest is told as well.
 func peakSentence(j *job, all []*job) string {
-	var text string
-	var at float64
-	switch {
-	case j.peak != nil:
-		at = j.peak.at
-		text = fmt.Sprintf("Most memory at %s: %s", duration(at), size(j.peak.current))
-		if known(j.peak.anon) {
-			text += fmt.Sprintf(", %s of it anonymous and shared, %s page cache", size(j.peak.anon), size(j.peak.file))
-		}
-	case j.busiest != nil:
-		at = (j.busiest.from + j.busiest.to) / 2
-		text = fmt.Sprintf("Most processors in use from %s to %s: %s", duration(j.busiest.from), duration(j.busiest.to), decimal(j.busiest.cpu))
-	default:
+	if j.peak == nil {
+		return busiestSentence(j, all)
+	}
+	p := j.peak
+	text := fmt.Sprintf("Most memory at %s: %s", duration(p.at), size(p.current))
+	if known(p.anon) {
+		text += fmt.Sprintf(", %s of it anonymous and shared, %s page cache", size(p.anon), size(p.file))
+	}
+	text += then(j, p, all) + "."
+	if n := j.needed; n != nil && n.at != p.at {
+		text += fmt.Sprintf(" Most without page cache, anonymous and shared, at %s: %s", duration(n.at), size(n.anon)) + then(j, n, all) + "."
+	}
+	return text
+}
+
+// busiestSentence is that of a job of which there is no memory.
+func busiestSentence(j *job, all []*job) string {
+	s := j.busiest
+	if s == nil {
 		return ""
 	}
-	var then []string
-	if p := phaseAt(j, at); p != "" {
-		then = append(then, "phase "+p)
+	at := (s.from + s.to) / 2
+	text := fmt.Sprintf("Most processors in use from %s to %s: %s", duration(s.from), duration(s.to), decimal(s.cpu))
+	return text + then(j, &point{at: at, pids: unknownNumber}, all) + "."
+}
+
+// then says what was running at a point.
+func then(j *job, p *point, all []*job) string {
+	var list []string
+	if name := phaseAt(j, p.at); name != "" {
+		list = append(list, "phase "+name)
 	}
-	if j.peak != nil && known(j.peak.pids) {
-		then = append(then, count(int(j.peak.pids), "process", "processes"))
-	}
-	for _, s := range j.spans() {
-		if j.peak != nil && s.from < at && at <= s.to && known(s.cpu) {
-			then = append(then, processors(s.cpu)+" in use")
+	if known(p.pids) {
+		list = append(list, count(int(p.pids), "process", "processes"))
+		for _, s := range j.spans() {
+			if s.from < p.at && p.at <= s.to && known(s.cpu) {
+				list = append(list, processors(s.cpu)+" in use")
+			}
 		}
 	}
-	if names := besides(j, all, at); names != "" {
-		then = append(then, "beside it "+names)
+	for _, w := range []struct {
+		where string
+		jobs  []*job
+	}{{"in it ", within(j, all)}, {"beside it ", beside(j, all)}} {
+		if names := namesAt(w.jobs, j.Started.Add(seconds(p.at))); names != "" {
+			list = append(list, w.where+names)
+		}
 	}
-	if len(then) > 0 {
-		text += ". Then: " + strings.Join(then, ", ")
+	if len(list) == 0 {
+		return ""
 	}
-	return text + "."
+	return "; then: " + strings.Join(list, ", ")
 }
 
 // phaseAt is the phase at a moment.
@@ -226,13 +246,42 @@ func phaseAt(j *job, at float64) string {
 	return ""
 }
 
-// besides are the other jobs that ran at a moment of one.
-func besides(j *job, all []*job, at float64) string {
-	moment := j.Started.Add(seconds(at))
+// isIn says whether a job is in another, at whatever depth.
+func (j *job) isIn(o *job) bool {
+	for p := j.parent; p != nil; p = p.parent {
+		if p == o {
+			return true
+		}
+	}
+	return false
+}
+
+// within are the jobs in one.
+func within(j *job, all []*job) (list []*job) {
+	for _, o := range all {
+		if j.holds && o.isIn(j) {
+			list = append(list, o)
+		}
+	}
+	return list
+}
+
+// beside are the jobs that are neither in one nor around it.
+func beside(j *job, all []*job) (list []*job) {
+	for _, o := range all {
+		if o != j && !o.isIn(j) && !j.isIn(o) {
+			list = append(list, o)
+		}
+	}
+	return list
+}
+
+// namesAt are the names of the jobs that ran at a moment, of some of them if they are many.
+func namesAt(jobs []*job, moment time.Time) string {
 	var names []string
 	n := 0
-	for _, o := range all {
-		if o != j && !o.Started.After(moment) && o.end().After(moment) {
+	for _, o := range jobs {
+		if !o.Started.After(moment) && o.end().After(moment) {
 			if n++; n <= 4 {
 				names = append(names, short(o.label, 40))
 			}

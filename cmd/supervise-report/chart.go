@@ -143,6 +143,7 @@ func textWidth(t string) vg.Length {
 
 // fit cuts a text to a width, with an ellipsis for its middle: the commands of a build differ at their ends.
 func fit(t string, width vg.Length) string {
+	t = short(t, 400) // measuring takes its time
 	if textWidth(t) <= width {
 		return t
 	}

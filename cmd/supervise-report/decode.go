@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/seed-c1490a04/supervise/protocol"
 )
@@ -13,7 +14,7 @@ import (
 // these.
 type decoded struct {
 	record   *protocol.Record
-	sample   *protocol.Sample
+	sample   *sample
 	job      int                   // of a server's message
 	commands []protocol.CommandEnd // of a pipeline
 }
@@ -112,15 +113,21 @@ func checkRecord(r *protocol.Record) error {
 // longest is how long a job can have run, in seconds: a hundred years.
 const longest = 100 * 365 * 86400
 
-func decodeSample(text []byte) (*protocol.Sample, error) {
-	s := new(protocol.Sample)
-	if err := json.Unmarshal(text, s); err != nil {
+// A sample is what is kept of one: there may be very many.
+type sample struct {
+	point
+	started time.Time // of the job
+}
+
+func decodeSample(text []byte) (*sample, error) {
+	var s protocol.Sample
+	if err := json.Unmarshal(text, &s); err != nil {
 		return nil, explain(err)
 	}
 	if s.Time.IsZero() || s.WallS < 0 || s.WallS > longest {
 		return nil, fmt.Errorf("a sample at %g s of no job", s.WallS)
 	}
-	return s, nil
+	return &sample{pointOf(&s), s.Time.Add(-seconds(s.WallS))}, nil
 }
 
 // explain says what is wrong with a value that is JSON.

@@ -220,7 +220,7 @@ func (in *input) add(at place, d decoded) {
 		in.jobs = append(in.jobs, newJob(at, d))
 	case d.sample != nil:
 		s := in.seriesFor(at, d.sample)
-		s.points = append(s.points, pointOf(d.sample))
+		s.points = append(s.points, d.sample.point)
 	}
 }
 

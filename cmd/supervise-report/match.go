@@ -24,17 +24,16 @@ const apart = time.Second
 
 // seriesFor is the series that a sample goes on, or a new one: samples of a job are in one file,
 // and their time does not go back.
-func (in *input) seriesFor(at place, s *protocol.Sample) *series {
-	started := s.Time.Add(-seconds(s.WallS))
+func (in *input) seriesFor(at place, s *sample) *series {
 	for _, old := range slices.Backward(in.series) {
 		if old.place.file != at.file {
 			break
 		}
-		if old.place.job == at.job && old.points[len(old.points)-1].at <= s.WallS && old.started.Sub(started).Abs() < apart {
+		if old.place.job == at.job && old.points[len(old.points)-1].at <= s.at && old.started.Sub(s.started).Abs() < apart {
 			return old
 		}
 	}
-	in.series = append(in.series, &series{place: at, started: started})
+	in.series = append(in.series, &series{place: at, started: s.started})
 	return in.series[len(in.series)-1]
 }
 

@@ -156,7 +156,7 @@ func (j *job) finish(c *chart, about string) *chart {
 
 // phaseStarts are when marks came, in seconds since the start.
 func (j *job) phaseStarts() (list []float64) {
-	for i, p := range j.Phases {
+	for i, p := range j.phases() {
 		if at := p.Started.Sub(j.Started.Time).Seconds(); i > 0 && at >= 0 {
 			list = append(list, at)
 		}

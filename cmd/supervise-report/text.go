@@ -137,10 +137,13 @@ func (t *textReport) phases(j *job) {
 	t.say("")
 	name := max(12, t.width-60)
 	t.say("%s %s %s %s %s %s", cell("PHASE", name), cell("TIME", -10), cell("CPU TIME", -10), cell("PROCESSORS", -10), cell("MEMORY", -10), cell("I/O", -10))
-	for _, p := range j.Phases {
+	for _, p := range j.phases() {
 		cpu := fraction(p.CPU.TotalS)
 		t.say("%s %s %s %s %s %s", cell(phaseName(p.Name), name), cell(duration(p.WallS), -10), cell(duration(cpu), -10),
 			cell(decimal(cpu/p.WallS), -10), cell(size(whole(p.MaxMemory)), -10), cell(size(whole(p.IO.ReadBytes)+whole(p.IO.WriteBytes)), -10))
+	}
+	if n := len(j.Phases); n > mostPhases {
+		t.say("These are the first %d of %s phases.", mostPhases, grouped(n))
 	}
 }
 

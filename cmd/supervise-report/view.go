@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/seed-c1490a04/supervise/protocol"
 )
 
 // A jobView is the section of one job.
@@ -51,7 +53,10 @@ func viewOf(big layout, j *job, f frame, all []*job) jobView {
 		v.Charts = append(v.Charts, figureOf(big, p.title, p.note, p.keys, func(l layout) *chart { return p.draw(l, last) }))
 	}
 	v.Sampling = sampling(j, list)
-	for _, p := range j.Phases {
+	if n := len(j.Phases); n > mostPhases {
+		v.Sampling += fmt.Sprintf(" The first %d of %s phases are shown.", mostPhases, grouped(n))
+	}
+	for _, p := range j.phases() {
 		v.Phases = append(v.Phases, phaseView{phaseName(p.Name), []string{
 			duration(p.WallS), duration(fraction(p.CPU.TotalS)), decimal(fraction(p.CPU.TotalS) / p.WallS), size(whole(p.MaxMemory)), size(whole(p.MaxAnon)),
 			size(whole(p.IO.ReadBytes) + whole(p.IO.WriteBytes)), duration(fraction(p.Pressure.CPU.SomeS)), duration(fraction(p.Pressure.Memory.SomeS)), duration(fraction(p.Pressure.IO.SomeS)),
@@ -71,6 +76,12 @@ func viewOf(big layout, j *job, f frame, all []*job) jobView {
 	}
 	return v
 }
+
+// mostPhases is how many phases of a job are shown.
+const mostPhases = 100
+
+// phases are those that are shown.
+func (j *job) phases() []protocol.Phase { return j.Phases[:min(len(j.Phases), mostPhases)] }
 
 // phaseName is for people; the first phase has none.
 func phaseName(name string) string {

@@ -40,7 +40,7 @@ func timelineOf(big layout, title string, r *batch, e extent, most int) timeline
 // phaseStrip draws the names of phases above the charts of a job.
 func phaseStrip(l layout, j *job, f frame) *chart {
 	c := newChart(l, 20, margins{left: axisRoom, right: 10, bottom: 1, top: 1}, [2]float64{0, f.end}, [2]float64{0, 1})
-	for i, p := range j.Phases {
+	for i, p := range j.phases() {
 		from := max(0, p.Started.Sub(j.Started.Time).Seconds())
 		to := min(f.end, from+p.WallS)
 		if from >= to {

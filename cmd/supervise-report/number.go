@@ -224,6 +224,7 @@ func (d *distribution) bins(n int) (list []bin, logarithmic bool) {
 	for i := range n {
 		list = append(list, bin{from: back(from + float64(i)*width), to: back(from + float64(i+1)*width)})
 	}
+	list[0].from, list[n-1].to = low, high // back is not exact
 	for _, f := range d.sorted {
 		list[min(n-1, max(0, int((scale(max(f, low))-from)/width)))].count++
 	}

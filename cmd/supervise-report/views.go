@@ -260,7 +260,13 @@ func (p *page) compare(after, before []*job) {
 	if len(before) == 1 && len(after) == 1 {
 		f := frameOf(before[0], after[0])
 		p.Details = []jobView{viewOf(half, before[0], f, before), viewOf(half, after[0], f, after)}
-		p.Details[0].Name, p.Details[1].Name = "Before: "+p.Details[0].Name, "After: "+p.Details[1].Name
+		p.Details[0].Name, p.Details[1].Name = "Before", "After"
+		if before[0].label != after[0].label {
+			p.Details[0].Name, p.Details[1].Name = "Before: "+short(before[0].label, 100), "After: "+short(after[0].label, 100)
+		} else {
+			p.Title = short(after[0].label, 100) + ", before and after"
+		}
+		v.Totals = nil // they are those of the job
 		return
 	}
 	e := extentOf(c.before, c.after)

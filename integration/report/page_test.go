@@ -57,7 +57,7 @@ func TestPages(t *testing.T) {
 		{"odd", []string{data("odd.json"), data("serve.jsonl")}, []string{"9 jobs", "tests", "SIGSEGV", `\u202e`}},
 		{"all", []string{data("odd.json"), data("serve.jsonl"), data("make.json"), data("make.jsonl"), data("before.jsonl")}, []string{"40 jobs", "These are 24 of 40 jobs"}},
 		{"compared", []string{"--before", data("before.jsonl"), data("after.jsonl")}, []string{"30 jobs before, 30 after", "Change"}},
-		{"compared-job", []string{"--before", data("make.json"), "--before", data("make.jsonl"), data("make.json"), data("make.jsonl")}, []string{"Before: make", "After: make"}},
+		{"compared-job", []string{"--before", data("make.json"), "--before", data("make.jsonl"), data("make.json"), data("make.jsonl")}, []string{"make -j8 all, before and after", "Job by job"}},
 	}
 	b := startBrowser(t)
 	for _, p := range pages {

@@ -46,7 +46,7 @@ func TestPrintable(t *testing.T) {
 		o := b.start(launch{argv: append([]string{bin.supervise}, argv...)}).wait()
 		wantPrintable(t, what, o.stderr)
 	}
-	for _, name := range []string{"supervise-scope", "supervise-oci"} {
+	for _, name := range []string{"supervise-scope", "supervise-oci", "supervise-report"} {
 		o := b.start(launch{argv: []string{filepath.Join(filepath.Dir(bin.supervise), name), "--" + foulName}}).wait()
 		wantPrintable(t, name, o.stderr)
 	}

@@ -16,9 +16,10 @@ _supervise_flags() {
 	limit) echo '--help -h --memory-max= --memory-high= --memory-low= --memory-min= --swap-max= --oom-group=yes|no --cpus= --cpu-weight= --cpuset= --cpuset-mems= --pids-max= --io-weight= --io-max= --set=' ;;
 	metrics) echo '--openmetrics --output=FILE -o=FILE --help -h' ;;
 	top) echo '--all --every= --help -h' ;;
+	report) echo '--output=FILE -o=FILE --before=FILE --text --svg --help -h' ;;
 	doctor) echo '--json --fix-plan --help -h' ;;
 	signals) echo 'HUP|INT|QUIT|ILL|TRAP|ABRT|BUS|FPE|KILL|USR1|SEGV|USR2|PIPE|ALRM|TERM|STKFLT|CHLD|CONT|STOP|TSTP|TTIN|TTOU|URG|XCPU|XFSZ|VTALRM|PROF|WINCH|IO|PWR|SYS' ;;
-	'') echo 'run|serve|list|stat|signal|kill|freeze|thaw|limit|metrics|top|doctor|version|help' ;;
+	'') echo 'run|serve|list|stat|signal|kill|freeze|thaw|limit|metrics|top|report|doctor|version|help' ;;
 # the end of that
 	esac
 }
@@ -95,6 +96,7 @@ _supervise() {
 	run) _supervise_command "${at[last]}" ;;
 	signal) if ((${#given[@]})); then _supervise_jobs "$word"; else _supervise_value "$(_supervise_flags signals)" "$word"; fi ;;
 	stat | kill | freeze | thaw | limit) _supervise_jobs "$word" ;;
+	report) _supervise_value FILE "$word" ;;
 	help) _supervise_value "$(_supervise_flags '')" "$word" ;;
 	esac
 }

@@ -49,6 +49,7 @@ complete -c supervise -f
 complete -c supervise -n 'contains -- run (commandline -opc)[2]' -a '(__supervise_run)'
 complete -c supervise -n '__supervise_in stat kill freeze thaw limit' -a '(__supervise_jobs)'
 complete -c supervise -n '__supervise_in signal; and test (__supervise_given) -gt 0' -a '(__supervise_jobs)'
+complete -c supervise -n '__supervise_in report' -F
 
 # what go test ./cmd/supervise/internal/command -run TestCompletions -update writes
 set -g __supervise_valued --timeout --cpu-timeout --grace --signal --leftovers --contain --cgroup --slice --scope --systemd-timeout --trace --name --property -p --resources --sample --samples --marks --record --owner --while-linked --memory-max --memory-high --memory-low --memory-min --swap-max --oom-group --cpus --cpu-weight --cpuset --cpuset-mems --pids-max --io-weight --io-max --set
@@ -74,6 +75,8 @@ complete -c supervise -n 'test (count (commandline -opc)) = 1' -a metrics -d 'Pr
 complete -c supervise -n '__supervise_in help' -a metrics -d 'Print numbers of all jobs, for Prometheus'
 complete -c supervise -n 'test (count (commandline -opc)) = 1' -a top -d 'Show the jobs live on the terminal'
 complete -c supervise -n '__supervise_in help' -a top -d 'Show the jobs live on the terminal'
+complete -c supervise -n 'test (count (commandline -opc)) = 1' -a report -d 'Make a page from records and samples'
+complete -c supervise -n '__supervise_in help' -a report -d 'Make a page from records and samples'
 complete -c supervise -n 'test (count (commandline -opc)) = 1' -a doctor -d 'Tell how a job would be held here, and why'
 complete -c supervise -n '__supervise_in help' -a doctor -d 'Tell how a job would be held here, and why'
 complete -c supervise -n 'test (count (commandline -opc)) = 1' -a version -d 'Print the version'
@@ -161,6 +164,11 @@ complete -c supervise -n '__supervise_in metrics' -l help -s h -d 'Print a summa
 complete -c supervise -n '__supervise_in top' -l all -d 'Also show jobs of other users, as far as they can be read'
 complete -c supervise -n '__supervise_in top' -l every -x -d 'Take a reading every D, at least 100ms'
 complete -c supervise -n '__supervise_in top' -l help -s h -d 'Print a summary of the flags'
+complete -c supervise -n '__supervise_in report' -l output -s o -rF -d 'Write to this file, which appears as a whole or not at all'
+complete -c supervise -n '__supervise_in report' -l before -rF -d 'Compare with the jobs in this file or directory'
+complete -c supervise -n '__supervise_in report' -l text -d 'Write a table and charts for a terminal'
+complete -c supervise -n '__supervise_in report' -l svg -d 'Write the main chart alone, as SVG'
+complete -c supervise -n '__supervise_in report' -l help -s h -d 'Print a summary of the flags'
 complete -c supervise -n '__supervise_in doctor' -l json -d 'Print the same as one JSON object, supervise.doctor/1'
 complete -c supervise -n '__supervise_in doctor' -l fix-plan -d 'Print a shell script of the commands that would repair this host'
 complete -c supervise -n '__supervise_in doctor' -l help -s h -d 'Print a summary of the flags'

@@ -59,7 +59,7 @@ func command(p *cli.Program, name string, args []string) int {
 		return doctor.Main(p, args)
 	case "list", "stat", "signal", "kill", "freeze", "thaw", "limit", "metrics":
 		return steer.Main(p, name, args)
-	case "top":
+	case "top", "report":
 		return sibling(p, name, args)
 	case "pipeline": // of supervise serve's: it is in no help text
 		return pipeline.Main(p, args)
@@ -88,7 +88,7 @@ func commands() []string {
 }
 
 // siblings are those that are programs of their own.
-var siblings = []string{"top"}
+var siblings = []string{"top", "report"}
 
 // sibling becomes the program that does what has a program of its own. It returns only if
 // there is none.

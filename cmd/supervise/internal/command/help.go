@@ -15,6 +15,7 @@ const helpText = `Supervise runs commands so that nothing they start can outlive
   supervise kill|signal|freeze|thaw|limit     act on it: 'supervise help kill'
   supervise metrics [-o FILE]                 numbers of all, for Prometheus
   supervise top                               the same, live on the terminal
+  supervise report FILE... -o FILE            a page from records and samples
   supervise doctor [--json|--fix-plan]        which containment this place gives
   supervise version                           print the version
   supervise help [command]                    this text, or more about a command

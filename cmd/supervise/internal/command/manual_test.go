@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/seed-c1490a04/supervise/cmd/internal/cli"
+	"github.com/seed-c1490a04/supervise/cmd/internal/report"
 	"github.com/seed-c1490a04/supervise/cmd/internal/top"
 	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/doctor"
 	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/run"
@@ -41,6 +42,7 @@ func documents() []documented {
 		list = append(list, documented{name, steer.Flags(name), "supervise.1", section})
 	}
 	list = append(list, documented{"top", top.Flags().About(), "supervise-top.1", ""})
+	list = append(list, documented{"report", report.Flags().About(), "supervise-report.1", ""})
 	return append(list, documented{"doctor", doctor.Flags(), "supervise.1", "doctor"})
 }
 

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/seed-c1490a04/supervise/cmd/internal/jobs"
+	"github.com/seed-c1490a04/supervise/cmd/internal/replace"
 	"github.com/seed-c1490a04/supervise/protocol"
 )
 
@@ -121,7 +121,7 @@ func metrics(c *commandLine, version string) error {
 		_, err := os.Stdout.WriteString(text)
 		return err
 	}
-	return replaceFile(c.output, text)
+	return replace.File(c.output, []byte(text), 0o644) // which a collector may read, too
 }
 
 // metricsText is the format of Prometheus, or OpenMetrics 1.0, which tell the name of a counter
@@ -163,22 +163,4 @@ func writeSample(b *strings.Builder, series string, j *protocol.ListedJob, v sam
 // escapeLabel writes any bytes as the formats have them.
 func escapeLabel(text string) string {
 	return strings.NewReplacer(`\`, `\\`, "\n", `\n`, `"`, `\"`).Replace(strings.ToValidUTF8(text, "\uFFFD"))
-}
-
-// replaceFile writes a file as a whole: a collector reads the old text or the new one. The name of
-// the new one meanwhile begins with a dot, and does not end as collectors want it.
-func replaceFile(name, text string) error {
-	f, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".*")
-	if err != nil {
-		return err
-	}
-	_, err = f.WriteString(text)
-	err = errors.Join(err, f.Chmod(0o644), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), name)
-	}
-	if err != nil {
-		os.Remove(f.Name())
-	}
-	return err
 }

@@ -1,0 +1,169 @@
+package main
+
+import (
+	"cmp"
+	"math"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/seed-c1490a04/supervise/protocol"
+)
+
+// A series is the samples of one job.
+type series struct {
+	place   place
+	started time.Time // of the job, as each sample has it
+	points  []point
+}
+
+// apart is how far the start that samples have may be from that of their record.
+const apart = time.Second
+
+// seriesFor is the series that a sample goes on, or a new one: samples of a job are in one file,
+// and their time does not go back.
+func (in *input) seriesFor(at place, s *sample) *series {
+	for _, old := range slices.Backward(in.series) {
+		if old.place.file != at.file {
+			break
+		}
+		if old.place.job == at.job && old.points[len(old.points)-1].at <= s.at && old.started.Sub(s.started).Abs() < apart {
+			return old
+		}
+	}
+	in.series = append(in.series, &series{place: at, started: s.started})
+	return in.series[len(in.series)-1]
+}
+
+// match gives each job its samples. They do not say whose they are, but when their job started:
+// they are those of the record that started then, within a second. Among several it is the one
+// whose file has the same name but for the suffix, then the nearest in time. A server's messages have the number of the job.
+// A job of samples alone is added where there is no such record.
+func (in *input) match() {
+	slices.SortStableFunc(in.jobs, byStart)
+	type pair struct {
+		j        *job
+		s        *series
+		distance float64
+	}
+	var pairs []pair
+	for _, s := range in.series {
+		first, _ := slices.BinarySearchFunc(in.jobs, s.started.Add(-apart), func(j *job, t time.Time) int { return j.Started.Compare(t) })
+		for _, j := range in.jobs[first:] {
+			if j.Started.After(s.started.Add(apart)) {
+				break
+			}
+			if s.points[len(s.points)-1].at <= j.WallS+apart.Seconds() {
+				pairs = append(pairs, pair{j, s, distance(j, s)})
+			}
+		}
+	}
+	slices.SortStableFunc(pairs, func(a, b pair) int { return cmp.Compare(a.distance, b.distance) })
+	taken := map[*series]bool{}
+	for _, p := range pairs {
+		if !taken[p.s] && p.j.points == nil && !math.IsInf(p.distance, 1) {
+			p.j.points, taken[p.s] = p.s.points, true
+		}
+	}
+	for _, s := range in.series {
+		if !taken[s] {
+			in.jobs = append(in.jobs, s.alone())
+		}
+	}
+	in.series = nil
+	for _, j := range in.jobs {
+		j.measure()
+	}
+	nest(in.jobs)
+	slices.SortStableFunc(in.jobs, byStart)
+}
+
+// distance is how far samples are from a record: in seconds, and less than 0 where more than the
+// time says that they belong together. It is infinite where they cannot.
+func distance(j *job, s *series) float64 {
+	d := j.Started.Sub(s.started).Abs().Seconds()
+	if s.place.job != 0 || j.place.job != 0 {
+		if s.place.job != j.place.job || s.place.file != j.place.file {
+			return math.Inf(1)
+		}
+		return d - 2
+	}
+	if stem(j.place.file) == stem(s.place.file) {
+		return d - 1
+	}
+	return d
+}
+
+// stem is a file's name without its directory and suffixes.
+func stem(file string) string {
+	name, _, _ := strings.Cut(filepath.Base(file), ".")
+	return name
+}
+
+// alone is the job of samples that have no record: its totals are those of the last one.
+func (s *series) alone() *job {
+	last := s.points[len(s.points)-1]
+	r := &protocol.Record{
+		Started: protocol.Time{Time: s.started}, Ended: protocol.Time{Time: s.started.Add(seconds(last.at))}, WallS: last.at,
+		CPU: protocol.CPU{TotalS: number64(last.cpu), ThrottledS: number64(last.throttled)},
+		Pressure: protocol.Pressure{
+			CPU: protocol.Stall{SomeS: number64(last.wait[0])}, Memory: protocol.Stall{SomeS: number64(last.wait[1])}, IO: protocol.Stall{SomeS: number64(last.wait[2])},
+		},
+	}
+	if known(last.read) && known(last.write) {
+		read, write := uint64(last.read), uint64(last.write)
+		r.IO.ReadBytes, r.IO.WriteBytes = &read, &write
+	}
+	return &job{Record: r, place: s.place, label: printable(stem(s.place.file)), points: s.points, alone: true}
+}
+
+// number64 is a number for a record; nil: it is not known.
+func number64(f float64) *float64 {
+	if !known(f) {
+		return nil
+	}
+	return &f
+}
+
+// nest finds out which jobs ran in which: the cgroup of one is below that of the other, which ran
+// when it started.
+func nest(jobs []*job) {
+	at := map[string][]*job{}
+	for _, j := range jobs {
+		if j.Cgroup != nil && *j.Cgroup != "" {
+			at[*j.Cgroup] = append(at[*j.Cgroup], j)
+		}
+	}
+	for _, j := range jobs {
+		if j.Cgroup != nil {
+			j.parent = outer(j, at)
+		}
+		if j.parent != nil {
+			j.parent.holds = true
+		}
+	}
+	for _, j := range jobs {
+		for p := j.parent; p != nil && j.depth < len(jobs); p = p.parent {
+			j.depth++
+		}
+	}
+}
+
+// outer is the nearest job around one; nil: there is none.
+func outer(j *job, at map[string][]*job) *job {
+	dir := path.Clean(*j.Cgroup)
+	for range 64 { // levels
+		dir = path.Dir(dir)
+		if dir == "/" || dir == "." {
+			break
+		}
+		for _, p := range at[dir] {
+			if p != j && !p.Started.After(j.Started.Time) && !p.end().Before(j.Started.Time) {
+				return p
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,102 @@
+package batch
+
+import (
+	"cmp"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/seed-c1490a04/supervise/integration/testbed"
+)
+
+// task is what a sweep runs: of twenty tasks one leaves a daemon, one hangs, one wants more memory than it may have, one fails.
+const task = `#!/bin/sh
+case $(($1 % 20)) in
+0) (setsid sleep SLEEP >/dev/null 2>&1 &) ;;
+1) trap '' TERM; sleep SLEEP & wait ;;
+2) exec prlimit --as=100000000 dd if=/dev/zero of=/dev/null bs=200M count=1 2>/dev/null ;;
+3) exit 3 ;;
+esac
+`
+
+// outcomes are how those end, by the remainder; the others exit with 0.
+var outcomes = map[int]string{1: "timeout", 2: "exited 1", 3: "exited 3"}
+
+// TestSweep: the example of many tasks on three nodes. When some are done the daemons of a node are killed. Then all tasks have a
+// record, of which a report can be made, and nothing is left. SWEEP_TASKS is how many they are.
+func TestSweep(t *testing.T) {
+	testbed.Program(t, "parallel")
+	n := 60
+	if text := os.Getenv("SWEEP_TASKS"); text != "" {
+		n, _ = strconv.Atoi(text)
+	}
+	inCluster(t, []string{"--nodes", "3", "--conf", "SlurmdTimeout=5"}, "", func(s *site) {
+		command := filepath.Join(s.dir, "task")
+		if err := os.WriteFile(command, []byte(s.script(task)), 0o755); err != nil {
+			s.t.Fatal(err)
+		}
+		example, err := filepath.Abs(testbed.Source("contrib", "slurm", "examples", "sweep"))
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		path := "PATH=" + bin + ":" + os.Getenv("PATH")
+		sbatch := []string{"env", path, "SWEEP_FLAGS=--timeout 1s --grace 0s", "sbatch", "--parsable", "--cpus-per-task=2", example, strconv.Itoa(n), command}
+		s.job = s.run(s.recorded(sbatch)...).ok(s.t)
+		s.waitTasks(n/4, n)
+		s.killOne()
+		s.waitTasks(n, n)
+		s.gone()
+		for i := range n {
+			s.expectTask(i)
+		}
+		text := s.run("env", path, "supervise", "report", "--text", "records").ok(s.t)
+		if !strings.Contains(text, fmt.Sprint(n)) || !strings.Contains(text, "timeout") {
+			s.t.Errorf("the report:\n%s", text)
+		}
+	})
+}
+
+// waitTasks waits until so many of n tasks have a record.
+func (s *site) waitTasks(want, n int) {
+	s.t.Helper()
+	testbed.Eventually(s.t, patience, "the tasks", func() error {
+		done := 0
+		for i := range n {
+			if _, err := os.Stat(filepath.Join(s.dir, "records", fmt.Sprintf("task-%d.json", i))); err == nil {
+				done++
+			}
+		}
+		if done < want {
+			return fmt.Errorf("%d of %d are done", done, want)
+		}
+		return nil
+	})
+}
+
+// killOne kills the daemons of a node on which a job of the array runs.
+func (s *site) killOne() {
+	s.t.Helper()
+	testbed.Eventually(s.t, patience, "a job of the array", func() error {
+		running := strings.Fields(s.run("squeue", "-h", "-j", s.job, "-t", "running", "-o", "%A %N").out)
+		if len(running) < 2 {
+			return fmt.Errorf("running: %q", running)
+		}
+		return killNode(running[1], running[0])
+	})
+}
+
+// expectTask wants a record that says how a task ended.
+func (s *site) expectTask(i int) {
+	s.t.Helper()
+	r := s.record(fmt.Sprintf("records/task-%d.json", i))
+	got := r.Cause
+	if r.Exit.Code != nil && *r.Exit.Code != 0 {
+		got += fmt.Sprint(" ", *r.Exit.Code)
+	}
+	if want := cmp.Or(outcomes[i%20], "exited"); got != want {
+		s.t.Errorf("task %d: %s, want %s", i, got, want)
+	}
+}

@@ -27,7 +27,7 @@ func TestLintian(t *testing.T) {
 	onHost(t)
 	lintian := testbed.Program(t, "lintian")
 	changes := find(t, directory(t), "supervise_*.changes")
-	out, err := exec.Command(lintian, "--allow-root", "--fail-on", "error,warning", "--no-tag-display-limit", changes).CombinedOutput()
+	out, err := exec.Command(lintian, "--allow-root", "--fail-on", "error,warning", "--tag-display-limit", "0", changes).CombinedOutput()
 	if err != nil || len(out) > 0 {
 		t.Errorf("lintian: %v\n%s", err, out)
 	}

@@ -48,7 +48,7 @@ func install(t *testing.T) (wanted []string) {
 	t.Helper()
 	wanted = slices.Clone(names)
 	if isGuest() {
-		wanted = []string{"supervise", "supervise-tools", "libsupervise1", "python3-supervise-api"}
+		wanted = []string{"supervise", "supervise-tools", "libsupervise1", "libsupervise-dev", "python3-supervise-api"}
 	}
 	var packages []string
 	for _, name := range wanted {

@@ -16,10 +16,13 @@ type stock struct {
 	paths    map[string]bool
 	packages string
 	cgroups  []string
+	units    string // those of the user's as well
 }
 
 // others keep notes of their own about what was installed and run.
 var others = []string{"/tmp", "/var/cache", "/var/lib/apt", "/var/lib/systemd/coredump", "/var/lib/systemd/timers", "/var/log", "/var/tmp"}
+
+const listUnits = "systemctl list-units --all --plain --no-legend 'supervise*'"
 
 func takeStock(t *testing.T) stock {
 	t.Helper()
@@ -27,6 +30,7 @@ func takeStock(t *testing.T) stock {
 		paths:    paths(t, "/", others...),
 		packages: output(t, "dpkg-query", "-W", "-f", "${Package} ${Status}\n")+"\n",
 		cgroups:  cgroups(t),
+		units:    output(t, "sh", "-c", listUnits) + userSays(t, listUnits+" --user"),
 	}
 }
 
@@ -48,6 +52,9 @@ func compareStock(t *testing.T, before stock) {
 		if !strings.Contains(before.packages, line) {
 			t.Errorf("a package is left: %s", line)
 		}
+	}
+	if after.units != "" {
+		t.Errorf("units are left:\n%s", after.units)
 	}
 	for _, dir := range after.cgroups {
 		t.Errorf("a cgroup is left: %s", dir)

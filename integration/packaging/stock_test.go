@@ -28,7 +28,7 @@ func takeStock(t *testing.T) stock {
 	t.Helper()
 	return stock{
 		paths:    paths(t, "/", others...),
-		packages: output(t, "dpkg-query", "-W", "-f", "${Package} ${Status}\n")+"\n",
+		packages: output(t, "dpkg-query", "-W", "-f", "${Package} ${Status}\n") + "\n",
 		cgroups:  cgroups(t),
 		units:    output(t, "sh", "-c", listUnits) + userSays(t, listUnits+" --user"),
 	}

@@ -12,7 +12,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"runtime/debug"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
@@ -45,7 +44,7 @@ exit status: 0; 125 if supervise-top failed, 2 if it was misused.
 func main() { os.Exit(run(os.Args[1:])) }
 
 func run(args []string) (status int) {
-	p := &cli.Program{Name: "supervise-top", Version: version, Help: func(string) int { fmt.Print(helpText); return 0 }}
+	p := &cli.Program{Name: "supervise-top", Version: cli.Version, Help: func(string) int { fmt.Print(helpText); return 0 }}
 	c := &top.CommandLine{Every: time.Second}
 	_, rest, err := top.Flags().Parse(c, args)
 	switch {
@@ -67,12 +66,4 @@ func run(args []string) (status int) {
 		return cli.ExitFailure
 	}
 	return 0
-}
-
-func version() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return ""
-	}
-	return info.Main.Version
 }

@@ -38,14 +38,14 @@ func Run(name string, tests func(dir string) int) int {
 		fmt.Fprintf(os.Stderr, "%s: %v\n", name, err)
 		return 1
 	}
-	defer forget()
+	defer Forget()
 	return tests(dir)
 }
 
-// forget has go test run the tests again next time, whatever has not changed: it knows of no program that a test runs, nor of
+// Forget has go test run the tests again next time, whatever has not changed: it knows of no program that a test runs, nor of
 // the machine. It caches a run only with the log of the files and variables that the tests have looked at. (To look at the
-// sources here would not do: the log begins in testing.M.Run.)
-func forget() {
+// sources here would not do: the log begins in testing.M.Run.) It is for the end of TestMain.
+func Forget() {
 	if log := flag.Lookup("test.testlogfile"); log != nil && log.Value.String() != "" {
 		os.Remove(log.Value.String())
 	}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"os"
-	"runtime/debug"
 	"slices"
 
 	"golang.org/x/sys/unix"
@@ -38,7 +37,7 @@ func Main() (status int) {
 		}
 		return 0
 	}
-	p := &cli.Program{Name: "supervise", Version: version, Help: help}
+	p := &cli.Program{Name: "supervise", Version: cli.Version, Help: help}
 	if len(os.Args) <= 1 {
 		return binary.Main(p)
 	}
@@ -64,7 +63,7 @@ func command(p *cli.Program, name string, args []string) int {
 	case "pipeline": // of supervise serve's: it is in no help text
 		return pipeline.Main(p, args)
 	case "version", "--version":
-		fmt.Println("supervise", version())
+		fmt.Println("supervise", cli.Version())
 		return 0
 	case "help", "--help", "-h":
 		if len(args) == 0 {
@@ -101,16 +100,3 @@ func sibling(p *cli.Program, name string, args []string) int {
 	p.Complain(fmt.Errorf("%s: it is a program of its own, which is to be installed beside supervise: %w", name, err))
 	return cli.ExitFailure
 }
-
-// version is the release, unless the Go tool put another tag, or a pseudo-version, into
-// the binary.
-func version() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok || info.Main.Version == "" || info.Main.Version == "(devel)" {
-		return release
-	}
-	return info.Main.Version
-}
-
-// release is the version of this source.
-const release = "v1.0.0"

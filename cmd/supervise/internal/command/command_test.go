@@ -46,7 +46,7 @@ func TestCommand(t *testing.T) {
 		{[]string{"run", "--record", "fd:1000000", "true"}, 125, "",
 			"supervise: run: --record fd:1000000: descriptor 1000000 is not open\n"},
 	}
-	p := &cli.Program{Name: "supervise", Version: version, Help: help}
+	p := &cli.Program{Name: "supervise", Version: cli.Version, Help: help}
 	for _, tt := range tests {
 		t.Run(strings.Join(tt.args, " "), func(t *testing.T) {
 			var status int

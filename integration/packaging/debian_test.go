@@ -40,7 +40,7 @@ func TestPrograms(t *testing.T) {
 	for _, name := range []string{"supervise", "supervise-tools"} {
 		output(t, "dpkg-deb", "-x", find(t, directory(t), name+"_*.deb"), dir)
 	}
-	for _, path := range []string{"bin/supervise", "bin/supervise-top", "libexec/supervise/supervise-oci", "libexec/supervise/supervise-scope"} {
+	for _, path := range []string{"bin/supervise", "bin/supervise-top", "bin/supervise-report", "libexec/supervise/supervise-oci", "libexec/supervise/supervise-scope"} {
 		f, err := elf.Open(filepath.Join(dir, "usr", path))
 		if err != nil {
 			t.Error(err)

@@ -18,7 +18,7 @@ import (
 const patience = 2 * time.Minute
 
 // TestNewUser is what somebody does who tries supervise: installs the packages on a fresh Debian, runs a job, lists it, watches
-// it, kills it, and purges the packages. Nothing is left behind.
+// it, kills it, looks at its report, and purges the packages. Nothing is left behind.
 func TestNewUser(t *testing.T) {
 	if os.Getenv("SUPERVISE_BED") == "" || os.Geteuid() != 0 {
 		t.Skip("only as root in integration/bed and integration/vm: CI runs this test in both")
@@ -29,7 +29,8 @@ func TestNewUser(t *testing.T) {
 	t.Cleanup(func() { apt(t, "purge", wanted...) })
 
 	t.Run("job", testJob)
-	t.Run("tools", testTop)
+	t.Run("top", testTop)
+	t.Run("report", testReport)
 	t.Run("python", testPython)
 	t.Run("units", testUnits)
 	if isGuest() {
@@ -200,8 +201,17 @@ func testUnits(t *testing.T) {
 	})
 }
 
+// testReport: the page of a job that has run.
+func testReport(t *testing.T) {
+	got := userSays(t, `cd "$(mktemp -d)" && supervise run --record job.json --samples job.jsonl --sample 50ms -- sleep 0.3 &&
+		supervise report . -o report.html && grep -c '<svg' report.html; rm -r "$PWD"`)
+	if got == "" || got == "0" {
+		t.Errorf("there are %q charts", got)
+	}
+}
+
 func testPages(t *testing.T) {
-	pages := []string{"supervise", "supervise-run", "supervise-top", "supervise-serve", "supervise.record", "unlinkwait", "supervise_spawnfd", "supervise_read_event"}
+	pages := []string{"supervise", "supervise-run", "supervise-top", "supervise-report", "supervise-serve", "supervise.record", "unlinkwait", "supervise_spawnfd", "supervise_read_event"}
 	got := userSays(t, "man -w "+strings.Join(pages, " "))
 	if n := len(strings.Fields(got)); n != len(pages) {
 		t.Errorf("man finds %d pages, want %d:\n%s", n, len(pages), got)

@@ -193,28 +193,27 @@ func (s *site) judgeSoon(n int) {
 	s.wantDaemonsSoon(n)
 }
 
-// wantDaemonsSoon wants those of n jobs if nobody holds them, and that they go if somebody does.
-func (s *site) wantDaemonsSoon(n int) {
+// wantDaemons wants none if somebody holds them, now; else those of n jobs, whose parents may not have ended yet.
+func (s *site) wantDaemons(n int) {
 	s.Helper()
-	if s.holds {
-		testbed.Eventually(s, patience, "the end of the daemons", func() error {
-			if left := s.daemons(); len(left) > 0 {
-				return fmt.Errorf("left: %d", left)
-			}
-			return nil
-		})
+	if left := s.daemons(); s.holds && len(left) > 0 {
+		s.Errorf("left: %d", left)
 	}
-	s.wantDaemons(n)
+	s.wantDaemonsSoon(n)
 }
 
-func (s *site) wantDaemons(n int) {
+// wantDaemonsSoon gives those who hold them time to end them.
+func (s *site) wantDaemonsSoon(n int) {
 	s.Helper()
 	if s.holds {
 		n = 0
 	}
-	if got := s.daemons(); len(got) != n {
-		s.Errorf("daemons: %d, want %d of them", got, n)
-	}
+	testbed.Eventually(s, patience, "the daemons", func() error {
+		if got := s.daemons(); len(got) != n {
+			return fmt.Errorf("%d, want %d of them", got, n)
+		}
+		return nil
+	})
 }
 
 // command is a program in the directory of the job, which finds supervise on PATH.

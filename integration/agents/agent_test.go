@@ -63,6 +63,7 @@ func start(t *testing.T, language, contain string) *agent {
 	a.in, a.answers = in, json.NewDecoder(out)
 	deadline := time.AfterFunc(patience, func() { a.cmd.Process.Kill() })
 	t.Cleanup(func() { deadline.Stop() })
+	a.command("echo ready; exec sleep TAG") // by now the supervisor has begun
 	a.call("end_turn", nil)
 	a.own = len(a.descendants())
 	return a
@@ -89,7 +90,7 @@ func example(t *testing.T, dir, language string) *exec.Cmd {
 			t.Fatal(err, read)
 		}
 		cmd = exec.Command(testbed.Program(t, "node"), filepath.Join(dir, "agent.mjs"))
-		cmd.Env = os.Environ()
+		cmd.Env = append(os.Environ(), "NODE_OPTIONS=--max-semi-space-size=2") // V8 takes up to 48 MB for what is new, before it looks for garbage
 	} else {
 		cmd = exec.Command(testbed.Program(t, "python3"), testbed.Source("contrib", "python", "examples", "agent.py"))
 		cmd.Env = append(os.Environ(), "PYTHONDONTWRITEBYTECODE=1", "PYTHONPATH="+testbed.Source("contrib", "python"))
@@ -117,12 +118,18 @@ func (a *agent) call(tool string, arguments map[string]any) (got answer) {
 	return got
 }
 
-// command starts one, and waits until it says that it is ready. 0: there is none, as the supervisor was killed.
+// lost is what the model is told when a command has killed the supervisor.
+const lost = "a command has killed the supervisor: all commands have ended"
+
+// command starts one, and waits until it says that it is ready. Its number is 0 if it has killed the supervisor before that was told.
 func (a *agent) command(text string) int {
 	a.Helper()
 	got := a.call("start", map[string]any{"command": strings.ReplaceAll(text, "TAG", a.tag)})
-	if got.Error != "" {
+	if got.Error == lost {
 		return 0
+	}
+	if got.Error != "" {
+		a.Fatalf("starting %s: %s", text, got.Error)
 	}
 	a.wait(got.ID, "ready\n")
 	return got.ID
@@ -137,11 +144,10 @@ func (a *agent) wait(id int, text string) {
 		got := a.call("look", map[string]any{"id": id, "offset": offset, "wait": 5})
 		seen.WriteString(got.Text)
 		switch {
-		case strings.Contains(seen.String(), text), got.Lost > 0, got.Error != "":
+		case strings.Contains(seen.String(), text), got.Lost > 0, got.Error == lost:
 			return
 		case !got.Running:
-			a.Errorf("command %d has ended with %q", id, seen.String())
-			return
+			a.Fatalf("command %d has ended with %q: %s", id, seen.String(), got.Error)
 		}
 		offset = got.Next
 	}

@@ -15,7 +15,7 @@ What cannot be done is answered by {"error": "..."}.
 import json
 import sys
 import threading
-from typing import Any, Dict, List, Mapping, Optional
+from typing import Any, Dict, Mapping, Optional, Union
 
 import supervise_api
 from supervise_api import INPUT, STDOUT, Job, Supervisor, SupervisorLost
@@ -24,7 +24,7 @@ KEEP = 65536  # bytes of output that are kept of each command
 LOOK = 8192  # bytes that one look returns at most
 PATIENCE = 5.0  # seconds that a tool may take
 MOST = 20  # commands of one turn
-LIMITS = {"memory-max": "2G", "pids-max": 500}  # where they can be had
+LIMITS: Dict[str, Union[str, int]] = {"memory-max": "2G", "pids-max": 500}  # where they can be had
 
 
 class ToolError(Exception):

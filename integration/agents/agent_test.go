@@ -63,7 +63,7 @@ func start(t *testing.T, language, contain string) *agent {
 	a.in, a.answers = in, json.NewDecoder(out)
 	deadline := time.AfterFunc(patience, func() { a.cmd.Process.Kill() })
 	t.Cleanup(func() { deadline.Stop() })
-	a.command("echo ready; exec sleep TAG") // by now the supervisor has begun
+	a.command("echo ready; exec sleep TAG", false) // by now the supervisor has begun
 	a.call("end_turn", nil)
 	a.own = len(a.descendants())
 	return a
@@ -118,33 +118,29 @@ func (a *agent) call(tool string, arguments map[string]any) (got answer) {
 	return got
 }
 
-// lost is what the model is told when a command has killed the supervisor.
-const lost = "a command has killed the supervisor: all commands have ended"
-
-// command starts one, and waits until it says that it is ready. Its number is 0 if it has killed the supervisor before that was told.
-func (a *agent) command(text string) int {
+// command starts one, and waits until it says that it is ready. Number 0: it has killed its supervisor before that was told.
+func (a *agent) command(text string, kills bool) int {
 	a.Helper()
 	got := a.call("start", map[string]any{"command": strings.ReplaceAll(text, "TAG", a.tag)})
-	if got.Error == lost {
-		return 0
-	}
-	if got.Error != "" {
+	if got.Error != "" && !kills {
 		a.Fatalf("starting %s: %s", text, got.Error)
 	}
-	a.wait(got.ID, "ready\n")
+	if got.Error == "" {
+		a.wait(got.ID, "ready\n", kills)
+	}
 	return got.ID
 }
 
-// wait looks at a command until it has written something, or so much that it is not kept any more; or until it has ended, or all
-// have, with their supervisor.
-func (a *agent) wait(id int, text string) {
+// wait looks at a command until it has written something, or so much that it is not kept any more. One that kills its supervisor
+// may have ended before.
+func (a *agent) wait(id int, text string, kills bool) {
 	a.Helper()
 	var seen strings.Builder
 	for offset := 0; ; {
 		got := a.call("look", map[string]any{"id": id, "offset": offset, "wait": 5})
 		seen.WriteString(got.Text)
 		switch {
-		case strings.Contains(seen.String(), text), got.Lost > 0, got.Error == lost:
+		case strings.Contains(seen.String(), text), got.Lost > 0, kills && !got.Running:
 			return
 		case !got.Running:
 			a.Fatalf("command %d has ended with %q: %s", id, seen.String(), got.Error)

@@ -41,10 +41,13 @@ var commands = []hostile{
 	{"forks as fast as it can", `exec ADVERSARY busy -count=3`, nil},
 }
 
+// killer is the command that does what any process of the same user can.
+const killer = "kills its parent"
+
 // alone are those that run beside no other. The bomb has a user, and a limit, of its own; the two before it
 // take a second to end.
 var alone = []hostile{
-	{"kills its parent", `echo ready; kill -9 $PPID; sleep TAG`, nil},
+	{killer, `echo ready; kill -9 $PPID; sleep TAG`, nil},
 	{"starts more when it is told to end", `trap 'setsid -f sleep TAG >/dev/null 2>&1' TERM; echo ready; while :; do sleep TAG & wait; done`, stop},
 	{"has processes without a first thread", `exec ADVERSARY headless -count=3`, nil},
 	{"a fork bomb", `exec ADVERSARY bomb -count=40 -uid=61987`, nil}, // the last one, which an ordinary user cannot start
@@ -122,7 +125,7 @@ func (a *agent) turn(turn int) {
 	}
 	last := 0
 	for _, h := range mine {
-		last = a.command(strings.ReplaceAll(h.text, "ADVERSARY", filepath.Join(bin, "adversary")))
+		last = a.command(strings.ReplaceAll(h.text, "ADVERSARY", filepath.Join(bin, "adversary")), h.name == killer)
 		if h.then != nil {
 			h.then(a, last)
 		}

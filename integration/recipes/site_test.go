@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -131,8 +132,12 @@ func (s *site) fifo(name string) *os.File {
 	return f
 }
 
+// write writes a file while no other test forks: the child would have it open until it executes its program, and meanwhile this one
+// cannot be executed ("text file busy").
 func (s *site) write(name string, mode os.FileMode, text string) {
 	s.Helper()
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
 	if err := os.WriteFile(filepath.Join(s.dir, name), []byte(text), mode); err != nil {
 		s.Fatal(err)
 	}

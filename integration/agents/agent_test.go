@@ -32,6 +32,8 @@ type agent struct {
 	tag string
 	// own is how many processes it has when no command runs.
 	own int
+	// program is supervise, a copy that is executed by nobody else.
+	program string
 }
 
 // An answer is that of a tool.
@@ -52,8 +54,16 @@ func start(t *testing.T, language, contain string) *agent {
 	t.Helper()
 	a := &agent{T: t, tag: fmt.Sprintf("98763.%d", os.Getpid())}
 	dir := t.TempDir()
-	script := fmt.Sprintf("#!/bin/sh\ncommand=$1\nshift\nexec %s/supervise $command --contain=%s \"$@\"\n", bin, contain)
-	if err := os.WriteFile(filepath.Join(dir, "supervise"), []byte(script), 0o755); err != nil {
+	a.program = filepath.Join(dir, "program")
+	program, err := os.ReadFile(filepath.Join(bin, "supervise"))
+	if err == nil {
+		err = os.WriteFile(a.program, program, 0o755)
+	}
+	script := fmt.Sprintf("#!/bin/sh\ncommand=$1\nshift\nexec %s $command --contain=%s \"$@\"\n", a.program, contain)
+	if err == nil {
+		err = os.WriteFile(filepath.Join(dir, "supervise"), []byte(script), 0o755)
+	}
+	if err != nil {
 		t.Fatal(err)
 	}
 	a.cmd = example(t, dir, language)
@@ -61,7 +71,7 @@ func start(t *testing.T, language, contain string) *agent {
 	a.cmd.Stderr = os.Stderr
 	in, out := testbed.StartPiped(t, a.cmd)
 	a.in, a.answers = in, json.NewDecoder(out)
-	deadline := time.AfterFunc(patience, func() { a.cmd.Process.Kill() })
+	deadline := time.AfterFunc(2*patience, func() { a.cmd.Process.Kill() })
 	t.Cleanup(func() { deadline.Stop() })
 	a.command("echo ready; exec sleep TAG", false) // by now the supervisor has begun
 	a.call("end_turn", nil)
@@ -170,6 +180,9 @@ func (a *agent) left() error {
 		pid, err := strconv.Atoi(filepath.Base(file))
 		if err != nil || slices.Contains(below, pid) {
 			continue
+		}
+		if exe, err := os.Readlink(filepath.Join(file, "exe")); err == nil && exe == a.program {
+			return fmt.Errorf("process %d is a supervise, or a guardian", pid)
 		}
 		for _, name := range []string{"environ", "cmdline"} {
 			if text, err := os.ReadFile(filepath.Join(file, name)); err == nil && bytes.Contains(text, []byte(a.tag)) {

@@ -13,13 +13,16 @@ const EXPECTED = {
   'build-farm.mjs': /one[^]*three/,
   'background-server.mjs': /^hello\nit used /,
   'terminal.mjs': /^\/dev\/pts\/\d+\r\n24 80\r\n$/,
+  'agent.mjs': /^$/, // it has no input; integration/agents gives it some
   'judge.mjs': /^test 1: accepted\ntest 2: accepted\n$/,
 };
 
 for (const [file, expected] of Object.entries(EXPECTED)) {
   test(file, { timeout: TIMEOUT_MS }, async () => {
     const program = path.join(__dirname, '..', 'examples', file);
-    const { stdout } = await promisify(execFile)(process.execPath, [program]);
+    const running = promisify(execFile)(process.execPath, [program]);
+    running.child.stdin.end();
+    const { stdout } = await running;
     assert.match(stdout, expected);
   });
 }

@@ -1,5 +1,6 @@
 """Runs the programs of examples/."""
 
+import json
 import os
 import pty
 import subprocess
@@ -48,6 +49,30 @@ class TestExamples(Case):
         self.assertEqual((done.returncode, done.stderr), (0, ""))
         expected = ["it is serving at a socket", "it answers HELLO", "it has ended: killed", "its log: was told hello"]
         self.assertEqual(done.stdout.splitlines(), expected)
+
+    def test_agent(self) -> None:
+        requests = [
+            {"tool": "start", "command": "echo one; setsid -f sleep 100000; read x; echo got $x", "timeout": 20},
+            {"tool": "look", "id": 1, "wait": 5},
+            {"tool": "input", "id": 1, "text": "two\n"},
+            {"tool": "start", "command": "trap '' TERM; sleep 100000 & wait; wait"},
+            {"tool": "stop", "id": 2},
+            {"tool": "start", "command": "no-such-command-here"},
+            {"tool": "look", "id": 9},
+            {"tool": "end_turn"},
+            {"tool": "look", "id": 1, "offset": 4},
+            {"tool": "end_turn"},
+            {"tool": "look", "id": 1},
+            {"tool": "fly"},
+        ]
+        done = self.run_example("agent", input="".join(json.dumps(one) + "\n" for one in requests))
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        answers = [json.loads(line) for line in done.stdout.splitlines()]
+        self.assertEqual(answers[:4], [{"id": 1}, {"text": "one\n", "next": 4, "lost": 0, "running": True}, {"taken": True}, {"id": 2}])
+        self.assertEqual((answers[4]["how"], set(answers[7]["ended"])), ("killed", {"1", "2", "3"}))
+        self.assertFalse(answers[8]["running"])
+        self.assertEqual([answers[n]["error"] for n in (6, 10)], ["there is no such command"] * 2)
+        self.assertEqual(answers[11], {"error": "there is no such tool"})
 
     def test_session(self) -> None:
         done = self.run_example("session", "sh", "-c", "read x; echo got $x; cat; exit 3", input="line\n")

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"os"
 	"slices"
 	"strconv"
 
@@ -120,9 +121,12 @@ func parseMarks(limits []byte) (marks [2]Mark) {
 }
 
 // bearers returns the live processes that have the mark, and all below them: a process
-// that was being forked when its parent got the mark lacks it.
+// that was being forked when its parent got the mark lacks it. This process is none. It is the
+// guardian, below a supervisor that may be killed while it wears a mark (Marks.Wear), and that
+// is there for a while yet when its descriptors are closed, which wakes the guardian.
 func (m Mark) bearers() (found []process, err error) {
 	all, err := processes()
+	all = slices.DeleteFunc(all, func(p process) bool { return p.pid == os.Getpid() })
 	bears := map[int]bool{}
 	for _, p := range all {
 		if !p.dead && m.isOn(p.pid) {

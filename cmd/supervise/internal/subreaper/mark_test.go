@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func init() { helpers["mark"] = helpMark }
+func init() { helpers["mark"], helpers["mark-own"] = helpMark, helpMarkOwn }
 
 // TestMark: descendants are marked, what they fork is too, and nobody else; who
 // is marked is ended.
@@ -57,6 +57,22 @@ func helpMark(tr *tree) error {
 	fmt.Println("this process:", mark.isOn(os.Getpid()))
 	ended := append(tr.pids[:8:8], child...)
 	return errors.Join(err, mark.Kill(), tr.tell("after", ended...), tr.tell("the one without", later))
+}
+
+// TestMarkOwn: who ends the bearers of a mark is spared, though it bears it, or is a child of one that does.
+func TestMarkOwn(t *testing.T) {
+	if got, want := helper(t, "mark-own"), "after: 0 of 1, empty true\n"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func helpMarkOwn(tr *tree) error {
+	mark := NewMark()
+	if err := mark.put(os.Getpid()); err != nil {
+		return err
+	}
+	child, err := tr.start(`echo $$ >&4; read x <&5`, 1)
+	return errors.Join(err, mark.Kill(), tr.tell("after", child))
 }
 
 func TestMarkString(t *testing.T) {

@@ -6,6 +6,7 @@
 //
 //	SUPERVISE_TEST_BIN  directory with a prebuilt `supervise`
 //	SUPERVISE_CI        set where every feature is promised: a test that would skip fails instead
+//	PATH                act and buildkite-agent are used where they are there; CI does not have them
 package recipes
 
 import (

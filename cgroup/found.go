@@ -256,6 +256,31 @@ func (f *Found) Kill() error {
 	return err
 }
 
+// RemoveOrphaned removes the job node, in which no process may be left, of a supervisor that is
+// dead, and the session if there is no other job in it. That is what the next supervisor in
+// the same place would do: if one does it at this moment, it is left to that one, as is
+// what cannot be removed.
+func (f *Found) RemoveOrphaned() {
+	root, err := openDir(path.Dir(f.job.s.path))
+	if err != nil {
+		return
+	}
+	defer root.close()
+	name := path.Base(f.job.s.path)
+	session, err := root.childForced(name)
+	if err != nil {
+		return
+	}
+	defer session.close()
+	version, _ := session.attribute(xattrSession)
+	if session.isLocked(version == lockedByDirectory) || session.removeTree(f.Dir) != nil {
+		return
+	}
+	if session.countSubdirs() == 0 {
+		root.removeTree(name)
+	}
+}
+
 // limiting are the interface files that Limits reads, and the values that limit nothing.
 var limiting = []struct{ file, none string }{
 	{"memory.max", noLimit}, {"memory.high", noLimit}, {"memory.low", "0"}, {"memory.min", "0"},

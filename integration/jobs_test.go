@@ -2,7 +2,9 @@ package integration
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -356,7 +358,9 @@ func TestListOrphaned(t *testing.T) {
 	if !atEOF(dead.leak, 0) {
 		t.Errorf("kill has returned, and %s live", describe(descendants()))
 	}
-	<-b.start(b.run(inCgroup, nil, "true")).done // removes the directories
+	if _, err := os.Stat(session); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the session is there: %v", err)
+	}
 	if err := b.settle(killPatience); err != nil {
 		t.Error(err)
 	}

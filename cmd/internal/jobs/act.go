@@ -13,6 +13,7 @@ import (
 
 	"github.com/seed-c1490a04/supervise/cgroup"
 	"github.com/seed-c1490a04/supervise/cgroup/proc"
+	"github.com/seed-c1490a04/supervise/protocol"
 )
 
 // Open finds the one job that a text names: an id, the beginning of one, or a name. It may be
@@ -67,18 +68,23 @@ func (j *Job) Node() (*cgroup.Found, error) {
 const killLimit = 10 * time.Second
 
 // Kill ends the job and returns when no process of it is left: with a grace all get SIGTERM
-// first, and are waited for that long. The supervisor lives on, and tells its owner.
+// first, and are waited for that long. The supervisor lives on, and tells its owner. If it is dead,
+// the job's directories are removed in its place.
 func (j *Job) Kill(grace time.Duration) error {
 	if grace > 0 {
 		if err := j.Signal(unix.SIGTERM, true); err != nil && !errors.Is(err, errEnded) {
 			return err
 		}
-		if over, err := j.await(grace); over || err != nil {
+		if over, err := j.await(grace); err != nil || over && j.State != protocol.ListedOrphaned {
 			return err
 		}
 	}
 	if j.held != nil {
-		return j.held.Kill()
+		err := j.held.Kill()
+		if err == nil && j.State == protocol.ListedOrphaned {
+			j.held.RemoveOrphaned()
+		}
+		return err
 	}
 	for end := time.Now().Add(killLimit); ; {
 		if err := j.stopAll(); err != nil {

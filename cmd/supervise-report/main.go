@@ -12,7 +12,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"runtime/debug"
 
 	"golang.org/x/sys/unix"
 
@@ -52,7 +51,7 @@ exit status: 0; 125 if a file cannot be read or is no record, 2 if misused.
 func main() { os.Exit(run(os.Args[1:])) }
 
 func run(args []string) (status int) {
-	p := &cli.Program{Name: "supervise-report", Version: version, Help: func(string) int { fmt.Print(helpText); return 0 }}
+	p := &cli.Program{Name: "supervise-report", Version: cli.Version, Help: func(string) int { fmt.Print(helpText); return 0 }}
 	c, files, err := report.Parse(args)
 	switch {
 	case err != nil:
@@ -119,12 +118,4 @@ func columns() int {
 		return int(size.Col)
 	}
 	return 100
-}
-
-func version() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return ""
-	}
-	return info.Main.Version
 }

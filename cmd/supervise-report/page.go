@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"html/template"
 	"strings"
+
+	"github.com/seed-c1490a04/supervise/cmd/internal/cli"
 )
 
 //go:embed page.html
@@ -65,7 +67,7 @@ func figureOf(big layout, title, note string, keys []key, draw func(layout) *cha
 func newPage(jobs, before []*job, notes []string) *page {
 	digest := sha256.Sum256([]byte(pageJS))
 	p := &page{
-		Style: template.CSS(themeCSS + pageCSS), Script: template.JS(pageJS), Version: version(),
+		Style: template.CSS(themeCSS + pageCSS), Script: template.JS(pageJS), Version: cli.Version(),
 		ScriptHash: "sha256-" + base64.StdEncoding.EncodeToString(digest[:]),
 	}
 	for _, n := range notes {

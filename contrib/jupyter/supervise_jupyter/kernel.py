@@ -1,6 +1,7 @@
 """A kernel that runs."""
 
 import contextlib
+import glob
 import os
 import signal
 import threading
@@ -73,10 +74,12 @@ class Kernel:
             os.kill(pid, signal.SIGINT)
 
     def _processes(self) -> List[int]:
+        """Return those of the kernel; where there is no cgroup, those that are descendants of its main process."""
         try:
-            return self._job.stat().procs or []
+            procs = self._job.stat().procs
         except (JobGone, SupervisorLost):
             return []
+        return _descendants(self.pid) if procs is None else procs
 
     def signal(self, number: int) -> None:
         """Send a signal to all processes of the kernel."""
@@ -134,6 +137,15 @@ class Kernel:
     def _finish(self, status: int) -> None:
         if not self.ended.done():
             self.ended.set_result(status)
+
+
+def _descendants(pid: int) -> List[int]:
+    found = []
+    for name in glob.glob("/proc/{}/task/*/children".format(pid)):
+        with contextlib.suppress(OSError), open(name) as file:
+            for child in map(int, file.read().split()):
+                found += [child, *_descendants(child)]
+    return found
 
 
 def _send(signal_one: Callable[[], object]) -> None:

@@ -10,6 +10,7 @@ import unittest
 from typing import Any
 
 import supervise_api
+from jupyter_client.manager import KernelManager
 
 from .case import DEADLINE, Case, Process
 
@@ -29,7 +30,7 @@ sys.stdin.read()
 
 
 class TestKernels(Case):
-    def test_restart(self) -> None:
+    def test_restart_and_shutdown(self) -> None:
         manager = self.manager()
         client = self.client(manager)
         for now in (False, True):
@@ -40,6 +41,10 @@ class TestKernels(Case):
                 self.assertFalse(daemon.alive(), "the new kernel runs beside what the old one has started")
                 client.wait_for_ready(timeout=DEADLINE)
                 self.assertIn("NameError", self.printed(client, "a"))
+        daemon = self.daemon(client, "SIG_IGN")
+        manager.shutdown_kernel()
+        self.assertFalse(daemon.alive())
+        self.assertFalse(manager.has_kernel)
 
     def test_without_us(self) -> None:
         """What becomes of the daemon without supervise: else the other tests would show nothing."""
@@ -52,13 +57,6 @@ class TestKernels(Case):
         finally:
             os.kill(daemon_pid, signal.SIGKILL)
 
-    def test_shutdown(self) -> None:
-        manager = self.manager()
-        daemon = self.daemon(self.client(manager), "SIG_IGN")
-        manager.shutdown_kernel()
-        self.assertFalse(daemon.alive())
-        self.assertFalse(manager.has_kernel)
-
     def test_interrupt(self) -> None:
         manager = self.manager()
         client = self.client(manager)
@@ -70,10 +68,10 @@ class TestKernels(Case):
         self.assertTrue(daemon.wait(), "what a cell has started goes on after the interrupt")
         self.assertTrue(background.alive())  # which wants to hear nothing of interrupts
         self.assertEqual(self.printed(client, "print('lives')"), "lives\n")
+        self._interrupt_as_jupyter(manager, client)
 
-    def test_interrupt_as_jupyter(self) -> None:
-        manager = self.manager(interrupt_all=False)
-        client = self.client(manager)
+    def _interrupt_as_jupyter(self, manager: KernelManager, client: Any) -> None:
+        self.provisioner(manager).interrupt_all = False
         daemon = self.daemon(client)
         request = client.execute("import subprocess; print('runs'); subprocess.call(['sleep', '100000'])", stop_on_error=False)
         self.shown(client, request, "stream")
@@ -120,13 +118,6 @@ class TestKernels(Case):
         while manager.is_alive():
             self.assertLess(time.monotonic(), until)
         self.assertEqual(asyncio.run(self.provisioner(manager).wait()), 3)
-
-    def test_timeout(self) -> None:
-        manager = self.manager(timeout=5)
-        client = self.client(manager)
-        request = client.execute("import time; time.sleep(100000)", stop_on_error=False)
-        error = self.shown(client, request, "error")
-        self.assertEqual(error["ename"], "TimeLimit")
 
     def test_refused(self) -> None:
         with self.assertRaisesRegex(supervise_api.Unsupported, "needs a cgroup"):

@@ -19,7 +19,7 @@ def main(name: str) -> int:
         order = Order(*pickle.load(file))
     # SIGTERM comes when the time is up: then where it hangs is of interest.
     faulthandler.register(signal.SIGTERM, file=open(os.dup(2), "w"), all_threads=True, chain=True)
-    config = pytest.Config.fromdictargs(order.options, order.args)  # type: ignore[attr-defined]
+    config: Any = pytest.Config.fromdictargs(order.options, order.args)
     config.args = order.args
     config.workerinput = order.workerinput
     with open(order.reports, "w") as reports:
@@ -33,7 +33,7 @@ class _Reporter:
     def __init__(self, config: Any, nodeid: str, reports: IO[str]) -> None:
         self._config, self._nodeid, self._reports = config, nodeid, reports
 
-    @pytest.hookimpl(trylast=True)
+    @pytest.hookimpl(trylast=True)  # type: ignore[misc]
     def pytest_collection_modifyitems(self, items: List[pytest.Item]) -> None:
         items[:] = [item for item in items if item.nodeid == self._nodeid][:1]
 

@@ -79,8 +79,8 @@ def _fail(reports: List[TestReport], verdict: str) -> None:
 
 def _tell(reports: List[TestReport], outcome: Outcome) -> None:
     """Put the record into the reports: a section that is shown with a failure, and properties."""
-    shown = next((report for report in reports if report.failed), None)
-    shown = shown or next((report for report in reports if report.when == "call"), reports[-1])
+    call = next((report for report in reports if report.when == "call"), reports[-1])
+    shown = next((report for report in reports if report.failed), call)
     if outcome.output:
         shown.sections.append(("Captured by supervise", outcome.output))
     shown.sections.append(("supervise", summary(outcome.record)))

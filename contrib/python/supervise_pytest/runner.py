@@ -43,7 +43,7 @@ class Runner:
         self._directory = ""
         self._count = 0
 
-    @pytest.hookimpl(tryfirst=True)
+    @pytest.hookimpl(tryfirst=True)  # type: ignore[misc]
     def pytest_runtest_protocol(self, item: pytest.Item) -> Optional[bool]:
         """Run a test; None: it is to be run as without us."""
         if not self._config.option.supervise and item.get_closest_marker("supervise") is None:

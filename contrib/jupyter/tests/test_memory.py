@@ -76,7 +76,7 @@ def _kernel(job: ScriptedJob) -> int:
 class TestReason(unittest.TestCase):
     def _text(self, **changes: Any) -> str:
         with ScriptedServer({"kernel": _dies(changes)}) as server, server.supervisor() as supervisor:
-            return reason_of(supervisor.run(["kernel"]).record).text
+            return reason_of(supervisor.spawn(["kernel"]).wait()).text
 
     def test_whose_memory(self) -> None:
         around = {"by": "ancestor", "cgroup": "/user.slice", "kills": 1}

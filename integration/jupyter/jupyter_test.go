@@ -94,6 +94,7 @@ func TestSuite(t *testing.T) {
 }
 
 func TestTypes(t *testing.T) {
+	t.Parallel()
 	python(t) // mypy is Debian's, as the packages are
 	path := testbed.Program(t, "mypy")
 	dir := t.TempDir()

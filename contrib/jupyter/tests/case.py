@@ -7,7 +7,7 @@ import sys
 import tempfile
 import time
 import unittest
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, Optional, Type
 
 from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import KernelManager
@@ -56,13 +56,13 @@ class Case(unittest.TestCase):
         self.addCleanup(lambda: manager.shutdown_kernel(now=True) if manager.has_kernel else None)
         return manager
 
-    def described(self, provisioner: str, **config: Any) -> KernelManager:
+    def described(self, provisioner: str, kind: Type[KernelManager] = KernelManager, **config: Any) -> KernelManager:
         """Return the manager of a kernel that was not started yet."""
         os.makedirs(os.path.join(self.directory, "test"), exist_ok=True)
         with open(os.path.join(self.directory, "test", "kernel.json"), "w") as file:
             json.dump(_spec(provisioner, config), file)
         specs = KernelSpecManager(kernel_dirs=[self.directory])
-        return KernelManager(kernel_name="test", kernel_spec_manager=specs)
+        return kind(kernel_name="test", kernel_spec_manager=specs)
 
     def provisioner(self, manager: KernelManager) -> Any:
         """Return a manager's provisioner."""

@@ -19,7 +19,8 @@ from .reports import reports_of
 from .verdict import Outcome
 
 #: Seconds in which what a test has told to end may do so when its process has ended: multiprocessing's helpers, for example.
-PATIENCE = 1.0
+#: On a busy machine that takes them some time, and only a test that leaves something waits for all of it.
+PATIENCE = 3.0
 
 #: Seconds between SIGTERM, at which the test's process writes where it hangs, and the kill.
 GRACE = 2.0

@@ -83,7 +83,7 @@ class Case(unittest.TestCase):
         def hear(message: Dict[str, Any]) -> None:
             text.append(message["content"].get("text") or "".join(message["content"].get("traceback", [])))
 
-        client.execute_interactive(code, timeout=DEADLINE, output_hook=hear)
+        client.execute_interactive(code, timeout=DEADLINE, output_hook=hear, stop_on_error=False)
         return "".join(text)
 
     def daemon(self, client: Any, sigint: str = "SIG_DFL") -> Process:

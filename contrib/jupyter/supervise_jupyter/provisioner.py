@@ -55,9 +55,10 @@ class SuperviseProvisioner(LocalProvisioner):  # type: ignore[misc]  # whose met
         kernel = self._kernel
         if kernel is None:
             return 0
-        status = await asyncio.wrap_future(kernel.ended)
+        while kernel.poll() is None:  # a future would be of one loop, and cancelled by whoever waits for a time
+            await asyncio.sleep(0.05)
         self._close()
-        return status
+        return kernel.poll()
 
     async def send_signal(self, signum: int) -> None:
         """Send a signal to the kernel and its processes; 0 does nothing."""

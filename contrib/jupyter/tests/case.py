@@ -62,7 +62,10 @@ class Case(unittest.TestCase):
         with open(os.path.join(self.directory, "test", "kernel.json"), "w") as file:
             json.dump(_spec(provisioner, config), file)
         specs = KernelSpecManager(kernel_dirs=[self.directory])
-        return kind(kernel_name="test", kernel_spec_manager=specs)
+        if kind is not KernelManager:
+            return kind(kernel_name="test", kernel_spec_manager=specs)
+        # By files: of two suites at a time one may take the ports that the other's kernel had before a restart.
+        return kind(kernel_name="test", kernel_spec_manager=specs, transport="ipc", ip=os.path.join(self.directory, "ipc"))
 
     def provisioner(self, manager: KernelManager) -> Any:
         """Return a manager's provisioner."""

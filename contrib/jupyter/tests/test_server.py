@@ -39,7 +39,7 @@ class TestServer(Case):
         error = await self._shown(client, request, "error")
         self.assertEqual(heard, [])
         self.assertIn("by signal SIGKILL", error["evalue"])
-        while not heard:
+        while not heard or not await manager.is_alive():
             await asyncio.sleep(0.05)
         await client.wait_for_ready(timeout=DEADLINE)
         self.assertFalse(kernel.alive() or daemon.alive())

@@ -68,7 +68,7 @@ var want = []string{
 	`FAILED test_sample.py::test_leaves`,
 	`the test has left a process, now killed:\n  \d+ sleep: sleep 100000\n`,
 	`FAILED test_sample.py::test_hangs`,
-	`timeout after 3 s: the test was ended, and all that it had started`,
+	`timeout after 10 s: the test was ended, and all that it had started`,
 	`test_sample.py", line \d+ in test_hangs`, // where it hung
 	`FAILED test_sample.py::test_crashes`,
 	`the test's process was ended by SIGSEGV`,

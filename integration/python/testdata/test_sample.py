@@ -28,7 +28,7 @@ def test_leaves():
     subprocess.Popen(["sleep", "100000"], start_new_session=True)
 
 
-@pytest.mark.supervise(timeout=3)
+@pytest.mark.supervise(timeout=10)  # on a busy machine its process needs seconds to begin
 def test_hangs():
     subprocess.Popen(["sleep", "100000"], start_new_session=True)
     time.sleep(100000)

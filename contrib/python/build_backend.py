@@ -1,4 +1,4 @@
-"""Builds the wheel and the sdist of supervise_api (PEP 517), with nothing but the standard library."""
+"""Builds the wheel and the sdist of supervise_api and supervise_pytest (PEP 517), with nothing but the standard library."""
 
 import base64
 import hashlib
@@ -30,6 +30,13 @@ Root-Is-Purelib: true
 Tag: py3-none-any
 """
 
+_ENTRY_POINTS = """\
+[pytest11]
+supervise = supervise_pytest
+"""
+
+_PACKAGES = [NAME, "supervise_pytest"]
+
 _INFO = "{}-{}.dist-info".format(NAME, VERSION)
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the same sources make the same bytes
 
@@ -39,8 +46,9 @@ _Config = Optional[Mapping[str, object]]
 def build_wheel(wheel_directory: str, config_settings: _Config = None, metadata_directory: Optional[str] = None) -> str:
     """Make the wheel; return its name."""
     name = "{}-{}-py3-none-any.whl".format(NAME, VERSION)
-    contents = _read(_sources(NAME))
-    contents.update({_INFO + "/METADATA": _METADATA.encode(), _INFO + "/WHEEL": _WHEEL.encode()})
+    contents = _read(_packages())
+    for file, text in (("METADATA", _METADATA), ("WHEEL", _WHEEL), ("entry_points.txt", _ENTRY_POINTS)):
+        contents["{}/{}".format(_INFO, file)] = text.encode()
     record = "".join(_record_line(path, data) for path, data in contents.items())
     contents[_INFO + "/RECORD"] = (record + _INFO + "/RECORD,,\n").encode()
     with zipfile.ZipFile(os.path.join(wheel_directory, name), "w") as wheel:
@@ -55,7 +63,7 @@ def build_wheel(wheel_directory: str, config_settings: _Config = None, metadata_
 def build_sdist(sdist_directory: str, config_settings: _Config = None) -> str:
     """Make the sdist; return its name."""
     top = "{}-{}".format(NAME, VERSION)
-    contents = _read(["pyproject.toml", "build_backend.py", *_sources(NAME), *_sources("tests"), *_sources("examples")])
+    contents = _read(["pyproject.toml", "build_backend.py", *_packages(), *_sources("tests"), *_sources("examples")])
     contents["PKG-INFO"] = _METADATA.encode()
     with tarfile.open(os.path.join(sdist_directory, top + ".tar.gz"), "w:gz", format=tarfile.PAX_FORMAT) as sdist:
         for path, data in contents.items():
@@ -63,6 +71,10 @@ def build_sdist(sdist_directory: str, config_settings: _Config = None) -> str:
             entry.size, entry.mode = len(data), 0o644
             sdist.addfile(entry, io.BytesIO(data))
     return top + ".tar.gz"
+
+
+def _packages() -> List[str]:
+    return [path for package in _PACKAGES for path in _sources(package)]
 
 
 def _sources(package: str) -> List[str]:

@@ -1,0 +1,154 @@
+"""A kernel that runs."""
+
+import contextlib
+import glob
+import os
+import signal
+import threading
+from concurrent.futures import Future
+from typing import Any, Callable, List, NamedTuple, Optional
+
+from jupyter_client.session import Session
+from supervise_api import JobGone, Record, Supervisor, SupervisorLost
+from supervise_api.options import SpawnOptions
+
+from .cell import Cell
+from .reason import Reason, reason_of
+from .standin import StandIn
+
+
+class Place(NamedTuple):
+    """Where a kernel publishes, and how what it says is signed."""
+
+    address: str
+    session: Session
+    here: bool  # its processes are those of this machine, as we see it: else pids say nothing
+
+
+class Kernel:
+    """A kernel: a job of a supervisor of its own, so that the end of this process, or of the supervisor, is the kernel's.
+
+    It has two threads, which are waited for in `close`: one hears which cell runs, the other waits for the job's end. Everything
+    here may be called from any loop and any thread, as the synchronous and the asynchronous managers of Jupyter do.
+    """
+
+    def __init__(self, supervisor: Supervisor, argv: List[str], options: SpawnOptions, place: Place, log: Any) -> None:
+        """Start it; the supervisor is its own from now on. OSError, supervise_api.RequestError: it does not start."""
+        self._supervisor, self._here, self._log = supervisor, place.here, log
+        #: Done when nothing of the kernel is alive any more, and those who listened to it know why.
+        self.ended: "Future[int]" = Future()
+        self.record: Optional[Record] = None
+        self._asked_to_end = False
+        try:
+            self._job = supervisor.spawn(argv, **options)
+        except BaseException:
+            supervisor.close()
+            raise
+        self.pid = self._job.pid
+        self._cell = Cell(place.address)
+        self._stand_in = StandIn(place.address, place.session)
+        self._thread = threading.Thread(target=self._watch, name="end of a kernel", daemon=True)
+        self._thread.start()
+
+    def poll(self) -> Optional[int]:
+        """Return the exit status, or -N if signal N ended it; None: something of it is alive."""
+        return self.ended.result() if self.ended.done() else None
+
+    def interrupt(self, all: bool) -> None:
+        """Send SIGINT as a terminal would, to the main process and those of its group; all: and to all others.
+
+        Not by the supervisor, which freezes the kernel while it signals all: Linux hands a signal for a frozen process to any of
+        its threads, and in Python only the main thread's sleep ends by it.
+        """
+        if self.ended.done():
+            return
+        if not self._here:
+            self.signal(signal.SIGINT)
+            return
+        _send(lambda: os.killpg(self.pid, signal.SIGINT))  # a job leads a session, hence a group
+        for pid in self._processes() if all else []:
+            _send(lambda: self._interrupt_apart(pid))
+
+    def _interrupt_apart(self, pid: int) -> None:
+        if os.getpgid(pid) != self.pid:
+            os.kill(pid, signal.SIGINT)
+
+    def _processes(self) -> List[int]:
+        """Return those of the kernel; where there is no cgroup, those that are descendants of its main process."""
+        try:
+            procs = self._job.stat().procs
+        except (JobGone, SupervisorLost):
+            return []
+        return _descendants(self.pid) if procs is None else procs
+
+    def signal(self, number: int) -> None:
+        """Send a signal to all processes of the kernel."""
+        if not self.ended.done():
+            try:
+                self._job.signal(number, all=True)
+            except SupervisorLost:
+                pass
+
+    def expect_end(self) -> None:
+        """Take the end of the kernel, from now on, for what the user wanted."""
+        self._asked_to_end = True
+
+    def kill(self) -> None:
+        """End everything of the kernel, without waiting for it."""
+        self.expect_end()
+        try:
+            self._job.kill()
+        except SupervisorLost:
+            pass
+
+    def close(self) -> None:
+        """End what is alive, wait for it, and give the kernel's addresses back."""
+        self.expect_end()
+        self._stand_in.release()
+        self._supervisor.close()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        """Be the thread that waits for the job's end, which ends it; after an unexpected end release does."""
+        status = -signal.SIGKILL
+        try:
+            reason = self._end()
+            if self.record is not None and self.record.exit is not None:
+                status = self.record.exit.returncode
+            request = self._cell.stop()
+            if reason is not None:
+                self._log.warning("%s", reason.text)
+                self._stand_in.say(reason, request, lambda: self._finish(status))
+        finally:
+            self._finish(status)
+            self._stand_in.close()
+
+    def _end(self) -> Optional[Reason]:
+        """Wait until all has ended, and return why; None: it was to."""
+        try:
+            self.record = self._job.wait()
+        except SupervisorLost as e:
+            self._supervisor.close()
+            return None if self._asked_to_end else Reason("KernelEnded", "The kernel was ended: {}.".format(e))
+        self._supervisor.close()
+        self._log.debug("kernel %s: %s", self.pid, self.record)
+        return None if self._asked_to_end else reason_of(self.record)
+
+    def _finish(self, status: int) -> None:
+        if not self.ended.done():
+            self.ended.set_result(status)
+
+
+def _descendants(pid: int) -> List[int]:
+    found = []
+    for name in glob.glob("/proc/{}/task/*/children".format(pid)):
+        with contextlib.suppress(OSError), open(name) as file:
+            for child in map(int, file.read().split()):
+                found += [child, *_descendants(child)]
+    return found
+
+
+def _send(signal_one: Callable[[], object]) -> None:
+    """Send a signal; who has ended, or become another user, is left alone."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        signal_one()

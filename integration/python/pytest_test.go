@@ -1,0 +1,176 @@
+package python
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/seed-c1490a04/supervise/integration/testbed"
+)
+
+// A pytest is an interpreter that has pytest, and a directory with the package as it is when installed, beside the tests to be run.
+type pytest struct{ python, dir string }
+
+// newPytest finds the user's pytest, or that of Debian.
+func newPytest(t *testing.T) pytest {
+	t.Helper()
+	var err error
+	p := pytest{dir: t.TempDir()}
+	for _, p.python = range []string{"python3", "/usr/bin/python3"} {
+		if err = probe(p.python, "-c", "import pytest", "--"); err == nil {
+			break
+		}
+	}
+	testbed.Need(t, "pytest (Debian: python3-pytest)", err)
+	const unpack = "import sys, zipfile, build_backend as b; d = sys.argv[1]; zipfile.ZipFile(d + '/' + b.build_wheel(d)).extractall(d)"
+	run(t, sources(t), nil, p.python, "-c", unpack, p.dir)
+	if err := os.CopyFS(filepath.Join(p.dir, "tests"), os.DirFS("testdata")); err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// run runs pytest with arguments, the whole of it as a job, in a bed. It returns what pytest says, its exit status, and the
+// number of processes that it has left.
+func (p pytest) run(t *testing.T, begin []string, args ...string) (out string, status int, left string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), deadline)
+	defer cancel()
+	record := filepath.Join(t.TempDir(), "record.json")
+	argv := append([]string{"run", "--record", record, "--"}, begin...)
+	argv = append(append(argv, p.python, "-m", "pytest", "-p", "no:cacheprovider"), args...)
+	cmd := exec.CommandContext(ctx, filepath.Join(bin, "supervise"), argv...)
+	cmd.Dir = filepath.Join(p.dir, "tests")
+	cmd.Env = append(os.Environ(), "PATH="+bin+string(os.PathListSeparator)+os.Getenv("PATH"), "PYTHONDONTWRITEBYTECODE=1")
+	cmd.Env = append(cmd.Env, "PYTHONPATH="+p.dir, "TMPDIR="+p.dir)
+	said, err := cmd.CombinedOutput()
+	if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) {
+		t.Fatalf("%v\n%s", err, said)
+	}
+	data, err := os.ReadFile(record)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, said)
+	}
+	return string(said), cmd.ProcessState.ExitCode(), regexp.MustCompile(`"leftovers_total": ?([^,}]*)`).FindStringSubmatch(string(data))[1]
+}
+
+// want is what pytest says of the sample, and of nothing else.
+var want = []string{
+	`PASSED test_sample.py::test_passes`,
+	`FAILED test_sample.py::test_fails - AssertionError: assert 'one' == 'two'`,
+	`before it failed`,
+	`FAILED test_sample.py::test_leaves`,
+	`the test has left a process, now killed:\n  \d+ sleep: sleep 100000\n`,
+	`FAILED test_sample.py::test_hangs`,
+	`timeout after 10 s: the test was ended, and all that it had started`,
+	`test_sample.py", line \d+ in test_hangs`, // where it hung
+	`FAILED test_sample.py::test_crashes`,
+	`the test's process was ended by SIGSEGV`,
+	`FAILED test_sample.py::test_exits`,
+	`the test's process has exited with status 3 before the test was over`,
+	`SKIPPED .*no reason`,
+	`XFAIL test_sample.py::test_expected`,
+	`PASSED test_sample.py::test_parameters\[x::y\]`,
+	`PASSED test_sample.py::test_parameters\[\[z\]\]`,
+	`PASSED test_sample.py::TestClass::test_method`,
+	`PASSED test_sample.py::test_helpers`,
+	`ERROR test_sample.py::test_wrong_mark`,
+	`the mark supervise has no argument 'mem_max'`,
+	`-- supervise --+\ntimeout, \d`, // the record
+}
+
+func TestPytest(t *testing.T) {
+	p := newPytest(t)
+	for _, b := range beds {
+		t.Run(b.name, func(t *testing.T) {
+			t.Parallel() // the tests wait most of the time
+			begin := b.wrap(p.dir)
+			if begin != nil {
+				testbed.Need(t, begin[0], probe(begin...))
+			}
+			xml := filepath.Join(p.dir, b.name+".xml")
+			out, status, left := p.run(t, begin, "--supervise", "-rA", "--junitxml", xml)
+			if status != 1 || left != "0" {
+				t.Errorf("pytest has exited with %d, and left %s processes\n%s", status, left, out)
+			}
+			memory := []string{`ERROR test_sample.py::test_memory`, `(?i)no memory controller|needs a cgroup`}
+			if strings.Contains(out, "FAILED test_sample.py::test_memory") { // the limit was had
+				memory = []string{`the limit of memory of 209715200 bytes is used up: the test was ended`}
+			}
+			check(t, out, append(memory, want...))
+			properties, err := os.ReadFile(xml)
+			if err != nil {
+				t.Fatal(err)
+			}
+			check(t, string(properties), []string{
+				`name="test_hangs"[^>]*><properties><property name="supervise.cause" value="timeout"`,
+				`name="test_passes"[^>]*><properties>.*?"supervise.cpu_s" value="[0-9.]+"`,
+				`<testsuite [^>]*errors="2" failures="5"|<testsuite [^>]*errors="1" failures="6"`,
+			})
+		})
+	}
+}
+
+func check(t *testing.T, out string, patterns []string) {
+	t.Helper()
+	for _, pattern := range patterns {
+		if !regexp.MustCompile(pattern).MatchString(out) {
+			t.Errorf("pytest does not say %s", pattern)
+		}
+	}
+	if t.Failed() {
+		t.Log(out)
+	}
+}
+
+// TestPytestWithout is what becomes of the leftover where the plugin was not asked: pytest passes, and leaves it.
+func TestPytestWithout(t *testing.T) {
+	p := newPytest(t)
+	out, status, left := p.run(t, nil, "-k", "leaves")
+	if status != 0 || left != "1" {
+		t.Errorf("pytest has exited with %d, and left %s processes\n%s", status, left, out)
+	}
+	const program = "import sys, pytest; pytest.main(['-q', '-k', 'passes']); print([m for m in sys.modules if m.startswith('supervise_')])"
+	said := run(t, filepath.Join(p.dir, "tests"), []string{"PYTHONPATH=" + p.dir}, p.python, "-c", program, "--")
+	if !strings.Contains(said, "['supervise_pytest']") {
+		t.Errorf("more than the options was loaded: %s", said)
+	}
+}
+
+func TestPytestOptions(t *testing.T) {
+	p := newPytest(t)
+	for _, test := range []struct {
+		args   string
+		status int
+		want   string
+	}{
+		{"--supervise -x -k fails|leaves|passes", 1, `1 failed, 1 passed, \d+ deselected`},
+		{"--supervise-marked -k leaves|hangs", 1, `1 failed, 1 passed, \d+ deselected`},
+		{"--supervise --supervise-timeout 0.01 -k passes", 1, `timeout after 0.01 s`},
+		{"--supervise -s -k passes|fails", 1, `before it failed`},
+		{"--supervise --pdb -k passes", 4, `a test has no terminal with --supervise`},
+		{"--supervise -n 2 -k passes|leaves|method", 1, `1 failed, 2 passed`},
+	} {
+		t.Run(test.args, func(t *testing.T) {
+			t.Parallel()
+			if strings.Contains(test.args, "-n 2") {
+				testbed.Need(t, "pytest-xdist (Debian: python3-pytest-xdist)", probe(p.python, "-c", "import xdist", "--"))
+			}
+			var args []string
+			for _, word := range strings.Fields(test.args) {
+				args = append(args, strings.ReplaceAll(word, "|", " or "))
+			}
+			out, status, _ := p.run(t, nil, args...)
+			if status != test.status {
+				t.Error(fmt.Errorf("pytest has exited with %d, want %d", status, test.status))
+			}
+			check(t, out, []string{test.want})
+		})
+	}
+}

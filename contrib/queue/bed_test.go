@@ -115,17 +115,31 @@ func (s *saying) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
+// A program is one that runs.
+type program struct {
+	*exec.Cmd
+	ended chan struct{} // closed when it has
+}
+
 // start starts a program, which is killed at the end of the test.
-func (b *bed) start(c *exec.Cmd) *exec.Cmd {
+func (b *bed) start(c *exec.Cmd) *program {
 	b.t.Helper()
 	if err := c.Start(); err != nil {
 		b.t.Fatal(err)
 	}
-	b.t.Cleanup(func() {
-		c.Process.Signal(syscall.SIGKILL)
+	p := &program{c, make(chan struct{})}
+	go func() { // ends with the program
 		c.Wait()
-	})
-	return c
+		close(p.ended)
+	}()
+	b.t.Cleanup(p.kill)
+	return p
+}
+
+// kill kills it, and returns when it is dead.
+func (p *program) kill() {
+	p.Process.Signal(syscall.SIGKILL)
+	<-p.ended
 }
 
 // submit gives the queue jobs.

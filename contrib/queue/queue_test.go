@@ -4,11 +4,9 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -113,8 +111,6 @@ func TestGivenUp(t *testing.T) {
 	go func() { done <- b.results(2) }()
 	for {
 		w := b.start(b.command("work", "--slots=1"))
-		ended := make(chan struct{})
-		go func() { w.Wait(); close(ended) }()
 		select {
 		case all := <-done:
 			if r := all["killer"]; !r.GivenUp || r.Attempt != maxAttempts+1 || r.Record != nil {
@@ -124,7 +120,7 @@ func TestGivenUp(t *testing.T) {
 				t.Errorf("%+v", r)
 			}
 			return
-		case <-ended:
+		case <-w.ended:
 		}
 	}
 }
@@ -146,7 +142,7 @@ func TestMany(t *testing.T) {
 		jobs = append(jobs, j)
 	}
 	b.submit(jobs, "--replicas=3")
-	var workers []*exec.Cmd
+	var workers []*program
 	for i := range 3 {
 		workers = append(workers, b.start(b.command("work", "--slots=4", fmt.Sprintf("--name=w%d", i))))
 	}
@@ -170,8 +166,7 @@ func TestMany(t *testing.T) {
 			return
 		case <-time.After(every):
 			i := rand.IntN(len(workers))
-			workers[i].Process.Signal(syscall.SIGKILL)
-			workers[i].Wait()
+			workers[i].kill()
 			killed++
 			workers[i] = b.start(b.command("work", "--slots=4", fmt.Sprintf("--name=w%d", i)))
 		}

@@ -72,7 +72,7 @@ func (d *dir) signal(sig unix.Signal) error {
 	}
 	pids, err := d.procs()
 	for _, pid := range pids { // frozen: no process can end and free its PID for another one
-		if e := unix.Kill(pid, sig); e != nil && e != unix.ESRCH {
+		if e := proc.SignalHeld(pid, sig); e != nil && e != unix.ESRCH {
 			err = errors.Join(err, fmt.Errorf("sending signal %d to process %d: %w", sig, pid, e))
 		}
 	}

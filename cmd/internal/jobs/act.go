@@ -150,6 +150,8 @@ func (j *Job) Signal(sig unix.Signal, all bool) error {
 		defer unix.Close(fd)
 		if !j.isMain(*j.PID) { // asked after the opening: the number was not given to another process meanwhile
 			err = unix.ESRCH
+		} else if j.State == protocol.ListedFrozen { // in which it does not end
+			err = proc.SignalHeld(*j.PID, sig)
 		} else {
 			err = unix.PidfdSendSignal(fd, sig, nil, 0)
 		}

@@ -1,15 +1,14 @@
 """A kernel that runs."""
 
 import contextlib
-import glob
 import os
 import signal
 import threading
 from concurrent.futures import Future
-from typing import Any, Callable, List, NamedTuple, Optional
+from typing import Any, List, NamedTuple, Optional
 
 from jupyter_client.session import Session
-from supervise_api import JobGone, Record, Supervisor, SupervisorLost
+from supervise_api import Record, Supervisor, SupervisorLost
 from supervise_api.options import SpawnOptions
 
 from .cell import Cell
@@ -55,31 +54,12 @@ class Kernel:
         return self.ended.result() if self.ended.done() else None
 
     def interrupt(self, all: bool) -> None:
-        """Send SIGINT as a terminal would, to the main process and those of its group; all: and to all others.
-
-        Not by the supervisor, which freezes the kernel while it signals all: Linux hands a signal for a frozen process to any of
-        its threads, and in Python only the main thread's sleep ends by it.
-        """
-        if self.ended.done():
-            return
-        if not self._here:
+        """Send SIGINT to all processes of the kernel; all false: to those of its process group, as a terminal would."""
+        if all or not self._here:
             self.signal(signal.SIGINT)
-            return
-        _send(lambda: os.killpg(self.pid, signal.SIGINT))  # a job leads a session, hence a group
-        for pid in self._processes() if all else []:
-            _send(lambda: self._interrupt_apart(pid))
-
-    def _interrupt_apart(self, pid: int) -> None:
-        if os.getpgid(pid) != self.pid:
-            os.kill(pid, signal.SIGINT)
-
-    def _processes(self) -> List[int]:
-        """Return those of the kernel; where there is no cgroup, those that are descendants of its main process."""
-        try:
-            procs = self._job.stat().procs
-        except (JobGone, SupervisorLost):
-            return []
-        return _descendants(self.pid) if procs is None else procs
+        elif not self.ended.done():
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.pid, signal.SIGINT)  # a job leads a session, hence a group
 
     def signal(self, number: int) -> None:
         """Send a signal to all processes of the kernel."""
@@ -137,18 +117,3 @@ class Kernel:
     def _finish(self, status: int) -> None:
         if not self.ended.done():
             self.ended.set_result(status)
-
-
-def _descendants(pid: int) -> List[int]:
-    found = []
-    for name in glob.glob("/proc/{}/task/*/children".format(pid)):
-        with contextlib.suppress(OSError), open(name) as file:
-            for child in map(int, file.read().split()):
-                found += [child, *_descendants(child)]
-    return found
-
-
-def _send(signal_one: Callable[[], object]) -> None:
-    """Send a signal; who has ended, or become another user, is left alone."""
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        signal_one()

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/seed-c1490a04/supervise/cgroup"
+	"github.com/seed-c1490a04/supervise/cgroup/proc"
 	"github.com/seed-c1490a04/supervise/cmd/internal/cli"
 	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/containment"
 	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/record"
@@ -187,7 +188,11 @@ func (j *job) signal(sig unix.Signal, all bool) error {
 	case j.loop.HasExited():
 		return failure(protocol.CodeNoJob, "job", "the main process of job %d has ended; see \"all\"", j.number)
 	}
-	return os.NewSyscallError("kill", unix.Kill(j.target(), sig))
+	send := unix.Kill
+	if j.frozen && j.pipeline == nil {
+		send = proc.SignalHeld
+	}
+	return os.NewSyscallError("kill", send(j.target(), sig))
 }
 
 // target is the main process, for kill(2); of a pipeline the process group that it leads, in
@@ -205,7 +210,7 @@ func (j *job) target() int {
 func (j *job) signalFrozen(sig unix.Signal) error {
 	pids, err := j.held.Job.Procs()
 	for _, pid := range pids {
-		if e := unix.Kill(pid, sig); e != nil && e != unix.ESRCH {
+		if e := proc.SignalHeld(pid, sig); e != nil && e != unix.ESRCH {
 			err = errors.Join(err, fmt.Errorf("sending signal %d to process %d: %w", sig, pid, e))
 		}
 	}

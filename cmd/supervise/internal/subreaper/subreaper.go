@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/seed-c1490a04/supervise/cgroup/proc"
 )
 
 // A Tree is all descendants of this process but those spared. The zero value spares none.
@@ -102,7 +104,7 @@ func (t *Tree) Signal(sig unix.Signal) error {
 	stops := sig == unix.SIGTSTP || sig == unix.SIGTTIN || sig == unix.SIGTTOU
 	for pid := range held {
 		if !stops {
-			err = errors.Join(err, sendError(pid, sig, unix.Kill(pid, sig)))
+			err = errors.Join(err, sendError(pid, sig, proc.SignalHeld(pid, sig)))
 		}
 	}
 	for pid := range held {

@@ -17,7 +17,7 @@ for (const [count, how, argument] of [[200, 'kill -9', 'wait'], [10, 'its exit',
     const owner = spawn(process.execPath, [PROGRAM, contain, argument, count], { stdio: ['ignore', 'pipe', 'pipe'] });
     let complaints = '';
     owner.stderr.on('data', (data) => { complaints += data; });
-    const over = once(owner.stderr, 'end');
+    const over = Promise.all([once(owner.stderr, 'end'), once(owner, 'exit')]);
     const [line] = await once(createInterface(owner.stdout), 'line');
     const { pids, cgroup } = JSON.parse(line);
     assert.strictEqual(pids.length, count + 1);

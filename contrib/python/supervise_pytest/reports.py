@@ -24,6 +24,11 @@ def reports_of(item: Item, lines: List[str], outcome: Outcome, timeout: Optional
     return reports
 
 
+def not_run(item: Item, text: str) -> List[TestReport]:
+    """Return the reports of a test of which no job is known, and why."""
+    return [_failed(item, "setup", text), _report(item, "teardown", "passed", None)]
+
+
 def _read(item: Item, lines: List[str]) -> Tuple[List[TestReport], List[str]]:
     reports, errors = [], []
     for line in lines:

@@ -176,6 +176,30 @@ func TestMatch(t *testing.T) {
 	}
 }
 
+// TestMatchDots: names of files may have dots, as those of the tasks of a batch system. The same name says more than the time.
+func TestMatchDots(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name, text, start string) {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(strings.ReplaceAll(text, "08:00:00", start)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	called := func(name string) string { return strings.Replace(recordText, `["true"]`, `["`+name+`"]`, 1) }
+	more := sampleText + strings.ReplaceAll(sampleText, "0.5", "0.6")
+	sample := strings.Replace(sampleText, ".5Z", ".540Z", 1) // begins 40 ms after that of the first task
+	write("7.0.0.json", called("first"), "08:00:00")
+	write("7.0.1.json", strings.Replace(called("second"), "00Z", "00.050Z", 1), "08:00:00")
+	write("7.0.0.jsonl", sample, "08:00:00") // nearer to the second one
+	write("7.0.1.jsonl", more, "08:00:00")   // nearer to the first one
+	in, err := readAll([]string{dir}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if first, second := named(t, in.jobs, "first"), named(t, in.jobs, "second"); first.samples != 1 || second.samples != 2 {
+		t.Errorf("%d and %d samples", first.samples, second.samples)
+	}
+}
+
 // TestNest: a job in another is known by its cgroup.
 func TestNest(t *testing.T) {
 	jobs := readData(t, "odd.json")

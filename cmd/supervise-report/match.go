@@ -90,16 +90,20 @@ func distance(j *job, s *series) float64 {
 		}
 		return d - 2
 	}
-	if stem(j.place.file) == stem(s.place.file) {
+	switch record, samples := stem(j.place.file), stem(s.place.file); {
+	case record == samples:
+		return d - 3
+	case strings.HasPrefix(samples, record+"."), strings.HasPrefix(record, samples+"."): // b.json, b.samples.jsonl
 		return d - 1
 	}
 	return d
 }
 
-// stem is a file's name without its directory and suffixes.
+// stem is a file's name without its directory and its last suffix: what stands before that may have dots, as
+// 4242.0.17.json.
 func stem(file string) string {
-	name, _, _ := strings.Cut(filepath.Base(file), ".")
-	return name
+	name := filepath.Base(file)
+	return strings.TrimSuffix(name, filepath.Ext(name))
 }
 
 // alone is the job of samples that have no record: its totals are those of the last one.

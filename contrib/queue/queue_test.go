@@ -125,6 +125,21 @@ func TestGivenUp(t *testing.T) {
 	}
 }
 
+// TestLarge: a job of nearly the size of a message runs once, though its result with the output is larger.
+func TestLarge(t *testing.T) {
+	b := newBed(t, 1)
+	j := b.shell("large", "head -c 200000 /dev/urandom; exit 3")
+	for range 8 {
+		j.Argv = append(j.Argv, strings.Repeat("x", 120000))
+	}
+	b.submit([]*Job{j})
+	b.start(b.command("work"))
+	r := b.results(1)["large"]
+	if r.Attempt != 1 || r.GivenUp || r.Record == nil || value(r.Record.Exit.Code) != 3 || !strings.Contains(r.Error, "left out") {
+		t.Errorf("attempt %d, given up: %v, record %v, error %q", r.Attempt, r.GivenUp, r.Record, r.Error)
+	}
+}
+
 // TestMany: three servers and three workers, of which one is killed again and again. Each job has one result, and nothing is left.
 // QUEUE_JOBS is how many they are, QUEUE_KILL the time between two kills.
 func TestMany(t *testing.T) {

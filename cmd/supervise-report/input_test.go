@@ -1,11 +1,14 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/seed-c1490a04/supervise/protocol"
 )
@@ -198,6 +201,52 @@ func TestMatchDots(t *testing.T) {
 	if first, second := named(t, in.jobs, "first"), named(t, in.jobs, "second"); first.samples != 1 || second.samples != 2 {
 		t.Errorf("%d and %d samples", first.samples, second.samples)
 	}
+}
+
+// TestMatchMany: of thousands of jobs that started within a second each has its samples, and not each pair of them is kept.
+func TestMatchMany(t *testing.T) {
+	const jobs = 3000
+	in := &input{}
+	start := time.Date(2026, 11, 29, 8, 0, 0, 0, time.UTC)
+	for i := range jobs {
+		began := start.Add(time.Duration(i) * 100 * time.Microsecond)
+		in.add(place{file: "records.json"}, decoded{record: &protocol.Record{Started: protocol.Time{Time: began}, WallS: 1}})
+		in.add(place{file: fmt.Sprintf("%d.jsonl", i)}, decoded{sample: &sample{point: point{at: 0.5}, started: began}})
+	}
+	if took := allocated(in.match); took > 100<<20 {
+		t.Errorf("it took %d MiB", took>>20)
+	}
+	if len(in.jobs) != jobs {
+		t.Errorf("%d jobs", len(in.jobs))
+	}
+	for _, j := range in.jobs {
+		if j.samples != 1 {
+			t.Fatalf("a job has %d samples", j.samples)
+		}
+	}
+}
+
+// TestManySeries: a file may have the samples of very many jobs.
+func TestManySeries(t *testing.T) {
+	const jobs = 200000
+	in := &input{}
+	start := time.Date(2026, 11, 29, 8, 0, 0, 0, time.UTC)
+	before := time.Now()
+	for i := range jobs {
+		in.add(place{file: "all.jsonl"}, decoded{sample: &sample{point: point{at: 0.5}, started: start.Add(time.Duration(i) * 5 * time.Second)}})
+	}
+	if took := time.Since(before); len(in.series) != jobs || took > time.Minute {
+		t.Errorf("%d series in %v", len(in.series), took)
+	}
+}
+
+// allocated is how many bytes a function has allocated.
+func allocated(f func()) uint64 {
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	f()
+	runtime.ReadMemStats(&after)
+	return after.TotalAlloc - before.TotalAlloc
 }
 
 // TestNest: a job in another is known by its cgroup.

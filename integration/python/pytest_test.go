@@ -191,3 +191,34 @@ func TestPytestKilled(t *testing.T) {
 	}
 	check(t, out, []string{`ERROR test_killer.py::test_kills`, `the test has killed the supervisor, and has ended with it`, `PASSED test_killer.py::test_next`})
 }
+
+// TestPytestReports: a test that finds the file of its reports, and writes what is none or puts a directory there, fails alone.
+func TestPytestReports(t *testing.T) {
+	p := newPytest(t)
+	const text = `
+import os
+
+def reports():
+    links = {int(fd): os.path.join("/proc/self/fd", fd) for fd in os.listdir("/proc/self/fd")}
+    return next((fd, os.readlink(link)) for fd, link in links.items() if os.path.lexists(link) and os.readlink(link).endswith("/reports"))
+
+def test_writes():
+    os.write(reports()[0], b'5\n[]\n{"report":{}}\n{"report":5}\n{"error":5}\n\xff\n"error"\n')
+
+def test_replaces():
+    name = reports()[1]
+    os.unlink(name)
+    os.mkdir(name)
+
+def test_next():
+    pass
+`
+	if err := os.WriteFile(filepath.Join(p.dir, "tests", "test_scribbler.py"), []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	out, status, _ := p.run(t, nil, "--supervise", "-rA", "test_scribbler.py")
+	if status != 1 {
+		t.Errorf("pytest has exited with %d", status)
+	}
+	check(t, out, []string{`PASSED test_scribbler.py::test_writes`, `(ERROR|FAILED) test_scribbler.py::test_replaces`, `PASSED test_scribbler.py::test_next`})
+}

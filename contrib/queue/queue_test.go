@@ -1,9 +1,12 @@
 package main
 
 import (
+	"bufio"
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -122,6 +125,27 @@ func TestGivenUp(t *testing.T) {
 			return
 		case <-w.ended:
 		}
+	}
+}
+
+// TestNoServer: who waits for a server that does not come says so.
+func TestNoServer(t *testing.T) {
+	url := fmt.Sprintf("nats://127.0.0.1:%d", freePorts(t, 1)[0])
+	c := exec.CommandContext(t.Context(), filepath.Join(bin, "queue"), "submit", "--nats="+url, "--", "true")
+	errors, err := c.StderrPipe()
+	if err == nil {
+		err = c.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Wait()
+	defer c.Process.Kill()
+	deadline := time.AfterFunc(30*time.Second, func() { c.Process.Kill() })
+	defer deadline.Stop()
+	said, _ := bufio.NewReader(errors).ReadString('\n')
+	if !strings.Contains(said, "waiting for "+url) {
+		t.Errorf("it says %q", said)
 	}
 }
 

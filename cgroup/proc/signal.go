@@ -3,19 +3,20 @@ package proc
 import (
 	"bytes"
 	"strconv"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
 
-// SignalHeld sends a signal to a process that is frozen or stopped, so that its main thread
-// gets it, unless that blocks it: so the kernel would choose if the process ran
-// (complete_signal in kernel/signal.c). But no thread of it can be woken now, and what is sent
-// to the process is taken by the first thread that runs again, any of them. The main thread of
+// SignalHeld sends a signal to a process that is frozen or stopped, for its main thread to
+// receive, unless that one blocks it or has exited. The kernel would choose the same thread if
+// the process ran (complete_signal in kernel/signal.c). As it is, no thread can be woken now,
+// and what is sent to the process is taken by whichever thread runs first: the main thread of
 // a Python program, where its handlers run, may sleep on then. The receiver sees SI_TKILL
 // where kill(2) has SI_USER. The error is that of kill(2) or tgkill(2).
 func SignalHeld(pid int, sig unix.Signal) error {
-	if sig != unix.SIGKILL && hasThreads(pid) && !blocks(pid, sig) {
-		if err := unix.Tgkill(pid, pid, sig); err != unix.ESRCH { // the main thread has exited, and others live
+	if sig > 0 && sig != unix.SIGKILL && hasThreads(pid) && mainReceives(pid, sig) {
+		if err := unix.Tgkill(pid, pid, sig); err != unix.ESRCH {
 			return err
 		}
 	}
@@ -28,14 +29,21 @@ func hasThreads(pid int) bool {
 	return unix.Stat("/proc/"+strconv.Itoa(pid)+"/task", &st) == nil && st.Nlink > 3
 }
 
-// blocks says whether the main thread of a process blocks a signal. What is not known it blocks.
-func blocks(pid int, sig unix.Signal) bool {
+// mainReceives says whether the main thread of a process is known to receive a signal that is
+// sent to it. One that has exited is a zombie while others live: tgkill(2) succeeds, and the
+// signal is lost.
+func mainReceives(pid int, sig unix.Signal) bool {
 	text, err := Read(pid, "status", 8<<10)
 	if err != nil {
-		return true
+		return false
 	}
-	_, rest, _ := bytes.Cut(text, []byte("\nSigBlk:\t"))
+	mask, err := strconv.ParseUint(field(text, "SigBlk"), 16, 64)
+	return err == nil && mask>>(sig-1)&1 == 0 && !strings.ContainsAny(field(text, "State"), "ZX")
+}
+
+// field is a line of /proc/PID/status without its name.
+func field(status []byte, name string) string {
+	_, rest, _ := bytes.Cut(status, []byte("\n"+name+":\t"))
 	line, _, _ := bytes.Cut(rest, []byte("\n"))
-	mask, err := strconv.ParseUint(string(line), 16, 64)
-	return err != nil || mask>>(sig-1)&1 != 0
+	return string(line)
 }

@@ -20,6 +20,7 @@ import (
 type input struct {
 	jobs   []*job
 	series []*series
+	starts map[seriesKey][]*series
 	notes  []string // what was left out, and why
 
 	seen map[string]bool // names of files

@@ -1,11 +1,14 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/seed-c1490a04/supervise/protocol"
 )
@@ -174,6 +177,76 @@ func TestMatch(t *testing.T) {
 	if served.samples != 2 || len(served.commands) != 2 {
 		t.Errorf("of a server: %d samples, %d commands", served.samples, len(served.commands))
 	}
+}
+
+// TestMatchDots: names of files may have dots, as those of the tasks of a batch system. The same name says more than the time.
+func TestMatchDots(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name, text, start string) {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(strings.ReplaceAll(text, "08:00:00", start)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	called := func(name string) string { return strings.Replace(recordText, `["true"]`, `["`+name+`"]`, 1) }
+	more := sampleText + strings.ReplaceAll(sampleText, "0.5", "0.6")
+	sample := strings.Replace(sampleText, ".5Z", ".540Z", 1) // begins 40 ms after that of the first task
+	write("7.0.0.json", called("first"), "08:00:00")
+	write("7.0.1.json", strings.Replace(called("second"), "00Z", "00.050Z", 1), "08:00:00")
+	write("7.0.0.jsonl", sample, "08:00:00") // nearer to the second one
+	write("7.0.1.jsonl", more, "08:00:00")   // nearer to the first one
+	in, err := readAll([]string{dir}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if first, second := named(t, in.jobs, "first"), named(t, in.jobs, "second"); first.samples != 1 || second.samples != 2 {
+		t.Errorf("%d and %d samples", first.samples, second.samples)
+	}
+}
+
+// TestMatchMany: of thousands of jobs that started within a second each has its samples, and not each pair of them is kept.
+func TestMatchMany(t *testing.T) {
+	const jobs = 3000
+	in := &input{}
+	start := time.Date(2026, 11, 29, 8, 0, 0, 0, time.UTC)
+	for i := range jobs {
+		began := start.Add(time.Duration(i) * 100 * time.Microsecond)
+		in.add(place{file: "records.json"}, decoded{record: &protocol.Record{Started: protocol.Time{Time: began}, WallS: 1}})
+		in.add(place{file: fmt.Sprintf("%d.jsonl", i)}, decoded{sample: &sample{point: point{at: 0.5}, started: began}})
+	}
+	if took := allocated(in.match); took > 100<<20 {
+		t.Errorf("it took %d MiB", took>>20)
+	}
+	if len(in.jobs) != jobs {
+		t.Errorf("%d jobs", len(in.jobs))
+	}
+	for _, j := range in.jobs {
+		if j.samples != 1 {
+			t.Fatalf("a job has %d samples", j.samples)
+		}
+	}
+}
+
+// TestManySeries: a file may have the samples of very many jobs.
+func TestManySeries(t *testing.T) {
+	const jobs = 200000
+	in := &input{}
+	start := time.Date(2026, 11, 29, 8, 0, 0, 0, time.UTC)
+	before := time.Now()
+	for i := range jobs {
+		in.add(place{file: "all.jsonl"}, decoded{sample: &sample{point: point{at: 0.5}, started: start.Add(time.Duration(i) * 5 * time.Second)}})
+	}
+	if took := time.Since(before); len(in.series) != jobs || took > time.Minute {
+		t.Errorf("%d series in %v", len(in.series), took)
+	}
+}
+
+// allocated is how many bytes a function has allocated.
+func allocated(f func()) uint64 {
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	f()
+	runtime.ReadMemStats(&after)
+	return after.TotalAlloc - before.TotalAlloc
 }
 
 // TestNest: a job in another is known by its cgroup.

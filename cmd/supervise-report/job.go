@@ -125,7 +125,7 @@ func (j *job) explainOOM() string {
 		return text + "."
 	}
 	if n := j.OOM.Kills; n != nil {
-		text = count(int(*n), "process of the job was", "processes of the job were") + " killed for want of memory"
+		text = count(int(min(*n, math.MaxInt32)), "process of the job was", "processes of the job were") + " killed for want of memory"
 	}
 	whose := map[string]string{
 		protocol.OOMByJob: "the job's own limit", protocol.OOMByAncestor: "the limit of a cgroup above it",

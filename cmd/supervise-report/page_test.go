@@ -38,6 +38,36 @@ func checkText(t *testing.T, text string) {
 	}
 }
 
+// TestHostileTexts: whichever text of a record has what a terminal obeys, no report has it.
+func TestHostileTexts(t *testing.T) {
+	const text = `{"schema":"supervise.record/1","version":"EVIL","name":"EVIL","argv":["EVIL"],"cgroup":"/EVIL","containment":"EVIL",
+		"containment_reason":"EVIL","started":"2026-11-29T08:00:00Z","wall_s":1,"cause":"CAUSE","exit":{"code":null,"signal":"EVIL"},
+		"oom_killed":true,"oom":{"by":"EVIL","cgroup":"EVIL","kills":18446744073709551615},"error":"EVIL","limits":[{"name":"EVIL","file":"EVIL",
+		"value":"EVIL"}],"unenforced":[{"name":"EVIL","reason":"EVIL"}],"leftovers":[{"pid":1,"comm":"EVIL","argv":["EVIL"]}],"leftovers_total":1,
+		"phases":[{"name":"EVIL","started":"2026-11-29T08:00:00Z","wall_s":0.5},{"name":"EVIL","started":"2026-11-29T08:00:00.5Z","wall_s":0.5}]}`
+	for _, cause := range []string{"exited", "signaled", "oom", "EVIL"} {
+		record := strings.ReplaceAll(strings.ReplaceAll(text, "CAUSE", cause), "EVIL", `\u001b[31m\u202e<script>`)
+		in := &input{}
+		message := `{"jsonrpc":"2.0","method":"ended","params":{"job":1,"record":` + record + `,"commands":[{"pid":1,"exit":{"signal":"\u001b[31m"}}]}}`
+		if err := in.parse("\x1b", []byte(record+message), false); err != nil {
+			t.Fatal(err)
+		}
+		in.match()
+		for _, jobs := range [][]*job{in.jobs[:1], in.jobs[1:], in.jobs} {
+			page, err := newPage(jobs, nil, nil).html()
+			if err != nil {
+				t.Fatal(err)
+			}
+			checkText(t, strings.ReplaceAll(page, "\t", ""))
+			checkText(t, forTerminal(jobs, nil, 100))
+			checkText(t, forTerminal(jobs, jobs, 100))
+			if said := forTerminal(jobs[:1], nil, 100); strings.Contains(said, "-1 process") {
+				t.Errorf("a number is negative:\n%s", said)
+			}
+		}
+	}
+}
+
 // checkXML: a chart is well-formed, and has no script.
 func checkXML(t *testing.T, svg string) {
 	t.Helper()

@@ -124,7 +124,7 @@ func jobFacts(j *job) []fact {
 	outcome, _ := j.outcome()
 	cpu := fraction(j.CPU.TotalS)
 	return []fact{
-		{"Outcome", outcome, string(j.Containment)},
+		{"Outcome", outcome, printable(string(j.Containment))},
 		{"Time", duration(j.WallS), ""},
 		{"CPU time", duration(cpu), note(processors(cpu/j.WallS), " on average")},
 		{"Peak memory", size(peakMemory(j)), memoryNote(j)},

@@ -27,9 +27,21 @@ type Result struct {
 	Attempt  int              `json:"attempt"`            // the first is 1
 	Output   string           `json:"output"`             // the last outputSize bytes of standard output and error
 	Record   *protocol.Record `json:"record"`             // null if the job could not be started
-	Error    string           `json:"error,omitempty"`    // why it could not
+	Error    string           `json:"error,omitempty"`    // why it could not, or what is left out here
 	GivenUp  bool             `json:"given_up,omitempty"` // it was given to maxAttempts workers, and none came to its end
 	Finished time.Time        `json:"finished"`
+}
+
+// brief is a result without what makes it large.
+func (r *Result) brief() *Result {
+	short := *r
+	short.Output, short.Error = "", "the output and the arguments are left out: the servers take no message of that size"
+	if r.Record != nil {
+		record := *r.Record
+		record.Argv, record.Leftovers = nil, nil
+		short.Record = &record
+	}
+	return &short
 }
 
 // outputSize bounds what is kept of a job's output.

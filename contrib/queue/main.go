@@ -87,10 +87,13 @@ func (l *link) open(ctx context.Context) (*nats.Conn, *Streams, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	for {
+	for said := false; ; said = true {
 		s, err := openStreams(ctx, nc, l.replicas)
 		if err == nil {
 			return nc, s, nil
+		}
+		if !said && ctx.Err() == nil {
+			log.Printf("waiting for %s: %v", l.url, err)
 		}
 		select {
 		case <-ctx.Done():

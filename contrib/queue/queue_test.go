@@ -1,9 +1,12 @@
 package main
 
 import (
+	"bufio"
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -122,6 +125,42 @@ func TestGivenUp(t *testing.T) {
 			return
 		case <-w.ended:
 		}
+	}
+}
+
+// TestNoServer: who waits for a server that does not come says so.
+func TestNoServer(t *testing.T) {
+	url := fmt.Sprintf("nats://127.0.0.1:%d", freePorts(t, 1)[0])
+	c := exec.CommandContext(t.Context(), filepath.Join(bin, "queue"), "submit", "--nats="+url, "--", "true")
+	errors, err := c.StderrPipe()
+	if err == nil {
+		err = c.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Wait()
+	defer c.Process.Kill()
+	deadline := time.AfterFunc(30*time.Second, func() { c.Process.Kill() })
+	defer deadline.Stop()
+	said, _ := bufio.NewReader(errors).ReadString('\n')
+	if !strings.Contains(said, "waiting for "+url) {
+		t.Errorf("it says %q", said)
+	}
+}
+
+// TestLarge: a job of nearly the size of a message runs once, though its result with the output is larger.
+func TestLarge(t *testing.T) {
+	b := newBed(t, 1)
+	j := b.shell("large", "head -c 200000 /dev/urandom; exit 3")
+	for range 8 {
+		j.Argv = append(j.Argv, strings.Repeat("x", 120000))
+	}
+	b.submit([]*Job{j})
+	b.start(b.command("work"))
+	r := b.results(1)["large"]
+	if r.Attempt != 1 || r.GivenUp || r.Record == nil || value(r.Record.Exit.Code) != 3 || !strings.Contains(r.Error, "left out") {
+		t.Errorf("attempt %d, given up: %v, record %v, error %q", r.Attempt, r.GivenUp, r.Record, r.Error)
 	}
 }
 

@@ -109,15 +109,23 @@ var errDone = errors.New("the job has a result")
 
 // put puts the result of a job into the stream, and returns when all servers that are to have it do.
 func (s *Streams) put(ctx context.Context, queue string, r *Result) error {
+	err := s.publish(ctx, queue, r)
+	if errors.Is(err, nats.ErrMaxPayload) { // the job may be as large as a message, and its output comes to that
+		err = s.publish(ctx, queue, r.brief())
+	}
+	var api *jetstream.APIError
+	if errors.As(err, &api) && api.Description == "maximum messages per subject exceeded" {
+		return errDone
+	}
+	return err
+}
+
+func (s *Streams) publish(ctx context.Context, queue string, r *Result) error {
 	data, err := json.Marshal(r)
 	if err != nil {
 		return err
 	}
 	_, err = s.js.Publish(ctx, "results."+queue+"."+r.ID, data)
-	var api *jetstream.APIError
-	if errors.As(err, &api) && api.Description == "maximum messages per subject exceeded" {
-		return errDone
-	}
 	return err
 }
 

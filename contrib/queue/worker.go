@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/seed-c1490a04/supervise/protocol/client"
@@ -68,7 +69,7 @@ func (w *Worker) next(ctx context.Context, consumer jetstream.Consumer, supervis
 	switch {
 	case ctx.Err() != nil:
 		return nil
-	case errors.Is(err, jetstream.ErrNoMessages), errors.Is(err, context.DeadlineExceeded):
+	case errors.Is(err, jetstream.ErrNoMessages), errors.Is(err, nats.ErrTimeout): // there was none for a while
 		return nil
 	case err != nil: // a server is down: another one will say more
 		log.Printf("waiting for a job: %v", err)

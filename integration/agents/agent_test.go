@@ -109,21 +109,28 @@ func example(t *testing.T, dir, language string) *exec.Cmd {
 }
 
 // call asks for a tool.
-func (a *agent) call(tool string, arguments map[string]any) (got answer) {
+func (a *agent) call(tool string, arguments map[string]any) answer {
 	a.Helper()
 	request := map[string]any{"tool": tool}
 	for name, value := range arguments {
 		request[name] = value
 	}
 	line, err := json.Marshal(request)
-	if err == nil {
-		_, err = a.in.Write(append(line, '\n'))
+	if err != nil {
+		a.Fatal(err)
 	}
+	return a.line(string(line))
+}
+
+// line writes a line, and returns the answer.
+func (a *agent) line(text string) (got answer) {
+	a.Helper()
+	_, err := io.WriteString(a.in, text+"\n")
 	if err == nil {
 		err = a.answers.Decode(&got)
 	}
 	if err != nil {
-		a.Fatalf("%s: %v", line, err)
+		a.Fatalf("%.200s: %v", text, err)
 	}
 	return got
 }

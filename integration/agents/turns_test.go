@@ -154,3 +154,29 @@ func names(list []hostile) string {
 	}
 	return strings.Join(all, ", ")
 }
+
+// TestNonsense: a model may write anything. Each line has an answer, an error here, and the agent goes on.
+func TestNonsense(t *testing.T) {
+	for _, language := range []string{"python", "node"} {
+		t.Run(language, func(t *testing.T) {
+			a := start(t, language, "auto")
+			for _, line := range []string{
+				"", "no JSON", "5", "null", "[]", "[1]", `{}`, `{"tool":[]}`, `{"tool":{"a":1}}`, `{"tool":"close"}`, `{"tool":"__init__"}`,
+				`{"tool":"constructor"}`, `{"tool":"look"}`, `{"tool":"look","id":[]}`, `{"tool":"start"}`,
+				`{"tool":"start","command":"true","timeout":"long"}`, `{"tool":"start","command":"\u0000"}`, `{"tool":"stop","id":"x"}`,
+				strings.Repeat("[", 100000),
+			} {
+				if got := a.line(line); got.Error == "" {
+					t.Errorf("%.60q is taken: %+v", line, got)
+				}
+			}
+			id := a.command("echo ready; exec cat", false)
+			if got := a.call("input", map[string]any{"id": id, "text": 5}); got.Error == "" {
+				t.Errorf("a number is typed: %+v", got)
+			}
+			if got := a.call("end_turn", nil); got.Error != "" || len(got.Ended) != 1 {
+				t.Errorf("the end of the turn: %+v", got)
+			}
+		})
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -98,5 +99,31 @@ func (s *site) expectTask(i int) {
 	}
 	if want := cmp.Or(outcomes[i%20], "exited"); got != want {
 		s.t.Errorf("task %d: %s, want %s", i, got, want)
+	}
+}
+
+// TestSweepWords: the words of the command, and the path of the records, may have blanks and what is special to a shell.
+func TestSweepWords(t *testing.T) {
+	testbed.Program(t, "parallel")
+	dir := filepath.Join(t.TempDir(), "a b")
+	records := filepath.Join(dir, "rec ords")
+	command := filepath.Join(dir, "my task")
+	if err := os.MkdirAll(records, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(command, []byte("#!/bin/sh\necho \"[$1] $2\"\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("bash", testbed.Source("contrib", "slurm", "examples", "sweep"), "2", command, "a; b $HOME")
+	cmd.Env = append(os.Environ(), "PATH="+bin+":"+os.Getenv("PATH"), "SUPERVISE_RECORD_DIR="+records, "SWEEP_FLAGS=--timeout 1m --grace 1s",
+		"SLURM_ARRAY_TASK_ID=0", "SLURM_ARRAY_TASK_COUNT=1", "SLURM_CPUS_ON_NODE=1")
+	out, err := cmd.CombinedOutput()
+	if want := "[a; b $HOME] 0\n[a; b $HOME] 1\n"; err != nil || string(out) != want {
+		t.Errorf("%v: %s", err, out)
+	}
+	for _, name := range []string{"task-0.json", "task-1.json"} {
+		if _, err := os.Stat(filepath.Join(records, name)); err != nil {
+			t.Error(err)
+		}
 	}
 }

@@ -113,6 +113,22 @@ func TestInstall(t *testing.T) {
 	}
 }
 
+// TestBlanks: what make would take for two paths it does not take, and does nothing.
+func TestBlanks(t *testing.T) {
+	onHost(t)
+	testbed.Program(t, "make")
+	for _, dir := range []string{"packaging", "c"} {
+		for _, variable := range []string{"DESTDIR=/tmp/a b", "PREFIX=/usr /etc"} {
+			for _, target := range []string{"install", "uninstall"} {
+				out, err := exec.Command("make", "-n", "-C", testbed.Source("contrib", dir), variable, target).CombinedOutput()
+				if err == nil || !strings.Contains(string(out), "a blank in the path") {
+					t.Errorf("%s: make %s %s: %v: %.300s", dir, variable, target, err, out)
+				}
+			}
+		}
+	}
+}
+
 func content(t *testing.T, file string) []byte {
 	t.Helper()
 	b, err := os.ReadFile(file)

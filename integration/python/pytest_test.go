@@ -79,9 +79,12 @@ var want = []string{
 	`PASSED test_sample.py::test_parameters\[x::y\]`,
 	`PASSED test_sample.py::test_parameters\[\[z\]\]`,
 	`PASSED test_sample.py::TestClass::test_method`,
+	`PASSED below/test_below.py::test_below\[a/b\]`,
+	`PASSED below/test_below.py::test_below\[x{300}\]`,
 	`PASSED test_sample.py::test_helpers`,
 	`ERROR test_sample.py::test_wrong_mark`,
 	`the mark supervise has no argument 'mem_max'`,
+	`ERROR test_sample.py::test_wrong_limits`,
 	`-- supervise --+\ntimeout, \d`, // the record
 }
 
@@ -111,7 +114,7 @@ func TestPytest(t *testing.T) {
 			check(t, string(properties), []string{
 				`name="test_hangs"[^>]*><properties><property name="supervise.cause" value="timeout"`,
 				`name="test_passes"[^>]*><properties>.*?"supervise.cpu_s" value="[0-9.]+"`,
-				`<testsuite [^>]*errors="2" failures="5"|<testsuite [^>]*errors="1" failures="6"`,
+				`<testsuite [^>]*errors="3" failures="5"|<testsuite [^>]*errors="2" failures="6"`,
 			})
 		})
 	}
@@ -173,4 +176,49 @@ func TestPytestOptions(t *testing.T) {
 			check(t, out, []string{test.want})
 		})
 	}
+}
+
+// TestPytestKilled: a test that kills the supervisor fails, and the next one has another.
+func TestPytestKilled(t *testing.T) {
+	p := newPytest(t)
+	const text = "import os, signal, time\n\ndef test_kills():\n    os.kill(os.getppid(), signal.SIGKILL)\n    time.sleep(1000)\n\ndef test_next():\n    pass\n"
+	if err := os.WriteFile(filepath.Join(p.dir, "tests", "test_killer.py"), []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	out, status, left := p.run(t, nil, "--supervise", "-rA", "test_killer.py")
+	if status != 1 || left != "0" {
+		t.Errorf("pytest has exited with %d, and left %s processes", status, left)
+	}
+	check(t, out, []string{`ERROR test_killer.py::test_kills`, `the test has killed the supervisor, and has ended with it`, `PASSED test_killer.py::test_next`})
+}
+
+// TestPytestReports: a test that finds the file of its reports, and writes what is none or puts a directory there, fails alone.
+func TestPytestReports(t *testing.T) {
+	p := newPytest(t)
+	const text = `
+import os
+
+def reports():
+    links = {int(fd): os.path.join("/proc/self/fd", fd) for fd in os.listdir("/proc/self/fd")}
+    return next((fd, os.readlink(link)) for fd, link in links.items() if os.path.lexists(link) and os.readlink(link).endswith("/reports"))
+
+def test_writes():
+    os.write(reports()[0], b'5\n[]\n{"report":{}}\n{"report":5}\n{"error":5}\n\xff\n"error"\n')
+
+def test_replaces():
+    name = reports()[1]
+    os.unlink(name)
+    os.mkdir(name)
+
+def test_next():
+    pass
+`
+	if err := os.WriteFile(filepath.Join(p.dir, "tests", "test_scribbler.py"), []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	out, status, _ := p.run(t, nil, "--supervise", "-rA", "test_scribbler.py")
+	if status != 1 {
+		t.Errorf("pytest has exited with %d", status)
+	}
+	check(t, out, []string{`PASSED test_scribbler.py::test_writes`, `(ERROR|FAILED) test_scribbler.py::test_replaces`, `PASSED test_scribbler.py::test_next`})
 }

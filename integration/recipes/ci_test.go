@@ -88,6 +88,20 @@ func TestGitLabPrepare(t *testing.T) {
 	s.fails(2, s.driver("prepare"), append(s.gitlab(), "SUPERVISE_FLAGS=--set no.such.limit=1")...)
 }
 
+// TestGitLabNumber: a project can give CI_JOB_ID any value, and cleanup removes the directory of that name.
+func TestGitLabNumber(t *testing.T) {
+	s := newSite(t, holders[2])
+	s.run("mkdir builds")
+	s.write("builds/precious", 0o644, "")
+	for _, id := range []string{"..", "../builds", "precious", ".", "7/../precious", ""} {
+		s.fails(2, s.driver("config"), append(s.gitlab(), "CUSTOM_ENV_CI_JOB_ID="+id)...)
+		s.fails(2, s.driver("cleanup"), append(s.gitlab(), "CUSTOM_ENV_CI_JOB_ID="+id)...)
+		if _, err := os.Stat(filepath.Join(s.dir, "builds", "precious")); err != nil {
+			t.Fatalf("after the clean-up of %q: %v", id, err)
+		}
+	}
+}
+
 // TestGitLabCancelled ends the driver, and it alone, as the runner does when a job is cancelled.
 func TestGitLabCancelled(t *testing.T) {
 	testbed.Program(t, "bash")

@@ -87,3 +87,26 @@ func TestSSHBroken(t *testing.T) {
 		s.wantDaemonsSoon(2)
 	})
 }
+
+// TestSSHFiles copies files by sftp, and by scp, which uses the same server or a command of its own. The server is a program, or a
+// part of sshd.
+func TestSSHFiles(t *testing.T) {
+	needSSH(t)
+	const program = "/usr/lib/openssh/sftp-server"
+	for _, name := range []string{"sftp", "scp", program} {
+		testbed.Program(t, name)
+	}
+	for _, server := range []string{program, "internal-sftp", "internal-sftp -l ERROR"} {
+		t.Run(server, func(t *testing.T) {
+			s := newSite(t, holders[1])
+			s.sshd(s.local(recipe(t, page, "ssh", 1)) + "\nSubsystem sftp " + server + "\n")
+			s.write("from", 0o644, "text\n")
+			s.run("echo 'get " + s.dir + "/from got' | sftp -q -F ssh_config -b - host")
+			s.run("scp -q -F ssh_config from host:" + s.dir + "/put")
+			s.run("scp -O -q -F ssh_config from host:" + s.dir + "/old")
+			if got := s.run("cat got put old"); got != "text\ntext\ntext\n" {
+				t.Errorf("got %q", got)
+			}
+		})
+	}
+}

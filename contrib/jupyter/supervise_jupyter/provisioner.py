@@ -120,7 +120,7 @@ class SuperviseProvisioner(LocalProvisioner):  # type: ignore[misc]  # whose met
             "best_effort": self.best_effort,
             "timeout": self.timeout,
             "cpu_timeout": self.cpu_timeout,
-            "name": "jupyter " + (getattr(self.kernel_spec, "display_name", "") or "kernel"),
+            "name": job_name("jupyter " + (getattr(self.kernel_spec, "display_name", "") or "kernel")),
             "tags": {"jupyter.kernel": self.kernel_id or ""},
         }
         return options
@@ -134,6 +134,12 @@ class SuperviseProvisioner(LocalProvisioner):  # type: ignore[misc]  # whose met
         separator = "-" if info["transport"] == "ipc" else ":"
         address = "{}://{}{}{}".format(info["transport"], info["ip"], separator, info["iopub_port"])
         return Place(address, Session(key=info["key"], signature_scheme=info["signature_scheme"]), not self.address)
+
+
+def job_name(text: str) -> str:
+    """Return a text without what no job may have in its name, and no longer than that may be."""
+    plain = text.translate({ord("/"): "-", ord("\n"): " ", 0: " "})
+    return plain.encode(errors="replace")[:255].decode(errors="ignore")
 
 
 def _ours(fd: int, what: Any) -> Any:

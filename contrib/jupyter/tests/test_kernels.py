@@ -120,6 +120,16 @@ class TestKernels(Case):
             time.sleep(0.05)  # there is nothing to wait for: Jupyter asks again and again
         self.assertEqual(asyncio.run(self.provisioner(manager).wait()), 3)
 
+    def test_any_name(self) -> None:
+        """A kernel's display name may be anything, such as that of a path."""
+        manager = self.described("supervise-provisioner")
+        spec = manager.kernel_spec
+        assert spec is not None
+        spec.display_name = "Python 3 (/opt/a)\n" + "é" * 300
+        manager.start_kernel()
+        self.addCleanup(manager.shutdown_kernel, now=True)
+        self.assertEqual(self.printed(self.client(manager), "print(1)"), "1\n")
+
     def test_refused(self) -> None:
         with self.assertRaisesRegex(supervise_api.Unsupported, "needs a cgroup"):
             self.manager(limits={"memory-max": "1G"}, contain="subreaper")

@@ -88,9 +88,10 @@ class Tools {
     return this.#supervisor.close();
   }
 
-  /** Does what the model asks for. */
-  async call({ tool, ...args }) {
+  /** Does what the model asks for, which may be anything. */
+  async call(line) {
     try {
+      const { tool, ...args } = JSON.parse(line);
       if (!['start', 'look', 'input', 'stop', 'end_turn'].includes(tool)) throw new Error('there is no such tool');
       return await this[tool](args);
     } catch (error) {
@@ -127,6 +128,6 @@ function wholeCharacters(data) {
 
 const tools = new Tools();
 for await (const line of createInterface({ input: process.stdin })) {
-  console.log(JSON.stringify(await tools.call(JSON.parse(line))));
+  console.log(JSON.stringify(await tools.call(line)));
 }
 await tools.close();

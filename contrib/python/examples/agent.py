@@ -15,7 +15,7 @@ What cannot be done is answered by {"error": "..."}.
 import json
 import sys
 import threading
-from typing import Any, Dict, Mapping, Optional, Union
+from typing import Any, Dict, Optional, Union
 
 import supervise_api
 from supervise_api import INPUT, STDOUT, Job, Supervisor, SupervisorLost
@@ -61,6 +61,8 @@ class Tools:
     def input(self, id: int, text: str) -> Dict[str, Any]:
         """Type. What a command does not read in time waits for it, and no more is taken."""
         job = self._job(id)
+        if not isinstance(text, str):
+            raise ToolError("text is not a text")
         if id not in self._typing:
             self._typing[id] = threading.Thread(target=write, args=(job, text), daemon=True)
             self._typing[id].start()
@@ -91,20 +93,19 @@ class Tools:
     def close(self) -> None:
         self._supervisor.close()
 
-    def call(self, request: Mapping[str, Any]) -> Dict[str, Any]:
-        """Do what the model asks for."""
-        arguments = dict(request)
-        tool = {"start": self.start, "look": self.look, "input": self.input, "stop": self.stop, "end_turn": self.end_turn}.get(
-            arguments.pop("tool", None)
-        )
+    def call(self, line: str) -> Dict[str, Any]:
+        """Do what the model asks for, which may be anything."""
         try:
+            arguments = dict(json.loads(line))
+            tools = {"start": self.start, "look": self.look, "input": self.input, "stop": self.stop, "end_turn": self.end_turn}
+            tool: Any = tools.get(str(arguments.pop("tool", None)))
             if tool is None:
                 raise ToolError("there is no such tool")
-            return tool(**arguments)  # type: ignore[no-any-return, operator]
+            return tool(**arguments)  # type: ignore[no-any-return]
         except SupervisorLost:
             self._begin_anew()
             return {"error": "a command has killed the supervisor: all commands have ended"}
-        except (ToolError, TypeError, ValueError, OSError, supervise_api.RequestError) as e:
+        except (ToolError, TypeError, ValueError, ArithmeticError, RecursionError, OSError, supervise_api.RequestError) as e:
             return {"error": str(e)}
 
     def _begin_anew(self) -> None:
@@ -133,7 +134,7 @@ def main() -> int:
     tools = Tools()
     try:
         for line in sys.stdin:
-            print(json.dumps(tools.call(json.loads(line))), flush=True)
+            print(json.dumps(tools.call(line)), flush=True)
     finally:
         tools.close()
     return 0

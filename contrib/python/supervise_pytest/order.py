@@ -24,6 +24,12 @@ class Order(NamedTuple):
     reports: str  # the file where the reports go
 
 
+def job_name(nodeid: str) -> str:
+    """Return the name of a test's job: that of the test, without what no job may have in its name; of a long one the end."""
+    plain = nodeid.translate({ord("/"): ".", ord("\n"): " ", 0: " "})
+    return plain.encode(errors="replace")[-255:].decode(errors="ignore")
+
+
 def order_for(item: Item, basetemp: str, reports: str) -> Order:
     """Return the order for a test."""
     config = item.config

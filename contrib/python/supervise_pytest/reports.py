@@ -24,23 +24,33 @@ def reports_of(item: Item, lines: List[str], outcome: Outcome, timeout: Optional
     return reports
 
 
+def not_run(item: Item, text: str) -> List[TestReport]:
+    """Return the reports of a test of which no job is known, and why."""
+    return [_failed(item, "setup", text), _report(item, "teardown", "passed", None)]
+
+
 def _read(item: Item, lines: List[str]) -> Tuple[List[TestReport], List[str]]:
-    reports, errors = [], []
+    reports: List[TestReport] = []
+    errors: List[str] = []
     for line in lines:
         try:
             said = json.loads(line)
-        except ValueError:  # it was ended while it wrote
+            if "error" in said:
+                errors.append(str(said["error"]))
+            else:
+                reports.append(_report_from(item, said["report"]))
+        except Exception:  # it was ended while it wrote, or the test has written what it likes
             continue
-        if "error" in said:
-            errors.append(said["error"])
-        else:
-            hook: Any = item.config.hook
-            report = hook.pytest_report_from_serializable(config=item.config, data=said["report"])
-            report.location = item.location
-            if isinstance(report.longrepr, list):  # where it was skipped, and why: JSON has no tuples
-                report.longrepr = tuple(report.longrepr)
-            reports.append(report)
     return reports, errors
+
+
+def _report_from(item: Item, data: Any) -> TestReport:
+    hook: Any = item.config.hook
+    report: TestReport = hook.pytest_report_from_serializable(config=item.config, data=data)
+    report.location = item.location
+    if isinstance(report.longrepr, list):  # where it was skipped, and why: JSON has no tuples
+        report.longrepr = tuple(report.longrepr)
+    return report
 
 
 def _phase(reports: List[TestReport]) -> Any:

@@ -10,12 +10,12 @@ import tempfile
 from typing import Any, Dict, List, Optional, Tuple
 
 import pytest
-from supervise_api import DEVNULL, STDOUT, Job, Record, RequestError, Supervisor
+from supervise_api import DEVNULL, STDOUT, Job, Record, RequestError, Supervisor, SupervisorLost
 from supervise_api.answers import KilledProcess
 from supervise_api.options import SpawnOptions
 
-from .order import order_for
-from .reports import reports_of
+from .order import job_name, order_for
+from .reports import not_run, reports_of
 from .verdict import Outcome
 
 #: Seconds in which what a test has told to end may do so when its process has ended: multiprocessing's helpers, for example.
@@ -57,8 +57,7 @@ class Runner:
 
     def pytest_unconfigure(self) -> None:
         """End the supervisor."""
-        if self._supervisor is not None:
-            self._supervisor.close()
+        self._forget()
         if self._directory:
             shutil.rmtree(self._directory, ignore_errors=True)
 
@@ -72,8 +71,12 @@ class Runner:
         try:
             options = self._options(item)
             outcome = _run(supervisor, self._argv(), options)
-        except (RequestError, ValueError) as e:  # a limit that cannot be had, say
-            return [pytest.TestReport(item.nodeid, item.location, {}, "failed", str(e), "setup", start=0, stop=0)]
+        except (RequestError, TypeError, ValueError) as e:  # a limit that cannot be had, say
+            return not_run(item, str(e))
+        except SupervisorLost:  # any process of the same user can
+            self._forget()
+            _take(reports)
+            return not_run(item, "the test has killed the supervisor, and has ended with it")
         return reports_of(item, _take(reports), outcome, options.get("timeout"))
 
     def _start(self) -> Supervisor:
@@ -82,10 +85,17 @@ class Runner:
                 self._supervisor = Supervisor()
             except OSError as e:
                 pytest.exit("--supervise: {}".format(e), returncode=pytest.ExitCode.USAGE_ERROR)
+        if not self._directory:
             self._directory = tempfile.mkdtemp(prefix="supervise-pytest-")
             with open(os.path.join(self._directory, "path"), "w") as file:
                 json.dump(sys.path, file)
         return self._supervisor
+
+    def _forget(self) -> None:
+        """End the supervisor, or what is left of it: the next test starts another one."""
+        supervisor, self._supervisor = self._supervisor, None
+        if supervisor is not None:
+            supervisor.close()
 
     def _argv(self) -> List[str]:
         flags: List[str] = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
@@ -110,7 +120,7 @@ class Runner:
             "best_effort": given.get("best_effort", False),
             "grace": GRACE,
             "leftovers": "wait",
-            "name": item.nodeid,
+            "name": job_name(item.nodeid),
         }
         return options
 
@@ -145,11 +155,12 @@ def _rest(job: Job) -> Tuple[Record, List[KilledProcess]]:
 
 
 def _take(name: str) -> List[str]:
-    """Return the lines of a file, and remove it."""
+    """Return the lines of a file, and remove it. A test, which may do anything, can have removed or replaced it."""
     try:
-        with open(name) as file:
+        with open(name, errors="replace") as file:
             lines = file.readlines()
         os.remove(name)
-    except FileNotFoundError:
+    except OSError:
+        shutil.rmtree(name, ignore_errors=True)
         return []
     return lines

@@ -78,3 +78,8 @@ def test_memory():
 @pytest.mark.supervise(mem_max="1G")
 def test_wrong_mark():
     pass
+
+
+@pytest.mark.supervise(limits=5)
+def test_wrong_limits():
+    pass

@@ -251,8 +251,6 @@ func setLeftovers(c *commandLine, v string) error {
 	return errors.New("want kill, wait or fail")
 }
 
-// setName takes the name that the job's cgroup gets: one component of a path (NAME_MAX is
-// 255 bytes), and on one line in the output of list.
 // setProgress takes how often the line is drawn.
 func setProgress(c *commandLine, v string) (err error) {
 	if c.progress = defaultProgress; v == "" {
@@ -264,6 +262,8 @@ func setProgress(c *commandLine, v string) (err error) {
 	return err
 }
 
+// setName takes the name that the job's cgroup gets: one component of a path (NAME_MAX is
+// 255 bytes), and on one line in the output of list.
 func setName(c *commandLine, v string) error {
 	if len(v) > 255 || strings.ContainsAny(v, "/\n\x00") {
 		return errors.New("want at most 255 bytes without slash and newline")

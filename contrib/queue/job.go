@@ -48,7 +48,7 @@ func (r *Result) brief() *Result {
 const outputSize = 64 << 10
 
 // maxAttempts is how often a job is given to a worker. One that ends its workers is not tried for ever.
-const maxAttempts = 5
+const maxAttempts = 20
 
 // nameOf is what a queue and a job may be called: they are parts of a subject.
 var nameOf = regexp.MustCompile(`^[A-Za-z0-9_-]{1,100}$`)
@@ -68,8 +68,8 @@ func (j *Job) check() error {
 		return fmt.Errorf("id %q: want letters, digits, - and _, at most 100", j.ID)
 	case len(j.Argv) == 0:
 		return errors.New("argv is empty")
-	case j.Timeout < 0:
-		return fmt.Errorf("timeout_s %v is negative", j.Timeout)
+	case j.Timeout < 0 || j.Timeout > 1e9:
+		return fmt.Errorf("timeout_s %v: want 0 to 1e9", j.Timeout)
 	}
 	return nil
 }

@@ -13,7 +13,8 @@ func TestParseJob(t *testing.T) {
 		{`{"id":"a","argv":[]}`, "argv is empty"},
 		{`{"argv":["true"]}`, `id ""`},
 		{`{"id":"a.b","argv":["true"]}`, `id "a.b"`},
-		{`{"id":"a","argv":["true"],"timeout_s":-1}`, "negative"},
+		{`{"id":"a","argv":["true"],"timeout_s":-1}`, "want 0 to 1e9"},
+		{`{"id":"a","argv":["true"],"timeout_s":1e300}`, "want 0 to 1e9"},
 		{`[]`, "the message is no job"},
 	}
 	for _, tt := range tests {

@@ -18,6 +18,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -129,7 +130,15 @@ func submit(ctx context.Context, args []string) error {
 	jobs := []*Job{j}
 	if j.Argv = f.Args(); len(j.Argv) == 0 {
 		var err error
-		if jobs, err = readJobs(os.Stdin); err != nil {
+		f.Visit(func(given *flag.Flag) {
+			if slices.Contains([]string{"id", "limit", "timeout"}, given.Name) {
+				err = fmt.Errorf("--%s is for a job of the command line; those of standard input have their own", given.Name)
+			}
+		})
+		if err == nil {
+			jobs, err = readJobs(os.Stdin)
+		}
+		if err != nil {
 			return err
 		}
 	}

@@ -158,6 +158,7 @@ func TestPytestOptions(t *testing.T) {
 		{"--supervise --supervise-timeout 0.01 -k passes", 1, `timeout after 0.01 s`},
 		{"--supervise -s -k passes|fails", 1, `before it failed`},
 		{"--supervise --pdb -k passes", 4, `a test has no terminal with --supervise`},
+		{"--supervise --supervise-timeout 0 -k passes", 4, `want a number of seconds that is more than 0`},
 		{"--supervise -n 2 -k passes|leaves|method", 1, `1 failed, 2 passed`},
 	} {
 		t.Run(test.args, func(t *testing.T) {

@@ -18,6 +18,7 @@ Its modules:
     child      the process of a test
 """
 
+from argparse import ArgumentTypeError
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -30,9 +31,20 @@ def pytest_addoption(parser: "Parser") -> None:
     add = group.addoption
     add("--supervise", action="store_true", help="run each test in a process of its own, and fail those that leave processes")
     add("--supervise-marked", action="store_true", help="the same for tests that are marked with `supervise` alone")
-    add("--supervise-timeout", type=float, metavar="S", help="end a test, and all that it has started, after S seconds")
+    add("--supervise-timeout", type=_seconds, metavar="S", help="end a test, and all that it has started, after S seconds")
     add("--supervise-memory-max", metavar="SIZE", help="memory that a test and all that it starts may have, such as 1G")
     add("--supervise-best-effort", action="store_true", help="run tests without the limits that cannot be had here")
+
+
+def _seconds(text: str) -> float:
+    """Read a time limit."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0
+    if not value > 0:
+        raise ArgumentTypeError("want a number of seconds that is more than 0, not {!r}".format(text))
+    return value
 
 
 def pytest_configure(config: "Config") -> None:

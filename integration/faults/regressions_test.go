@@ -35,6 +35,9 @@ var regressions = []regression{
 	{"binary/cgroup", "supervise prctl 0x24", errnos{unix.EINVAL}},
 	{"binary/subreaper", "supervise pipe2", errnos{unix.ENFILE}},
 	{"binary/subreaper", "supervise readlinkat self", errnos{unix.EIO}},
+	// A guardian that may have no session of its own was waited for without end.
+	{"run/cgroup", "child setsid", errnos{unix.EPERM}},
+	{"serve/cgroup", "child setsid", errnos{unix.EPERM}},
 	// A second line, which was wrong.
 	{"run/subreaper", "child faccessat .", errnos{unix.EACCES}},
 	{"timeout/subreaper", "child openat2", errnos{unix.EMFILE}},

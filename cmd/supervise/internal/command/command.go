@@ -32,6 +32,7 @@ func Main() (status int) {
 	cgroup.Init()
 	resident.Shield()
 	if args, ok := guardian.Invoked(); ok {
+		guardian.TakeName()
 		if containment.Clean(args) != nil {
 			return cli.ExitFailure
 		}

@@ -12,9 +12,12 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/seed-c1490a04/supervise/cgroup/proc"
 )
 
 // cleanerName is argv[0] of this program when the twin executes it.
@@ -104,17 +107,27 @@ func (g *Guardian) PID() int { return g.pid }
 
 // Apart waits until the twin leads a session of its own, the first thing that it does. From
 // then on a signal to our process group is not for it. Call it before a job starts: one
-// whose first act is kill(0, SIGKILL) would end us and the twin together.
+// whose first act is kill(0, SIGKILL) would end us and the twin together. Where a filter of
+// system calls refuses setsid(2), it is enough that the twin has tried.
 func (g *Guardian) Apart() {
 	died := []unix.PollFd{{Fd: int32(g.pidfd), Events: unix.POLLIN}}
-	for !g.apart {
+	for limit := time.Now().Add(apartLimit); !g.apart; {
 		sid, err := unix.Getsid(g.pid)
-		if g.apart = sid == g.pid || err != nil; !g.apart {
+		if g.apart = sid == g.pid || err != nil || g.hasName() || time.Now().After(limit); !g.apart {
 			wait := unix.NsecToTimespec(20e3)
 			n, _ := unix.Ppoll(died, &wait, nil)
 			g.apart = n > 0
 		}
 	}
+}
+
+// apartLimit bounds the wait for a twin that a filter keeps from its name as well.
+const apartLimit = time.Second
+
+// hasName says whether the twin has its name, which it takes after its session.
+func (g *Guardian) hasName() bool {
+	name, err := proc.Read(g.pid, "comm", 0)
+	return err == nil && string(name) == "guardian\n"
 }
 
 // PIDFD returns a descriptor that is readable when the twin has died, -1 before Linux 5.2.
@@ -154,12 +167,15 @@ func finish(pid int) {
 }
 
 // Invoked says whether this process is a twin that has outlived its supervisor,
-// and returns the arguments of its plan. It is called guardian again, which execve(2) has
-// called exe.
+// and returns the arguments of its plan.
 func Invoked() (args []string, ok bool) {
 	if len(os.Args) != 3 || os.Args[0] != cleanerName {
 		return nil, false
 	}
-	unix.Prctl(unix.PR_SET_NAME, uintptr(unsafe.Pointer(&guardianName)), 0, 0, 0)
 	return os.Args[1:], true
+}
+
+// TakeName calls this process guardian again, which execve(2) has called exe.
+func TakeName() {
+	unix.Prctl(unix.PR_SET_NAME, uintptr(unsafe.Pointer(&guardianName)), 0, 0, 0)
 }

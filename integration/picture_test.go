@@ -25,7 +25,7 @@ func TestTopPicture(t *testing.T) {
 		return fmt.Sprintf("%s run --name %s %s -- sh -c '%s' & ", bin.supervise, name, flags, script)
 	}
 	build := step("compile", "--memory-max 96M", "while :; do head -c 48M /dev/urandom | gzip -9 >/dev/null; head -c 64M /dev/zero | tail >/dev/null; done") +
-		step("archive", "--best-effort", "while :; do cat /usr/bin/* >out; sync; rm out; done") +
+		step("archive", "--best-effort", "cd "+t.TempDir()+"; while :; do cat /usr/bin/* >out; sync; rm out; done") +
 		step("test", "--cpus 0.3 --memory-max 64M", "while :; do head -c 1M /dev/urandom | sha256sum >/dev/null; done") + "wait"
 	var started []*proc
 	for name, script := range map[string]string{"build": build, "server": "sleep 1000"} {

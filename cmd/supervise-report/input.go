@@ -93,7 +93,7 @@ func (in *input) readDirectory(name string) error {
 // largest is the size of a file that is read at most.
 const largest = 2 << 30
 
-// readFile reads a file once, under whatever names it is given. Found is for what nobody named.
+// readFile reads a file once, under whatever names it is given. Found is for one that was not named, but is in a directory that was.
 func (in *input) readFile(name string, found bool) error {
 	if real, err := filepath.EvalSymlinks(name); err == nil {
 		if in.seen[real] {

@@ -154,7 +154,7 @@ func TestMatch(t *testing.T) {
 	write("c.json", at(named("c"), "08:00:1"))                                                      // at another
 	write("b.samples.jsonl", sampleText+sampleText)                                                 // of b
 	write("other.jsonl", at(sampleText, "08:00:1"))                                                 // of c
-	write("nobody.jsonl", at(sampleText, "08:30:1"))                                                // of nobody
+	write("nobody.jsonl", at(sampleText, "08:30:1"))                                                // of no record
 	write("late.jsonl", strings.Replace(sampleText, `0.5Z","wall_s":0.5`, `9.5Z","wall_s":9.5`, 1)) // of a job that ran longer
 	in, err := readAll([]string{dir}, nil)
 	if err != nil {

@@ -53,6 +53,14 @@ const maxAttempts = 20
 // nameOf is what a queue and a job may be called: they are parts of a subject.
 var nameOf = regexp.MustCompile(`^[A-Za-z0-9_-]{1,100}$`)
 
+// checkName says what is wrong with a name.
+func checkName(what, name string) error {
+	if !nameOf.MatchString(name) {
+		return fmt.Errorf("%s %q: want letters, digits, - and _, at most 100", what, name)
+	}
+	return nil
+}
+
 // parseJob reads a message.
 func parseJob(data []byte) (*Job, error) {
 	j := &Job{}
@@ -63,9 +71,10 @@ func parseJob(data []byte) (*Job, error) {
 }
 
 func (j *Job) check() error {
+	if err := checkName("id", j.ID); err != nil {
+		return err
+	}
 	switch {
-	case !nameOf.MatchString(j.ID):
-		return fmt.Errorf("id %q: want letters, digits, - and _, at most 100", j.ID)
 	case len(j.Argv) == 0:
 		return errors.New("argv is empty")
 	case j.Timeout < 0 || j.Timeout > 1e9:

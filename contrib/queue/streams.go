@@ -53,8 +53,8 @@ func openStream(ctx context.Context, js jetstream.JetStream, c jetstream.StreamC
 
 // submit puts jobs into a queue. One whose ID is there already, or was in the last two minutes, is not put there again.
 func (s *Streams) submit(ctx context.Context, queue string, jobs []*Job) error {
-	if !nameOf.MatchString(queue) {
-		return fmt.Errorf("queue %q: want letters, digits, - and _, at most 100", queue)
+	if err := checkName("queue", queue); err != nil {
+		return err
 	}
 	var sent []jetstream.PubAckFuture
 	for _, j := range jobs {
@@ -86,8 +86,8 @@ func (s *Streams) submit(ctx context.Context, queue string, jobs []*Job) error {
 // consumer is what the workers of a queue share. At most limit of its jobs run at a time, on all of them together; 0 is any number,
 // and a negative limit leaves what another worker has set.
 func (s *Streams) consumer(ctx context.Context, queue string, limit int) (jetstream.Consumer, error) {
-	if !nameOf.MatchString(queue) {
-		return nil, fmt.Errorf("queue %q: want letters, digits, - and _, at most 100", queue)
+	if err := checkName("queue", queue); err != nil {
+		return nil, err
 	}
 	if limit < 0 {
 		c, err := s.jobs.Consumer(ctx, queue)

@@ -111,7 +111,7 @@ func keep(m jetstream.Msg) (stop func()) {
 			}
 		}
 	}()
-	return sync.OnceFunc(func() { close(done) })
+	return func() { close(done) }
 }
 
 // result runs the job of a message. An error is one of the supervisor's, and says nothing about the job.

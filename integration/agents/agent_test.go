@@ -28,11 +28,11 @@ type agent struct {
 	cmd     *exec.Cmd
 	in      io.Writer
 	answers *json.Decoder
-	// tag is in the environment of all that it starts, and an argument of sleep that nobody else has.
+	// tag is in the environment of all that it starts, and an argument of sleep that no other test has.
 	tag string
 	// own is how many processes it has when no command runs.
 	own int
-	// program is supervise, a copy that is executed by nobody else.
+	// program is supervise, a copy that no other test executes.
 	program string
 }
 

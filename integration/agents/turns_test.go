@@ -143,7 +143,7 @@ func (a *agent) turn(turn int) {
 		}
 		return
 	}
-	// Where a command has killed the supervisor, the guardian ends the commands, and nobody is told when that is done.
+	// Where a command has killed the supervisor, the guardian ends the commands, and the agent is not told when that is done.
 	testbed.Eventually(a, patience, "the end of "+names(mine), a.left)
 }
 

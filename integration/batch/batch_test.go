@@ -112,10 +112,9 @@ func (s *site) close() {
 
 // processes lists those of the test's jobs, and the supervisors that hold them.
 func (s *site) processes() (found []string) {
-	files, _ := filepath.Glob("/proc/[0-9]*/cmdline")
-	for _, f := range files {
-		if b, err := os.ReadFile(f); err == nil && bytes.Contains(b, []byte(s.tag)) {
-			found = append(found, filepath.Base(filepath.Dir(f))+" "+string(bytes.ReplaceAll(b, []byte{0}, []byte(" "))))
+	for pid, command := range testbed.Commands() {
+		if strings.Contains(command, s.tag) {
+			found = append(found, fmt.Sprint(pid, " ", command))
 		}
 	}
 	return found

@@ -198,14 +198,10 @@ func TestNodeKilled(t *testing.T) {
 // killNode kills the daemons of a node: slurmd, and the slurmstepd of a job.
 func killNode(node, job string) error {
 	var killed int
-	files, _ := filepath.Glob("/proc/[0-9]*/cmdline")
-	for _, f := range files {
-		b, _ := os.ReadFile(f)
-		line := string(bytes.ReplaceAll(b, []byte{0}, []byte(" ")))
-		if !strings.HasPrefix(line, "slurmd -D -N "+node+" ") && !strings.HasPrefix(line, "slurmstepd: ["+job+".") {
+	for pid, command := range testbed.Commands() {
+		if !strings.HasPrefix(command, "slurmd -D -N "+node+" ") && !strings.HasPrefix(command, "slurmstepd: ["+job+".") {
 			continue
 		}
-		pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(f)))
 		if err := unix.Kill(pid, unix.SIGKILL); err != nil {
 			return err
 		}

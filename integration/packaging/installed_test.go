@@ -17,7 +17,7 @@ import (
 // patience is for what comes at once on a machine that does nothing else.
 const patience = 2 * time.Minute
 
-// TestNewUser is what somebody does who tries supervise: installs the packages on a fresh Debian, runs a job, lists it, watches
+// TestNewUser is what a user does who tries supervise: installs the packages on a fresh Debian, runs a job, lists it, watches
 // it, kills it, looks at its report, and purges the packages. Nothing is left behind.
 func TestNewUser(t *testing.T) {
 	if os.Getenv("SUPERVISE_BED") == "" || os.Geteuid() != 0 {

@@ -52,7 +52,7 @@ func TestGitHubHooks(t *testing.T) {
 	})
 }
 
-// TestGitHubService starts what is to last until the end of the job, from a step that nobody holds.
+// TestGitHubService starts what is to last until the end of the job, from a step that supervise does not hold.
 func TestGitHubService(t *testing.T) {
 	testbed.Program(t, "bash")
 	s := newSite(t, holders[2])

@@ -21,3 +21,16 @@ func Children(pid int) (pids []int) {
 	}
 	return pids
 }
+
+// Commands are the command lines of all processes that can be seen, by their pids, with a blank behind each word.
+func Commands() map[int]string {
+	commands := map[int]string{}
+	files, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+	for _, file := range files {
+		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(file)))
+		if data, e := os.ReadFile(file); err == nil && e == nil {
+			commands[pid] = strings.ReplaceAll(string(data), "\x00", " ")
+		}
+	}
+	return commands
+}

@@ -10,8 +10,8 @@ import (
 	"path/filepath"
 )
 
-// File puts a file with that content in the place of another, or where there is none: whoever
-// reads has the old content or the new one. What is there and is no regular file, a symbolic
+// File puts a file with that content in the place of another, or where there is none: a
+// reader has the old content or the new one. What is there and is no regular file, a symbolic
 // link too, is left alone. Mode is the new file's; 0: what the umask leaves of rw-rw-rw-.
 //
 // The name meanwhile begins with a dot, ends with no suffix that readers of directories look
@@ -23,7 +23,7 @@ func File(name string, content []byte, mode fs.FileMode) error {
 	tmp := filepath.Join(filepath.Dir(name), fmt.Sprintf(".%.100s.%016x", filepath.Base(name), rand.Uint64()))
 	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
 	if err != nil {
-		return &fs.PathError{Op: "open", Path: name, Err: errors.Unwrap(err)} // not the name that nobody gave
+		return &fs.PathError{Op: "open", Path: name, Err: errors.Unwrap(err)} // not the name of the file meanwhile, which the caller has not given
 	}
 	_, err = f.Write(content)
 	if mode != 0 {

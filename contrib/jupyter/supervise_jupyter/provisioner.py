@@ -55,7 +55,7 @@ class SuperviseProvisioner(LocalProvisioner):  # type: ignore[misc]  # whose met
         kernel = self._kernel
         if kernel is None:
             return 0
-        while kernel.poll() is None:  # a future would be of one loop, and cancelled by whoever waits for a time
+        while kernel.poll() is None:  # a future would be of one loop, and cancelled by a caller that waits for a time
             await asyncio.sleep(0.05)
         self._close()
         return kernel.poll()

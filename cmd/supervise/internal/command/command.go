@@ -32,7 +32,7 @@ func Main() (status int) {
 	cgroup.Init()
 	resident.Shield()
 	if args, ok := guardian.Invoked(); ok {
-		guardian.TakeName()
+		resident.TakeName("guardian")
 		if containment.Clean(args) != nil {
 			return cli.ExitFailure
 		}

@@ -13,7 +13,6 @@ import (
 	"os"
 	"slices"
 	"time"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -111,9 +110,10 @@ func (g *Guardian) PID() int { return g.pid }
 // system calls refuses setsid(2), it is enough that the twin has tried.
 func (g *Guardian) Apart() {
 	died := []unix.PollFd{{Fd: int32(g.pidfd), Events: unix.POLLIN}}
-	for limit := time.Now().Add(apartLimit); !g.apart; {
+	for began := time.Now(); !g.apart; {
 		sid, err := unix.Getsid(g.pid)
-		if g.apart = sid == g.pid || err != nil || g.hasName() || time.Now().After(limit); !g.apart {
+		waited := time.Since(began)
+		if g.apart = sid == g.pid || err != nil || waited > soon && g.hasName() || waited > apartLimit; !g.apart {
 			wait := unix.NsecToTimespec(20e3)
 			n, _ := unix.Ppoll(died, &wait, nil)
 			g.apart = n > 0
@@ -121,8 +121,12 @@ func (g *Guardian) Apart() {
 	}
 }
 
-// apartLimit bounds the wait for a twin that a filter keeps from its name as well.
-const apartLimit = time.Second
+// In how long a twin has its session, as a rule; and the bound of the wait for one that a filter
+// keeps from its name as well.
+const (
+	soon       = time.Millisecond
+	apartLimit = time.Second
+)
 
 // hasName says whether the twin has its name, which it takes after its session.
 func (g *Guardian) hasName() bool {
@@ -173,9 +177,4 @@ func Invoked() (args []string, ok bool) {
 		return nil, false
 	}
 	return os.Args[1:], true
-}
-
-// TakeName calls this process guardian again, which execve(2) has called exe.
-func TakeName() {
-	unix.Prctl(unix.PR_SET_NAME, uintptr(unsafe.Pointer(&guardianName)), 0, 0, 0)
 }

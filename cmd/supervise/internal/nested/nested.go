@@ -21,7 +21,6 @@ import (
 	"strconv"
 	"syscall"
 	"time"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -31,12 +30,6 @@ import (
 
 // Exe is this program's executable.
 const Exe = "/proc/self/exe"
-
-// TakeName names this process for ps(1) and killall(1): execve(2) has named it exe, after Exe.
-func TakeName() {
-	name := [...]byte{'s', 'u', 'p', 'e', 'r', 'v', 'i', 's', 'e', 0}
-	unix.Prctl(unix.PR_SET_NAME, uintptr(unsafe.Pointer(&name)), 0, 0, 0)
-}
 
 // WholeJob is the pid of a request that is for every process of a job.
 const WholeJob = -1

@@ -42,7 +42,7 @@ func Main(p *cli.Program, args []string) int {
 		return p.Help("run")
 	}
 	if c.guarded {
-		nested.TakeName()
+		resident.TakeName("supervise")
 	}
 	r := &runner{Program: *p, c: c, began: time.Now()}
 	status := cli.ExitFailure

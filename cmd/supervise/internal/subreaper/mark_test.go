@@ -59,7 +59,7 @@ func helpMark(tr *tree) error {
 	return errors.Join(err, mark.Kill(), tr.tell("after", ended...), tr.tell("the one without", later))
 }
 
-// TestMarkOwn: who ends the bearers of a mark is spared, though it bears it, or is a child of one that does.
+// TestMarkOwn: the process that ends the bearers of a mark is spared, though it bears it, or is a child of one that does.
 func TestMarkOwn(t *testing.T) {
 	if got, want := helper(t, "mark-own"), "after: 0 of 1, empty true\n"; got != want {
 		t.Errorf("got %q, want %q", got, want)

@@ -1,14 +1,12 @@
 package recipes
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -42,7 +40,7 @@ type site struct {
 	*testing.T
 	holder
 	dir, programs string
-	// tag is an argument of sleep that nobody else has, by which the daemons are known.
+	// tag is an argument of sleep that no other test has, by which the daemons are known.
 	tag  string
 	over *os.File
 }
@@ -157,10 +155,8 @@ func (s *site) close() {
 
 // daemons are those that jobs have left, by now.
 func (s *site) daemons() (pids []int) {
-	files, _ := filepath.Glob("/proc/[0-9]*/cmdline")
-	for _, f := range files {
-		b, err := os.ReadFile(f)
-		if pid, e := strconv.Atoi(filepath.Base(filepath.Dir(f))); err == nil && e == nil && bytes.Contains(b, []byte(s.tag)) {
+	for pid, command := range testbed.Commands() {
+		if strings.Contains(command, s.tag) {
 			pids = append(pids, pid)
 		}
 	}
@@ -198,7 +194,7 @@ func (s *site) judgeSoon(n int) {
 	s.wantDaemonsSoon(n)
 }
 
-// wantDaemons wants none if somebody holds them, now; else those of n jobs, whose parents may not have ended yet.
+// wantDaemons wants none if supervise holds them, now; else those of n jobs, whose parents may not have ended yet.
 func (s *site) wantDaemons(n int) {
 	s.Helper()
 	if left := s.daemons(); s.holds && len(left) > 0 {
@@ -207,7 +203,7 @@ func (s *site) wantDaemons(n int) {
 	s.wantDaemonsSoon(n)
 }
 
-// wantDaemonsSoon gives those who hold them time to end them.
+// wantDaemonsSoon gives supervise time to end them.
 func (s *site) wantDaemonsSoon(n int) {
 	s.Helper()
 	if s.holds {

@@ -8,7 +8,8 @@ import (
 	"github.com/seed-c1490a04/supervise/integration/testbed"
 )
 
-// sshd gives the test keys, and a server for each connection that is the client's child and tells its end.
+// sshd gives the test keys, and a server for each connection that is the client's child and tells its end. The home of the user
+// is the test's: what the user's shell reads there may find another supervise, such as that of go install.
 func (s *site) sshd(config string) {
 	s.Helper()
 	s.run(`ssh-keygen -q -t ed25519 -N '' -f host_key && ssh-keygen -q -t ed25519 -N '' -f key`)
@@ -18,7 +19,7 @@ func (s *site) sshd(config string) {
 		StrictModes no
 		UsePAM no
 		PermitRootLogin yes
-		SetEnv PATH=PROGRAMS:/usr/bin:/bin
+		SetEnv PATH=PROGRAMS:/usr/bin:/bin HOME=DIR
 	`)+config)
 	s.write("server", 0o755, "#!/bin/sh\nunshare --mount sh -c 'mount -t tmpfs none /run && mkdir /run/sshd && exec /usr/sbin/sshd -i -f sshd_config'\necho 0 1<>served\n")
 	s.write("ssh_config", 0o600, strings.ReplaceAll(`

@@ -94,9 +94,12 @@ func (p *progress) tick() (more bool) {
 
 // refresh draws or erases, whichever is right now.
 func (p *progress) refresh() {
+	// First the foreground, then the processes: one that has got it from another is found.
+	foreground, _ := unix.IoctlGetInt(p.line.out.FD(), unix.TIOCGPGRP)
 	pids, err := p.processes()
+	isFront := foreground == p.group || slices.Contains(pids, foreground)
 	switch {
-	case p.r.job.State() == supervisor.Ended || !p.isFront(pids) || !p.readsLines():
+	case p.r.job.State() == supervisor.Ended || !isFront || !p.readsLines():
 		p.erase()
 		return
 	case !p.inGap():
@@ -125,13 +128,6 @@ func (p *progress) processes() ([]int, error) {
 		pids = slices.DeleteFunc(pids, func(pid int) bool { return pid == p.r.job.PID() })
 	}
 	return pids, err
-}
-
-// isFront says whether this process, or one of the job, is in the foreground of the
-// terminal.
-func (p *progress) isFront(pids []int) bool {
-	front, err := unix.IoctlGetInt(p.line.out.FD(), unix.TIOCGPGRP)
-	return err == nil && (front == p.group || slices.Contains(pids, front))
 }
 
 // readsLines says whether the job's terminal gives lines.

@@ -26,24 +26,31 @@ func (a *Account) OOMKills() uint64 {
 // removes the counters. For spared see Cause.
 func (w *OOMWatch) Account(spared bool) *Account {
 	w.job.s.flush()
-	return w.account(spared)
+	return w.account(spared, w.readAbove)
 }
 
-// Accounts reads the accounts of many jobs of one session, in the same order. It uses
-// runtime.GOMAXPROCS threads: nearly all of the time is the kernel's, for opening and closing
-// files. Removing cgroups in several threads gains nothing, as the kernel holds one lock
-// (Linux 6.18).
+// Accounts reads the accounts of many jobs of one session, in the same order. All are empty,
+// so that one reading of the counters above serves for all. It uses runtime.GOMAXPROCS threads:
+// nearly all of the time is the kernel's, for opening and closing files. Removing cgroups in
+// several threads gains nothing, as the kernel holds one lock (Linux 6.18).
 func Accounts(watches []*OOMWatch) []*Account {
+	if len(watches) == 0 {
+		return nil
+	}
 	accounts := make([]*Account, len(watches))
+	first := watches[0]
+	above := sync.OnceValues(first.readAbove)
 	var next atomic.Int64
 	read := func() {
 		for i := next.Add(1) - 1; i < int64(len(watches)); i = next.Add(1) - 1 {
-			accounts[i] = watches[i].account(false)
+			w, readAbove := watches[i], above
+			if w.ofMemory() != first.ofMemory() {
+				readAbove = w.readAbove
+			}
+			accounts[i] = w.account(false, readAbove)
 		}
 	}
-	if len(watches) > 0 {
-		watches[0].job.s.flush()
-	}
+	first.job.s.flush()
 	var others sync.WaitGroup
 	for range min(runtime.GOMAXPROCS(0), len(watches)) - 1 {
 		others.Go(read)
@@ -53,10 +60,10 @@ func Accounts(watches []*OOMWatch) []*Account {
 	return accounts
 }
 
-func (w *OOMWatch) account(spared bool) *Account {
+func (w *OOMWatch) account(spared bool, readAbove func() (oomReading, error)) *Account {
 	a := &Account{}
 	a.Stats, _ = w.job.stats()
-	a.OOM, _ = w.Cause(spared)
+	a.OOM, _ = w.cause(spared, readAbove)
 	w.job.main.close() // there may be thousands
 	return a
 }

@@ -35,6 +35,12 @@ func TestAccounts(t *testing.T) {
 			t.Errorf("job %d: OOM %v", i, a.OOM)
 		}
 	}
+	need(t, "extended attributes", unix.Fsetxattr(s.fd, oomdAttrs[1], []byte("1"), 0))
+	for i, a := range Accounts(watches) {
+		if want := s.path; a.OOM.Cause != OOMDaemon || i != chosen && a.OOM.Path != want {
+			t.Errorf("job %d: OOM %v, want the daemon's of %s", i, a.OOM, want)
+		}
+	}
 	if got := Accounts(nil); len(got) != 0 {
 		t.Errorf("the accounts of nobody: %v", got)
 	}

@@ -65,10 +65,17 @@ func (j *Job) WatchOOM() (*OOMWatch, error) {
 	if above.dirs == nil {
 		above.open(j.s.path, j.s.root.localEvents)
 	}
-	counted := !j.s.root.localEvents && !j.s.lacks.has("memory.events") && j.node.has("memory.events")
-	before, err := above.recent(counted || above.metered)
-	return &OOMWatch{job: j, above: above, before: before, counted: counted}, err
+	w := &OOMWatch{job: j, above: above}
+	w.counted = !j.s.root.localEvents && !j.s.lacks.has("memory.events") && j.node.has("memory.events")
+	var err error
+	w.before, err = above.recent(w.ofMemory())
+	return w, err
 }
+
+// ofMemory says whether the counters above are those of memory, and not the machine's.
+func (w *OOMWatch) ofMemory() bool { return w.counted || w.above.metered }
+
+func (w *OOMWatch) readAbove() (oomReading, error) { return w.above.read(w.ofMemory()) }
 
 // WatchOOMAround is WatchOOM for a job that stays in the cgroup of this process.
 func WatchOOMAround() (*OOMWatch, error) {
@@ -76,8 +83,8 @@ func WatchOOMAround() (*OOMWatch, error) {
 	if here, err := locate(); err == nil {
 		w.above.open(here.path, here.mount.localEvents)
 	}
-	before, err := w.above.read(w.above.metered)
-	w.before = before
+	var err error
+	w.before, err = w.readAbove()
 	return w, err
 }
 
@@ -93,7 +100,10 @@ func (w *OOMWatch) Kills() uint64 {
 // Cause compares the counters with their present values. The job's directory must still
 // exist. Of several causes it returns the nearest. Spared says that the job ended without a
 // SIGKILL: the daemon, which kills all of a cgroup, was then not the cause.
-func (w *OOMWatch) Cause(spared bool) (OOM, error) {
+func (w *OOMWatch) Cause(spared bool) (OOM, error) { return w.cause(spared, w.readAbove) }
+
+// cause is Cause with a reading of the counters above that was begun after the job's end.
+func (w *OOMWatch) cause(spared bool, readAbove func() (oomReading, error)) (OOM, error) {
 	own, err := w.own(spared)
 	switch {
 	case err != nil:
@@ -107,7 +117,7 @@ func (w *OOMWatch) Cause(spared bool) (OOM, error) {
 	case own.counted && own.kills == 0 && spared:
 		return OOM{Cause: OOMNone}, nil
 	}
-	now, err := w.above.read(w.counted || w.above.metered)
+	now, err := readAbove()
 	return w.causeAbove(own, now, spared), err
 }
 

@@ -1,6 +1,8 @@
 package cgroup
 
 import (
+	"os"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"testing"
@@ -119,6 +121,31 @@ func TestOOMProcesses(t *testing.T) {
 		if got := tt.c.processes(); (got == nil) != (tt.want == nil) || got != nil && *got != *tt.want {
 			t.Errorf("%s: got %v", tt.what, got)
 		}
+	}
+}
+
+// TestReadUpTo: a line may be cut by the end of the buffer, at each of its bytes.
+func TestReadUpTo(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "vmstat")
+	if err := os.WriteFile(file, []byte("nr_free 7\noom_kill 12345\noom 3\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for size := range 40 {
+		for key, want := range map[string]uint64{"nr_free": 7, "oom_kill": 12345, "oom": 3, "kill": 0} {
+			f, err := os.Open(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := readUpTo(int(f.Fd()), key, make([]byte, size))
+			f.Close()
+			if missing := want == 0 || size < len("oom_kill 12345\n"); missing && got != nil && *got != want || !missing && (got == nil || *got != want) {
+				t.Errorf("%s by a buffer of %d: %v, want %d", key, size, got, want)
+			}
+		}
+	}
+	text, _ := os.ReadFile("/proc/vmstat")
+	if kills, known := lookup(text, "oom_kill"); known {
+		exactly(t, "the machine's OOM kills", machineOOM(), kills)
 	}
 }
 

@@ -26,7 +26,7 @@ func (a *Account) OOMKills() uint64 {
 // removes the counters. For spared see Cause.
 func (w *OOMWatch) Account(spared bool) *Account {
 	w.job.s.flush()
-	return w.account(spared, w.readAbove)
+	return w.account(spared, w.aboveAtEnd)
 }
 
 // Accounts reads the accounts of many jobs of one session, in the same order. All are empty,

@@ -35,8 +35,7 @@ func (r oomReading) killedNobody(before oomReading) bool {
 	return r.machine != nil && before.machine != nil && *r.machine == *before.machine
 }
 
-// aboveFresh is the age up to which read counters are used again: jobs that start one
-// after the other share one reading.
+// aboveFresh is the age up to which a job that starts takes counters that were read already.
 const aboveFresh = 10 * time.Millisecond
 
 // open opens the directories from one up, as far as the permissions allow. Where events are
@@ -58,9 +57,11 @@ func (a *ancestorOOM) close() {
 	a.dirs = nil
 }
 
-// recent returns the counters, not older than aboveFresh.
-func (a *ancestorOOM) recent(memory bool) (oomReading, error) {
-	if now := time.Now(); now.Sub(a.at) > aboveFresh || a.memory != memory {
+// since returns the counters of after a moment: jobs that start, or end, one after the other
+// share one reading.
+func (a *ancestorOOM) since(moment time.Time, memory bool) (oomReading, error) {
+	if !a.at.After(moment) || a.memory != memory {
+		now := time.Now()
 		last, err := a.read(memory)
 		if err != nil {
 			return oomReading{}, err

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -21,6 +22,8 @@ type Job struct {
 	name string
 	s    *Session
 	set  []setLimit // see Changed
+
+	emptied time.Time // when it was seen to be
 }
 
 // NewJob makes a job's cgroup. The directory is called by the job's name, with unsafe
@@ -97,7 +100,11 @@ func (j *Job) leaf() (*dir, error) {
 // (cgroup.events, "populated"). A cgroup that another program has removed is empty, since the
 // kernel refuses to remove one that is not.
 func (j *Job) Empty() (bool, error) {
-	return j.node.empty()
+	empty, err := j.node.empty()
+	if empty {
+		j.emptied = time.Now()
+	}
+	return empty, err
 }
 
 func (d *dir) empty() (bool, error) {

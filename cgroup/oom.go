@@ -2,6 +2,7 @@ package cgroup
 
 import (
 	"strconv"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -68,7 +69,7 @@ func (j *Job) WatchOOM() (*OOMWatch, error) {
 	w := &OOMWatch{job: j, above: above}
 	w.counted = !j.s.root.localEvents && !j.s.lacks.has("memory.events") && j.node.has("memory.events")
 	var err error
-	w.before, err = above.recent(w.ofMemory())
+	w.before, err = above.since(time.Now().Add(-aboveFresh), w.ofMemory())
 	return w, err
 }
 
@@ -100,7 +101,16 @@ func (w *OOMWatch) Kills() uint64 {
 // Cause compares the counters with their present values. The job's directory must still
 // exist. Of several causes it returns the nearest. Spared says that the job ended without a
 // SIGKILL: the daemon, which kills all of a cgroup, was then not the cause.
-func (w *OOMWatch) Cause(spared bool) (OOM, error) { return w.cause(spared, w.readAbove) }
+func (w *OOMWatch) Cause(spared bool) (OOM, error) { return w.cause(spared, w.aboveAtEnd) }
+
+// aboveAtEnd reads the counters above, unless they were read since the job was seen to be empty.
+func (w *OOMWatch) aboveAtEnd() (oomReading, error) {
+	end := time.Now()
+	if w.job != nil && !w.job.emptied.IsZero() {
+		end = w.job.emptied
+	}
+	return w.above.since(end, w.ofMemory())
+}
 
 // cause is Cause with a reading of the counters above that was begun after the job's end.
 func (w *OOMWatch) cause(spared bool, readAbove func() (oomReading, error)) (OOM, error) {

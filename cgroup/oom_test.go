@@ -124,6 +124,58 @@ func TestOOMProcesses(t *testing.T) {
 	}
 }
 
+// TestOOMSince: jobs that were empty when the counters above were read share that reading, and one that ends later does not.
+func TestOOMSince(t *testing.T) {
+	s := newSession(t, testRoot(t))
+	var jobs []*Job
+	end := func(name string) *OOMWatch {
+		j, err1 := s.NewJob(name)
+		if err1 != nil {
+			t.Fatal(err1)
+		}
+		jobs = append(jobs, j)
+		w, err2 := j.WatchOOM()
+		if err2 != nil {
+			t.Fatal(err2)
+		}
+		wait(t, start(t, j, "echo ready"))
+		if empty, err := j.Empty(); !empty || err != nil {
+			t.Fatal(empty, err)
+		}
+		return w
+	}
+	isDaemon := func(w *OOMWatch) bool {
+		o, err := w.Cause(false)
+		if err != nil {
+			t.Error(err)
+		}
+		return o.Cause == OOMDaemon
+	}
+	first, second := end("first"), end("second")
+	if isDaemon(first) {
+		t.Error("nothing was killed, and it is the daemon's doing")
+	}
+	need(t, "extended attributes", unix.Fsetxattr(s.fd, oomdAttrs[1], []byte("1"), 0))
+	if isDaemon(second) {
+		t.Error("what came after the end of a job counts as its cause")
+	}
+	third := &OOMWatch{job: second.job, above: second.above, before: second.before}
+	if empty, err := third.job.Empty(); !empty || err != nil {
+		t.Fatal(empty, err)
+	}
+	if !isDaemon(third) {
+		t.Error("what was killed before the end of a job is not its cause")
+	}
+	for _, j := range jobs {
+		if err := j.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestReadUpTo: a line may be cut by the end of the buffer, at each of its bytes.
 func TestReadUpTo(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "vmstat")

@@ -52,6 +52,7 @@ type Job struct {
 	next     time.Time      // the first of these; zero: there is none
 	unkilled bool
 	forced   bool
+	touched  bool // it is among those that settle will look at
 	empty    bool // it was seen to be, and the dead of until then were reaped
 	place    int  // among the alarms; -1: not there
 	watch    int  // the watcher's key; 0: none

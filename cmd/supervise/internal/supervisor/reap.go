@@ -165,9 +165,10 @@ func (s *Supervisor) ended(j, of *Job, e *protocol.Event) {
 	}
 }
 
-// touch has a job looked at by settle; nil: none.
+// touch has a job looked at by settle, once for all that touch it before; nil: none.
 func (s *Supervisor) touch(j *Job) {
-	if j != nil && j.state != Ended && (j.exit != nil || j.main == 0) {
+	if j != nil && !j.touched && j.state != Ended && (j.exit != nil || j.main == 0) {
+		j.touched = true
 		s.touched = append(s.touched, j)
 	}
 }
@@ -187,6 +188,9 @@ func (s *Supervisor) settle() {
 	for len(s.touched) > 0 {
 		batch := s.touched
 		s.touched = nil
+		for _, j := range batch {
+			j.touched = false // what touches it from here on may come after the look
+		}
 		batch = slices.DeleteFunc(batch, func(j *Job) bool { return !j.look() })
 		unreaped := s.lookAtEmpty(batch)
 		batch = slices.DeleteFunc(batch, func(j *Job) bool { return j.empty && unreaped[j] })
@@ -234,7 +238,7 @@ func (s *Supervisor) account(batch []*Job) {
 	var ending []*Job
 	now := time.Now()
 	for _, j := range batch {
-		if j.empty && j.state > Waiting && j.ended.IsZero() { // else it is in the batch twice
+		if j.empty && j.state > Waiting && j.ended.IsZero() { // else a look inside of this one has ended it
 			j.ended = now
 			ending = append(ending, j)
 		}

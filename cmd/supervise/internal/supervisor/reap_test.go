@@ -230,6 +230,25 @@ func TestTouch(t *testing.T) {
 	}
 }
 
+// TestTouchOnce: however many end at once, their job is looked at once, and again if one more ends during the look.
+func TestTouchOnce(t *testing.T) {
+	s := &Supervisor{}
+	looks := 0
+	j := &Job{s: s, state: Killing}
+	j.Containment = &scripted{empty: func() (bool, error) {
+		if looks++; looks == 1 {
+			s.touch(j)
+		}
+		return false, nil
+	}}
+	for range 1000 {
+		s.touch(j)
+	}
+	if s.settle(); looks != 2 {
+		t.Errorf("%d looks", looks)
+	}
+}
+
 // TestCollectQuiet: without a SIGCHLD few jobs look through all children nevertheless,
 // and many do not.
 func TestCollectQuiet(t *testing.T) {

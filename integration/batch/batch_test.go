@@ -222,6 +222,7 @@ type record struct {
 	Containment string
 	Reason      *string `json:"containment_reason"`
 	Cause       string
+	Leftovers   int `json:"leftovers_total"`
 	Exit        struct {
 		Code   *int
 		Signal *string

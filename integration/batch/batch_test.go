@@ -223,6 +223,7 @@ type record struct {
 	Reason      *string `json:"containment_reason"`
 	Cause       string
 	Leftovers   int `json:"leftovers_total"`
+	OOM         *struct{ By, Cgroup string }
 	Exit        struct {
 		Code   *int
 		Signal *string

@@ -152,8 +152,8 @@ func (r *Result) run(ctx context.Context, j *Job, supervisor *client.Conn) error
 		cmd.Env = append(os.Environ(), j.Env...)
 	}
 	err := cmd.Run()
-	if supervisor.Err() != nil {
-		return supervisor.Err()
+	if errors.Is(err, client.ErrLost) { // which a job hears of before supervisor.Err does
+		return err
 	}
 	r.Output = string(bytes.ToValidUTF8(output.last, []byte("\uFFFD")))
 	if r.Record = cmd.Record(); r.Record == nil && err != nil {

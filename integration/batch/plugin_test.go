@@ -88,6 +88,8 @@ func TestPluginFlags(t *testing.T) {
 		{"flags imply it", []string{"--supervise-flags=--grace 1s"}, parent, outcome{out: "supervise\n"}},
 		{"flags", []string{"--supervise-flags=--leftovers=fail  --grace 1s"}, daemon, outcome{code: 125, err: "sleep"}},
 		{"no such flag", []string{"--supervise-flags=--nonsense"}, parent, outcome{code: 2, err: "no flag --nonsense"}},
+		{"a word that is no flag", []string{"--supervise-flags=--grace 1s echo"}, parent, outcome{code: 2, err: `"echo" among the flags is none`}},
+		{"a command", []string{"--supervise-flags=-- echo"}, parent, outcome{code: 2, err: `"echo" among the flags is none`}},
 		{"environment", []string{"--supervise"}, "env | grep ^SUPERVISE_TASK", outcome{code: 1, err: "exit code 1"}},
 		{"limits of the caller", []string{"--supervise"}, "ulimit -n", outcome{out: "123\n"}},
 		{"killed", []string{"--supervise"}, `kill -9 $(pgrep -o -f "^supervise run .*name=$SLURM_JOB_ID[.]0"); sleep SLEEP`, outcome{code: 137, err: "task 0 has no record"}},

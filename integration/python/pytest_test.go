@@ -132,6 +132,20 @@ func check(t *testing.T, out string, patterns []string) {
 	}
 }
 
+// TestRealLimit: Linux ends a test that takes more memory than it may have, and the report says so.
+func TestRealLimit(t *testing.T) {
+	testbed.NeedMemoryLimit(t, bin)
+	p := newPytest(t)
+	out, status, _ := p.run(t, nil, "--supervise", "-rA", "-k", "memory")
+	if status != 1 {
+		t.Errorf("pytest has exited with %d", status)
+	}
+	check(t, out, []string{
+		`FAILED test_sample.py::test_memory`, `the limit of memory of 209715200 bytes is used up: the test was ended`,
+		`-- supervise --+\noom, \d`, `1 failed, \d+ deselected`,
+	})
+}
+
 // TestPytestWithout is what becomes of the leftover where the plugin was not asked: pytest passes, and leaves it.
 func TestPytestWithout(t *testing.T) {
 	p := newPytest(t)

@@ -33,7 +33,7 @@ class Kernel:
 
     def __init__(self, supervisor: Supervisor, argv: List[str], options: SpawnOptions, place: Place, log: Any) -> None:
         """Start it; the supervisor is its own from now on. OSError, supervise_api.RequestError: it does not start."""
-        self._supervisor, self._log = supervisor, log
+        self._supervisor, self._here, self._log = supervisor, place.here, log
         #: Done when nothing of the kernel is alive any more, and those who listened to it know why.
         self.ended: "Future[int]" = Future()
         self.record: Optional[Record] = None
@@ -43,8 +43,7 @@ class Kernel:
             self._job = supervisor.spawn(argv, **options)
             self.pid = self._job.pid
             self._group = self._find_group() if place.here else None
-            if self._group is not None:
-                undo.callback(self._group.close)
+            undo.callback(self._close_group)
             self._stand_in = StandIn(place.address, place.session)
             undo.callback(self._stand_in.close)
             self._cell = Cell(place.address)
@@ -59,10 +58,17 @@ class Kernel:
             group = Group(self.pid)
         except (AttributeError, OSError):
             return None
-        if any(one.pid == self.pid and one.state == "running" for one in self._supervisor.list()):
-            return group  # the number was the kernel's, as nobody has waited for it yet
-        group.close()
-        return None
+        with contextlib.ExitStack() as undo:
+            undo.callback(group.close)
+            if not any(one.pid == self.pid and one.state == "running" for one in self._supervisor.list()):
+                return None
+            undo.pop_all()  # nobody has waited for the kernel yet: the number was its own
+        return group
+
+    def _close_group(self) -> None:
+        group, self._group = self._group, None
+        if group is not None:
+            group.close()
 
     def poll(self) -> Optional[int]:
         """Return the exit status, or -N if signal N ended it; None: something of it is alive."""
@@ -73,7 +79,7 @@ class Kernel:
         if not all and self._group is not None:
             self._group.signal(signal.SIGINT)
         else:
-            self.signal(signal.SIGINT, all)
+            self.signal(signal.SIGINT, all or not self._here)
 
     def signal(self, number: int, all: bool = True) -> None:
         """Send a signal to all processes of the kernel, or to the first of them."""
@@ -101,9 +107,7 @@ class Kernel:
         self._stand_in.release()
         self._supervisor.close()
         self._thread.join()
-        if self._group is not None:
-            group, self._group = self._group, None
-            group.close()
+        self._close_group()
 
     def _watch(self) -> None:
         """Be the thread that waits for the job's end, which ends it; after an unexpected end release does."""

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -125,6 +126,40 @@ func TestGivenUp(t *testing.T) {
 			return
 		case <-w.ended:
 		}
+	}
+}
+
+// TestGivenBack: a job that a worker gives back because it was told to end was not tried.
+func TestGivenBack(t *testing.T) {
+	b := newBed(t, 1)
+	began, last := filepath.Join(t.TempDir(), "began"), filepath.Join(t.TempDir(), "last")
+	if err := syscall.Mkfifo(began, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	pipe, err := os.OpenFile(began, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pipe.Close()
+	pipe.SetReadDeadline(time.Now().Add(time.Minute))
+	b.submit([]*Job{b.shell("job", fmt.Sprintf("echo >%s; [ -e %s ] || sleep TAG", began, last))})
+	for range 3 {
+		w := b.start(b.command("work"))
+		if _, err := pipe.Read(make([]byte, 1)); err != nil {
+			t.Fatal(err)
+		}
+		w.Process.Signal(syscall.SIGTERM)
+		<-w.ended
+		if !w.ProcessState.Success() {
+			t.Errorf("the worker: %v", w.ProcessState)
+		}
+	}
+	if err := os.WriteFile(last, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	b.start(b.command("work"))
+	if r := b.results(1)["job"]; r.Attempt != 1 || r.Record == nil || r.Record.Cause != "exited" {
+		t.Errorf("%+v", r)
 	}
 }
 

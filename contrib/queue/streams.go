@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -18,7 +19,11 @@ const redeliverAfter = 5 * time.Second
 type Streams struct {
 	js            jetstream.JetStream
 	jobs, results jetstream.Stream
+	returns       jetstream.KeyValue // how often a message of jobs was given back, by its number there
 }
+
+// returnsKept is how long it is known that a message was given back, after the last time.
+const returnsKept = 30 * 24 * time.Hour
 
 // openStreams finds the streams, or makes them. Each message of a new one is kept by so many servers.
 func openStreams(ctx context.Context, nc *nats.Conn, replicas int) (*Streams, error) {
@@ -39,6 +44,13 @@ func openStreams(ctx context.Context, nc *nats.Conn, replicas int) (*Streams, er
 		MaxMsgsPerSubject: 1, Discard: jetstream.DiscardNew, DiscardNewPerSubject: true,
 	}); err != nil {
 		return nil, fmt.Errorf("the stream of results: %w", err)
+	}
+	s.returns, err = js.KeyValue(ctx, "RETURNS")
+	if errors.Is(err, jetstream.ErrBucketNotFound) {
+		s.returns, err = js.CreateKeyValue(ctx, jetstream.KeyValueConfig{Bucket: "RETURNS", TTL: returnsKept, Replicas: replicas})
+	}
+	if err != nil {
+		return nil, fmt.Errorf("the bucket of returns: %w", err)
 	}
 	return s, nil
 }
@@ -102,6 +114,49 @@ func (s *Streams) consumer(ctx context.Context, queue string, limit int) (jetstr
 		Durable: queue, FilterSubject: "jobs." + queue, AckPolicy: jetstream.AckExplicitPolicy,
 		AckWait: redeliverAfter, MaxAckPending: limit,
 	})
+}
+
+// attempt says how often a message was given to a worker that did not give it back. Where the bucket cannot be asked, each counts.
+func (s *Streams) attempt(ctx context.Context, about *jetstream.MsgMetadata) int {
+	n := int(about.NumDelivered)
+	if n > 1 {
+		if returned, err := s.returned(ctx, about); err == nil {
+			n -= returned
+		}
+	}
+	return max(n, 1) // the stream may have been made anew
+}
+
+// returned says how often a message was given back.
+func (s *Streams) returned(ctx context.Context, about *jetstream.MsgMetadata) (int, error) {
+	entry, err := s.returns.Get(ctx, returnsKey(about))
+	if errors.Is(err, jetstream.ErrKeyNotFound) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	return strconv.Atoi(string(entry.Value()))
+}
+
+func returnsKey(about *jetstream.MsgMetadata) string {
+	return strconv.FormatUint(about.Sequence.Stream, 10)
+}
+
+// giveBack has another worker get a message at once. JetStream counts that as an attempt, so that it is written down that it was none;
+// if that fails, it was one.
+func (s *Streams) giveBack(m jetstream.Msg) error {
+	ctx, cancel := context.WithTimeout(context.Background(), redeliverAfter)
+	defer cancel()
+	about, err := m.Metadata()
+	var n int
+	if err == nil {
+		n, err = s.returned(ctx, about)
+	}
+	if err == nil {
+		_, err = s.returns.PutString(ctx, returnsKey(about), strconv.Itoa(n+1))
+	}
+	return errors.Join(err, m.Nak())
 }
 
 // errDone is what put returns for a job that has a result.

@@ -82,7 +82,13 @@ func (w *Worker) next(ctx context.Context, consumer jetstream.Consumer, supervis
 	stop := keep(m)
 	r, err := w.result(ctx, m, supervisor)
 	stop()
-	if err != nil || ctx.Err() != nil {
+	switch {
+	case err == nil && errors.Is(context.Cause(ctx), context.Canceled): // the worker was told to end
+		if err := w.streams.giveBack(m); err != nil {
+			log.Printf("job %s goes to another worker, and has one attempt less: %v", r.ID, err)
+		}
+		return nil
+	case err != nil || ctx.Err() != nil:
 		m.Nak() // another worker need not wait
 		return err
 	}
@@ -120,7 +126,7 @@ func (w *Worker) result(ctx context.Context, m jetstream.Msg, supervisor *client
 	if err != nil {
 		return nil, err
 	}
-	r := &Result{Worker: w.Name, Attempt: int(about.NumDelivered)}
+	r := &Result{Worker: w.Name, Attempt: w.streams.attempt(ctx, about)}
 	defer func() { r.Finished = time.Now() }()
 	j, err := parseJob(m.Data())
 	if err != nil {
@@ -146,8 +152,8 @@ func (r *Result) run(ctx context.Context, j *Job, supervisor *client.Conn) error
 		cmd.Env = append(os.Environ(), j.Env...)
 	}
 	err := cmd.Run()
-	if supervisor.Err() != nil {
-		return supervisor.Err()
+	if errors.Is(err, client.ErrLost) { // which a job hears of before supervisor.Err does
+		return err
 	}
 	r.Output = string(bytes.ToValidUTF8(output.last, []byte("\uFFFD")))
 	if r.Record = cmd.Record(); r.Record == nil && err != nil {

@@ -49,7 +49,7 @@ static char *joined(const char *a, const char *b)
 int main(int argc, char **argv)
 {
 	char *program = take(TASK_PROGRAM), *name = take(TASK_NAME), *record = take(TASK_RECORD), *flags = take(TASK_FLAGS);
-	char **words = calloc(strlen(flags) + argc + 8, sizeof *words), *word;
+	char **words = calloc(strlen(flags) + argc + 9, sizeof *words), *word, count[64];
 	int n = 0, i;
 
 	if (!words)
@@ -60,6 +60,8 @@ int main(int argc, char **argv)
 	words[n++] = joined("--name=", name);
 	if (*record)
 		words[n++] = joined("--record=", record);
+	snprintf(count, sizeof count, "--command-words=%d", argc);
+	words[n++] = count; /* else the first word among the flags that is none would be the command */
 	for (word = strtok(flags, " \t\n"); word; word = strtok(NULL, " \t\n"))
 		words[n++] = word;
 	words[n++] = "--";

@@ -222,6 +222,8 @@ type record struct {
 	Containment string
 	Reason      *string `json:"containment_reason"`
 	Cause       string
+	Leftovers   int `json:"leftovers_total"`
+	OOM         *struct{ By, Cgroup string }
 	Exit        struct {
 		Code   *int
 		Signal *string

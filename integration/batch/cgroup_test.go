@@ -68,7 +68,11 @@ func TestDoctor(t *testing.T) {
 // hog is a program that has 300 MiB, of which all is touched.
 var hog = []string{"dd", "if=/dev/zero", "of=/dev/null", "bs=300M", "count=1"}
 
-// TestMemory: what the step may have is what its job may have, whether supervise is the task or the task's child.
+// jobCgroup is where Slurm's limit of memory may be met: at the job, at its step, or between that and the task.
+var jobCgroup = regexp.MustCompile(`/n[0-9]+_slurmstepd\.scope/job_[0-9]+(/step_[^/]+(/user(/task_[0-9]+)?)?)?$`)
+
+// TestMemory: what the step may have is what its job may have, whether supervise is the task, as with the plugin, or the task's child.
+// The record says that it was Slurm's limit that ended the job, and which.
 func TestMemory(t *testing.T) {
 	needSlurm(t, "cgroup")
 	job := supervise(append([]string{"--record", "record", "--"}, hog...)...)
@@ -78,17 +82,19 @@ func TestMemory(t *testing.T) {
 	}{
 		{"task", job},
 		{"child", append([]string{"sh", "-c", `"$@"; echo status $?`, "sh"}, job...)},
+		{"plugin", append([]string{"--supervise", "--supervise-flags=--record record"}, hog...)},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			forEachUser(t, func(s *site) {
 				o := s.run(srun([]string{"--mem=200M"}, tt.argv)...)
-				if r := s.record("record"); r.signal() != "SIGKILL" {
-					s.t.Errorf("the job ended by %s, cause %s", r.signal(), r.Cause)
-				}
 				if tt.name == "child" && o.out != "status 137\n" || o.code == 0 {
 					s.t.Errorf("status %d, stdout %q, stderr %q", o.code, o.out, o.err)
+				}
+				r := s.record("record")
+				if r.Cause != "oom" || r.OOM == nil || r.OOM.By != "ancestor" || !jobCgroup.MatchString(r.OOM.Cgroup) {
+					s.t.Errorf("the job ended by %s, cause %s, memory: %+v; want Slurm's limit", r.signal(), r.Cause, r.OOM)
 				}
 			})
 		})

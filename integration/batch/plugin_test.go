@@ -88,9 +88,10 @@ func TestPluginFlags(t *testing.T) {
 		{"flags imply it", []string{"--supervise-flags=--grace 1s"}, parent, outcome{out: "supervise\n"}},
 		{"flags", []string{"--supervise-flags=--leftovers=fail  --grace 1s"}, daemon, outcome{code: 125, err: "sleep"}},
 		{"no such flag", []string{"--supervise-flags=--nonsense"}, parent, outcome{code: 2, err: "no flag --nonsense"}},
+		{"a word that is no flag", []string{"--supervise-flags=--grace 1s echo"}, parent, outcome{code: 2, err: `"echo" among the flags is none`}},
+		{"a command", []string{"--supervise-flags=-- echo"}, parent, outcome{code: 2, err: `"echo" among the flags is none`}},
 		{"environment", []string{"--supervise"}, "env | grep ^SUPERVISE_TASK", outcome{code: 1, err: "exit code 1"}},
 		{"limits of the caller", []string{"--supervise"}, "ulimit -n", outcome{out: "123\n"}},
-		{"killed", []string{"--supervise"}, `kill -9 $(pgrep -o -f "^supervise run .*name=$SLURM_JOB_ID[.]0"); sleep SLEEP`, outcome{code: 137, err: "task 0 has no record"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -107,6 +108,39 @@ func TestPluginFlags(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestPluginKilled: Slurm's log says of a supervise that was killed that there is no record. srun says so too if it hears of it in
+// time: it lets go of the output of a task that SIGKILL has ended.
+func TestPluginKilled(t *testing.T) {
+	needPlugin(t)
+	forEachUser(t, func(s *site) {
+		script := `echo $SLURM_JOB_ID >job; kill -9 $(pgrep -o -f "^supervise run .*name=$SLURM_JOB_ID[.]0"); sleep SLEEP`
+		if o := s.run(s.plugged(nil, script)...); o.code != 137 {
+			s.t.Errorf("%+v", o)
+		}
+		job, err := os.ReadFile(filepath.Join(s.dir, "job"))
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		want := fmt.Sprintf("[%s.0] error: supervise: task 0 has no record: its supervise was ended by signal 9", strings.TrimSpace(string(job)))
+		testbed.Eventually(s.t, patience, "Slurm's log", func() error { return isLogged(want) })
+		testbed.Eventually(s.t, patience, "processes", func() error { return isEmpty(s.processes()) })
+	})
+}
+
+// isLogged says whether a line is in the log of a node.
+func isLogged(line string) error {
+	logs, err := filepath.Glob(filepath.Join(filepath.Dir(os.Getenv("SLURM_CONF")), "log", "n*"))
+	if err != nil {
+		return err
+	}
+	for _, name := range logs {
+		if text, err := os.ReadFile(name); err == nil && strings.Contains(string(text), line) {
+			return nil
+		}
+	}
+	return fmt.Errorf("%q is in none of %q", line, logs)
 }
 
 // TestPluginProlog: what a prolog of the task sets is there, since supervise takes the place of the command and no more.

@@ -114,11 +114,18 @@ func TestSweepWords(t *testing.T) {
 	if err := os.WriteFile(command, []byte("#!/bin/sh\necho \"[$1] $2\"\n"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command("bash", testbed.Source("contrib", "slurm", "examples", "sweep"), "2", command, "a; b $HOME")
-	cmd.Env = append(os.Environ(), "PATH="+bin+":"+os.Getenv("PATH"), "SUPERVISE_RECORD_DIR="+records, "SWEEP_FLAGS=--timeout 1m --grace 1s",
-		"SLURM_ARRAY_TASK_ID=0", "SLURM_ARRAY_TASK_COUNT=1", "SLURM_CPUS_ON_NODE=1")
-	out, err := cmd.CombinedOutput()
-	if want := "[a; b $HOME] 0\n[a; b $HOME] 1\n"; err != nil || string(out) != want {
+	sweep := func(flags string) (string, error) {
+		cmd := exec.Command("bash", testbed.Source("contrib", "slurm", "examples", "sweep"), "2", command, "a; b $HOME")
+		cmd.Env = append(os.Environ(), "PATH="+bin+":"+os.Getenv("PATH"), "SUPERVISE_RECORD_DIR="+records, "SWEEP_FLAGS="+flags,
+			"SLURM_ARRAY_TASK_ID=0", "SLURM_ARRAY_TASK_COUNT=1", "SLURM_CPUS_ON_NODE=1")
+		out, err := cmd.CombinedOutput()
+		return string(out), err
+	}
+	if out, err := sweep("--grace 1s echo"); err == nil || !strings.Contains(out, `"echo" among the flags is none`) {
+		t.Errorf("a word that is no flag: %v: %s", err, out)
+	}
+	out, err := sweep("--timeout 1m --grace 1s")
+	if want := "[a; b $HOME] 0\n[a; b $HOME] 1\n"; err != nil || out != want {
 		t.Errorf("%v: %s", err, out)
 	}
 	for _, name := range []string{"task-0.json", "task-1.json"} {

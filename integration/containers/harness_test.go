@@ -16,6 +16,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/seed-c1490a04/supervise/integration/testbed"
 )
 
 const (
@@ -219,12 +221,10 @@ var markers atomic.Int32
 func newMarker() string { return fmt.Sprintf("3%07d%02d", os.Getpid(), markers.Add(1)) }
 
 // asleep lists the processes that run `sleep MARKER`, here and in every PID namespace below.
-func asleep(marker string) (pids []string) {
-	files, _ := filepath.Glob("/proc/[0-9]*/cmdline")
-	for _, file := range files {
-		b, _ := os.ReadFile(file)
-		if string(b) == "sleep\x00"+marker+"\x00" {
-			pids = append(pids, filepath.Base(filepath.Dir(file)))
+func asleep(marker string) (pids []int) {
+	for pid, command := range testbed.Commands() {
+		if command == "sleep "+marker+" " {
+			pids = append(pids, pid)
 		}
 	}
 	return pids
@@ -238,7 +238,7 @@ func wantGone(t *testing.T, marker string, atOnce bool) {
 		limit = 0
 	}
 	if !eventually(limit, func() bool { return len(asleep(marker)) == 0 }) {
-		t.Errorf("still alive: %q", asleep(marker))
+		t.Errorf("still alive: %d", asleep(marker))
 	}
 }
 

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/seed-c1490a04/supervise/integration/testbed"
 )
 
 // A nest is a supervise with a container in its job, and in that another supervise with a cgroup.
@@ -171,7 +173,7 @@ func TestNestingShot(t *testing.T) {
 		t.Error("the outer session is not removed")
 	}
 	wantGone(t, n.marker, false)
-	eventually(patience, func() bool { return len(monitors(n.name)) == 0 })
+	eventually(patience, func() bool { return len(testbed.Running(n.name+" ")) == 0 })
 	wantNoMonitor(t, n.name)
 	run(t, "podman", "rm", "--force", n.name).wantCode(0) // podman, ended as well, has not done that
 }
@@ -179,19 +181,7 @@ func TestNestingShot(t *testing.T) {
 // wantNoMonitor fails if a process of podman's for this container is alive.
 func wantNoMonitor(t *testing.T, name string) {
 	t.Helper()
-	for _, argv := range monitors(name) {
-		t.Errorf("alive: %q", argv)
+	for _, command := range testbed.Running(name + " ") {
+		t.Errorf("alive: %q", command)
 	}
-}
-
-// monitors are the command lines of those processes.
-func monitors(name string) (found []string) {
-	files, _ := filepath.Glob("/proc/[0-9]*/cmdline")
-	for _, file := range files {
-		b, _ := os.ReadFile(file)
-		if argv := string(b); strings.Contains(argv, name+"\x00") {
-			found = append(found, argv)
-		}
-	}
-	return found
 }

@@ -35,20 +35,23 @@ func run(t *testing.T, dir string, env []string, argv ...string) string {
 	return string(out)
 }
 
-// python finds the interpreter that has the packages of Jupyter: the user's, or that of Debian.
-func python(t *testing.T) string {
+// python finds the interpreter that has these packages: the user's, or that of Debian.
+func python(t *testing.T, imports string) string {
 	t.Helper()
 	var err error
 	for _, name := range []string{"python3", "/usr/bin/python3"} {
 		var out []byte
-		if out, err = exec.Command(name, "-c", "import ipykernel, jupyter_client.provisioning").CombinedOutput(); err == nil {
+		if out, err = exec.Command(name, "-c", "import "+imports).CombinedOutput(); err == nil {
 			return name
 		}
 		err = fmt.Errorf("%w: %s", err, out)
 	}
-	testbed.Need(t, "ipykernel and jupyter_client (Debian: python3-ipykernel)", err)
+	testbed.Need(t, imports+" (Debian: python3-ipykernel, python3-jupyter-client)", err)
 	return ""
 }
+
+// packages are those of the whole suite.
+const packages = "ipykernel, jupyter_client.provisioning"
 
 // installed makes a copy of the tests, beside both packages as they are when installed, and returns its directory.
 func installed(t *testing.T, python string) string {
@@ -69,7 +72,7 @@ func installed(t *testing.T, python string) string {
 }
 
 func TestSuite(t *testing.T) {
-	python := python(t)
+	python := python(t, packages)
 	for _, contain := range []string{"as it is", "subreaper"} {
 		t.Run(contain, func(t *testing.T) {
 			t.Parallel() // the tests wait most of the time
@@ -93,9 +96,20 @@ func TestSuite(t *testing.T) {
 	}
 }
 
+// TestRealLimit: Linux ends a kernel that takes more memory than it may have, and the notebook says so. Any kernel will do, and the
+// guest has no ipykernel.
+func TestRealLimit(t *testing.T) {
+	testbed.NeedMemoryLimit(t, bin)
+	python := python(t, "jupyter_client.provisioning")
+	out := run(t, installed(t, python), nil, python, "-m", "unittest", "tests.test_memory.TestMemory.test_limit")
+	if !strings.HasSuffix(strings.TrimSpace(out), "\nOK") { // else it was skipped
+		t.Error(out)
+	}
+}
+
 func TestTypes(t *testing.T) {
 	t.Parallel()
-	python(t) // mypy is Debian's, as the packages are
+	python(t, packages) // mypy is Debian's, as the packages are
 	path := testbed.Program(t, "mypy")
 	dir := t.TempDir()
 	for _, name := range []string{"python", "jupyter"} {

@@ -125,15 +125,7 @@ func units() []string {
 	return strings.FieldsFunc(string(out), func(r rune) bool { return r == '\n' })
 }
 
-func sleepers() (found []string) {
-	files, _ := filepath.Glob("/proc/[0-9]*/cmdline")
-	for _, f := range files {
-		if b, err := os.ReadFile(f); err == nil && strings.Contains(string(b), "\x0098765\x00") {
-			found = append(found, f)
-		}
-	}
-	return found
-}
+func sleepers() []string { return testbed.Running(" 98765 ") }
 
 func sessions() (found []string) {
 	for _, dir := range testbed.Below("/sys/fs/cgroup") {

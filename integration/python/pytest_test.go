@@ -68,7 +68,7 @@ var want = []string{
 	`FAILED test_sample.py::test_leaves`,
 	`the test has left a process, now killed:\n  \d+ sleep: sleep 100000\n`,
 	`FAILED test_sample.py::test_hangs`,
-	`timeout after 10 s: the test was ended, and all that it had started`,
+	`timeout after 0.5 s: the test was ended, and all that it had started`,
 	`test_sample.py", line \d+ in test_hangs`, // where it hung
 	`FAILED test_sample.py::test_crashes`,
 	`the test's process was ended by SIGSEGV`,
@@ -132,6 +132,20 @@ func check(t *testing.T, out string, patterns []string) {
 	}
 }
 
+// TestRealLimit: Linux ends a test that takes more memory than it may have, and the report says so.
+func TestRealLimit(t *testing.T) {
+	testbed.NeedMemoryLimit(t, bin)
+	p := newPytest(t)
+	out, status, _ := p.run(t, nil, "--supervise", "-rA", "-k", "memory")
+	if status != 1 {
+		t.Errorf("pytest has exited with %d", status)
+	}
+	check(t, out, []string{
+		`FAILED test_sample.py::test_memory`, `the limit of memory of 209715200 bytes is used up: the test was ended`,
+		`-- supervise --+\noom, \d`, `1 failed, \d+ deselected`,
+	})
+}
+
 // TestPytestWithout is what becomes of the leftover where the plugin was not asked: pytest passes, and leaves it.
 func TestPytestWithout(t *testing.T) {
 	p := newPytest(t)
@@ -176,6 +190,19 @@ func TestPytestOptions(t *testing.T) {
 			}
 			check(t, out, []string{test.want})
 		})
+	}
+}
+
+// TestPytestSlowStart: the time of a test is that of its own, and not of its process, which has imported the file before.
+func TestPytestSlowStart(t *testing.T) {
+	t.Parallel() // it waits most of the time
+	p := newPytest(t)
+	const text = "import os, time, pytest\n\ntime.sleep(4)\n\n@pytest.mark.supervise(timeout=3)\ndef test_quick():\n    assert 'NOTIFY_SOCKET' not in os.environ\n"
+	if err := os.WriteFile(filepath.Join(p.dir, "tests", "test_slow.py"), []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if out, status, _ := p.run(t, nil, "--supervise", "test_slow.py"); status != 0 {
+		t.Errorf("pytest has exited with %d\n%s", status, out)
 	}
 }
 

@@ -21,6 +21,17 @@ func TestMake(t *testing.T) {
 	})
 }
 
+// TestShellFlags: a word among the flags that is none is not the command.
+func TestShellFlags(t *testing.T) {
+	forEachHolder(t, func(s *site) {
+		if !s.holds {
+			return
+		}
+		s.run("supervise-shell -c 'exit $#' 0", "SUPERVISE_SHELL_FLAGS=--grace 1s --timeout 1m")
+		s.fails(2, "supervise-shell -c ./job", "SUPERVISE_SHELL_FLAGS=--grace 1s echo")
+	})
+}
+
 func TestNinja(t *testing.T) {
 	testbed.Program(t, "ninja")
 	forEachHolder(t, func(s *site) {

@@ -76,13 +76,7 @@ func TestRealJob(t *testing.T) {
 // TestRealLimit: the limit of a job, and how much of it was used, are in the report.
 func TestRealLimit(t *testing.T) {
 	dir := t.TempDir()
-	probe := exec.Command(filepath.Join(bin, "supervise"), "run", "--memory-max", "64M", "--", "true")
-	if out, err := probe.CombinedOutput(); err != nil {
-		if os.Getenv("SUPERVISE_BED") == "vm" {
-			t.Fatalf("the guest should have it: %s", out)
-		}
-		t.Skipf("no memory controller here; integration/test vm has it: %s", out)
-	}
+	testbed.NeedMemoryLimit(t, bin)
 	record, samples := sampled(t, dir, "limited", "--memory-max", "64M")
 	page := read(t, report(t, record, samples))
 	for _, want := range []string{"of 64.0M", "--memory-max 64M", "page cache"} {

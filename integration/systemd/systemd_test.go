@@ -185,12 +185,4 @@ func sessions() (found []string) {
 	return found
 }
 
-func sleepers() (found []string) {
-	files, _ := filepath.Glob("/proc/[0-9]*/cmdline")
-	for _, f := range files {
-		if b, err := os.ReadFile(f); err == nil && bytes.Contains(b, []byte(sleeper)) {
-			found = append(found, f)
-		}
-	}
-	return found
-}
+func sleepers() []string { return testbed.Running(sleeper) }

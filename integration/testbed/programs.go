@@ -80,6 +80,20 @@ func NeedHang(t *testing.T, adversary string) {
 	Need(t, "FUSE in a mount namespace", err)
 }
 
+// NeedMemoryLimit skips the test where no job can have a limit of memory: there is no such controller beside those of cgroup v1. The
+// guest of integration/vm has it. In dir is supervise.
+func NeedMemoryLimit(t *testing.T, dir string) {
+	t.Helper()
+	out, err := exec.Command(filepath.Join(dir, "supervise"), "run", "--memory-max=64M", "--", "true").CombinedOutput()
+	switch {
+	case err == nil:
+	case os.Getenv("SUPERVISE_BED") == "vm":
+		t.Fatalf("the guest should have limits of memory: %s", out)
+	default:
+		t.Skipf("no limit of memory here; integration/test vm has it: %s", out)
+	}
+}
+
 // ReadSlack is a command that prints the timer slack of a process that it starts, in nanoseconds.
 const ReadSlack = "cat /proc/self/timerslack_ns"
 

@@ -34,3 +34,13 @@ func Commands() map[int]string {
 	}
 	return commands
 }
+
+// Running are the command lines with such a part of all processes that can be seen, each behind its pid.
+func Running(part string) (found []string) {
+	for pid, command := range Commands() {
+		if strings.Contains(command, part) {
+			found = append(found, fmt.Sprint(pid, " ", command))
+		}
+	}
+	return found
+}

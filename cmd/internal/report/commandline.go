@@ -2,7 +2,12 @@
 // manual pages explain.
 package report
 
-import "github.com/seed-c1490a04/supervise/cmd/internal/cli"
+import (
+	"errors"
+	"slices"
+
+	"github.com/seed-c1490a04/supervise/cmd/internal/cli"
+)
 
 // A Format is what is made of the records.
 type Format int
@@ -43,21 +48,32 @@ func flags() []cli.Flag[CommandLine] {
 }
 
 // Parse reads flags and files in any order: "supervise report FILES... -o report.html". Behind
-// "--" there are files only.
+// "--" there are files only. Standard input can be read once.
 func Parse(args []string) (c *CommandLine, files []string, err error) {
 	c = &CommandLine{}
+	if files, err = c.parse(args); err != nil {
+		return nil, nil, err
+	}
+	isStdin := func(name string) bool { return name == "-" }
+	if slices.ContainsFunc(c.Before, isStdin) && slices.ContainsFunc(files, isStdin) {
+		return nil, nil, errors.New("standard input (-) is either a run or the one before; put one of them into a file")
+	}
+	return c, files, nil
+}
+
+func (c *CommandLine) parse(args []string) (files []string, err error) {
 	for len(args) > 0 {
 		_, rest, err := Flags().Parse(c, args)
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 		if len(rest) < len(args) && args[len(args)-len(rest)-1] == "--" {
-			return c, append(files, rest...), nil
+			return append(files, rest...), nil
 		}
 		if len(rest) > 0 {
 			files, rest = append(files, rest[0]), rest[1:]
 		}
 		args = rest
 	}
-	return c, files, nil
+	return files, nil
 }

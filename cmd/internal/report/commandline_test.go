@@ -23,6 +23,8 @@ func TestParse(t *testing.T) {
 		{line: "--before x a --before=y --svg", files: "a", before: "x y", format: SVG},
 		{line: "a -- -o --text", files: "a -o --text"},
 		{line: "-- --", files: "--"},
+		{line: "--before - -", err: "standard input (-) is either"},
+		{line: "--before=- a", files: "a", before: "-"},
 		{line: "a --nothing", err: "no flag --nothing"},
 		{line: "a -o", err: "needs a value"},
 		{line: "--text=yes", err: "takes no value"},

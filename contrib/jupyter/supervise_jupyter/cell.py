@@ -22,10 +22,14 @@ class Cell:
     def __init__(self, address: str) -> None:
         """Listen; the kernel need not be there yet."""
         self._running: Optional[Dict[str, Any]] = None
-        self._wake, self._woken = os.pipe()
-        self._context: "zmq.Context[zmq.Socket[bytes]]" = zmq.Context()
         self._thread = threading.Thread(target=self._listen, args=(address,), name="cell of a kernel", daemon=True)
-        self._thread.start()
+        self._wake, self._woken = os.pipe()
+        try:
+            self._thread.start()
+        except BaseException:
+            os.close(self._wake)
+            os.close(self._woken)
+            raise
 
     def stop(self) -> Optional[Dict[str, Any]]:
         """Stop listening, and return the header of the request that runs; None: none does."""
@@ -36,7 +40,7 @@ class Cell:
 
     def _listen(self, address: str) -> None:
         """Be the thread that listens. The end of the pipe ends it."""
-        with self._context, self._context.socket(zmq.SUB) as subscriber:
+        with zmq.Context() as context, context.socket(zmq.SUB) as subscriber:
             subscriber.linger = 0
             subscriber.reconnect_ivl = 20
             subscriber.subscribe(b"")

@@ -1,7 +1,6 @@
 """A kernel that runs."""
 
 import contextlib
-import os
 import signal
 import threading
 from concurrent.futures import Future
@@ -12,6 +11,7 @@ from supervise_api import Record, Supervisor, SupervisorLost
 from supervise_api.options import SpawnOptions
 
 from .cell import Cell
+from .group import Group
 from .reason import Reason, reason_of
 from .standin import StandIn
 
@@ -38,16 +38,37 @@ class Kernel:
         self.ended: "Future[int]" = Future()
         self.record: Optional[Record] = None
         self._asked_to_end = False
-        try:
+        with contextlib.ExitStack() as undo:
+            undo.callback(supervisor.close)
             self._job = supervisor.spawn(argv, **options)
-        except BaseException:
-            supervisor.close()
-            raise
-        self.pid = self._job.pid
-        self._cell = Cell(place.address)
-        self._stand_in = StandIn(place.address, place.session)
-        self._thread = threading.Thread(target=self._watch, name="end of a kernel", daemon=True)
-        self._thread.start()
+            self.pid = self._job.pid
+            self._group = self._find_group() if place.here else None
+            undo.callback(self._close_group)
+            self._stand_in = StandIn(place.address, place.session)
+            undo.callback(self._stand_in.close)
+            self._cell = Cell(place.address)
+            undo.callback(self._cell.stop)
+            self._thread = threading.Thread(target=self._watch, name="end of a kernel", daemon=True)
+            self._thread.start()
+            undo.pop_all()
+
+    def _find_group(self) -> Optional[Group]:
+        """Return the process group of the kernel: a job leads a session, hence a group. None: it has ended, or cannot be held."""
+        try:
+            group = Group(self.pid)
+        except (AttributeError, OSError):
+            return None
+        with contextlib.ExitStack() as undo:
+            undo.callback(group.close)
+            if not any(one.pid == self.pid and one.state == "running" for one in self._supervisor.list()):
+                return None
+            undo.pop_all()  # nobody has waited for the kernel yet: the number was its own
+        return group
+
+    def _close_group(self) -> None:
+        group, self._group = self._group, None
+        if group is not None:
+            group.close()
 
     def poll(self) -> Optional[int]:
         """Return the exit status, or -N if signal N ended it; None: something of it is alive."""
@@ -55,17 +76,16 @@ class Kernel:
 
     def interrupt(self, all: bool) -> None:
         """Send SIGINT to all processes of the kernel; all false: to those of its process group, as a terminal would."""
-        if all or not self._here:
-            self.signal(signal.SIGINT)
-        elif not self.ended.done():
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self.pid, signal.SIGINT)  # a job leads a session, hence a group
+        if not all and self._group is not None:
+            self._group.signal(signal.SIGINT)
+        else:
+            self.signal(signal.SIGINT, all or not self._here)
 
-    def signal(self, number: int) -> None:
-        """Send a signal to all processes of the kernel."""
+    def signal(self, number: int, all: bool = True) -> None:
+        """Send a signal to all processes of the kernel, or to the first of them."""
         if not self.ended.done():
             try:
-                self._job.signal(number, all=True)
+                self._job.signal(number, all=all)
             except SupervisorLost:
                 pass
 
@@ -87,6 +107,7 @@ class Kernel:
         self._stand_in.release()
         self._supervisor.close()
         self._thread.join()
+        self._close_group()
 
     def _watch(self) -> None:
         """Be the thread that waits for the job's end, which ends it; after an unexpected end release does."""

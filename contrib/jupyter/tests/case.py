@@ -1,5 +1,6 @@
 """What the tests stand on: a kernelspec, a manager with a client, and processes that are looked for."""
 
+import importlib.util
 import json
 import os
 import select
@@ -14,6 +15,9 @@ from jupyter_client.manager import KernelManager
 
 #: Seconds that anything may take before the test fails.
 DEADLINE = 60.0
+
+#: The module of the kernel, and what its argument is called.
+_KERNEL = ["ipykernel_launcher", "-f"] if importlib.util.find_spec("ipykernel") else ["tests.smallkernel"]
 
 #: Prints the pid of a process that has left the kernel's session and process group, and ignores SIGINT if it is told so.
 DAEMON = """
@@ -105,7 +109,7 @@ class Case(unittest.TestCase):
 
 def _spec(provisioner: str, config: Optional[Dict[str, Any]]) -> Dict[str, Any]:
     return {
-        "argv": [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"],
+        "argv": [sys.executable, "-m", *_KERNEL, "{connection_file}"],
         "display_name": "test",
         "language": "python",
         "metadata": {"kernel_provisioner": {"provisioner_name": provisioner, "config": config}},

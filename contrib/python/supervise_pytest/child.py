@@ -1,10 +1,12 @@
 """The process of a test."""
 
+import contextlib
 import faulthandler
 import json
 import os
 import pickle
 import signal
+import socket
 import sys
 from typing import IO, Any, List
 
@@ -22,20 +24,25 @@ def main(name: str) -> int:
     config: Any = pytest.Config.fromdictargs(order.options, order.args)
     config.args = order.args
     config.workerinput = order.workerinput
+    notify = os.environ.pop("NOTIFY_SOCKET", "")  # no test is to find it
     with open(order.reports, "w") as reports:
-        config.pluginmanager.register(_Reporter(config, order.nodeid, reports))
+        config.pluginmanager.register(_Reporter(config, order.nodeid, reports, notify))
         return int(config.hook.pytest_cmdline_main(config=config))
 
 
 class _Reporter:
-    """Keeps the one test, and writes what is said of it."""
+    """Keeps the one test, says when it begins, and writes what is said of it."""
 
-    def __init__(self, config: Any, nodeid: str, reports: IO[str]) -> None:
-        self._config, self._nodeid, self._reports = config, nodeid, reports
+    def __init__(self, config: Any, nodeid: str, reports: IO[str], notify: str) -> None:
+        self._config, self._nodeid, self._reports, self._notify = config, nodeid, reports, notify
 
     @pytest.hookimpl(trylast=True)  # type: ignore[misc]
     def pytest_collection_modifyitems(self, items: List[pytest.Item]) -> None:
         items[:] = [item for item in items if item.nodeid == self._nodeid][:1]
+
+    def pytest_collection_finish(self) -> None:
+        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
+            notify.sendto(b"READY=1", self._notify.replace("@", "\0", 1))  # sd_notify(3)
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed:

@@ -93,6 +93,6 @@ def _tell(reports: List[TestReport], outcome: Outcome) -> None:
     shown = next((report for report in reports if report.failed), call)
     if outcome.output:
         shown.sections.append(("Captured by supervise", outcome.output))
-    shown.sections.append(("supervise", summary(outcome.record)))
+    shown.sections.append(("supervise", summary(outcome)))
     for report in reports:
-        report.user_properties = [*report.user_properties, *properties(outcome.record)]
+        report.user_properties = [*report.user_properties, *properties(outcome)]

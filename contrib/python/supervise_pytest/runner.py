@@ -12,6 +12,7 @@ from typing import Any, Dict, List, Optional, Tuple
 import pytest
 from supervise_api import DEVNULL, STDOUT, Job, Record, RequestError, Supervisor, SupervisorLost
 from supervise_api.answers import KilledProcess
+from supervise_api.deadline import Deadline
 from supervise_api.options import SpawnOptions
 
 from .order import job_name, order_for
@@ -21,6 +22,9 @@ from .verdict import Outcome
 #: Seconds in which what a test has told to end may do so when its process has ended: multiprocessing's helpers, for example.
 #: On a busy machine that takes them some time, and only a test that leaves something waits for all of it.
 PATIENCE = 3.0
+
+#: Seconds beyond the test's own in which its process has to begin it: by then it has imported what it needs.
+START = 60.0
 
 #: Seconds between SIGTERM, at which the test's process writes where it hangs, and the kill.
 GRACE = 2.0
@@ -69,15 +73,16 @@ class Runner:
         with open(os.path.join(self._directory, "order"), "wb") as file:
             pickle.dump(tuple(order_for(item, str(basetemp), reports)), file)
         try:
-            options = self._options(item)
-            outcome = _run(supervisor, self._argv(), options)
+            given = self._given(item)
+            timeout = _timeout(given)
+            outcome = _run(supervisor, self._argv(), self._options(item, given, timeout), timeout)
         except (RequestError, TypeError, ValueError) as e:  # a limit that cannot be had, say
             return not_run(item, str(e))
         except SupervisorLost:  # any process of the same user can
             self._forget()
             _take(reports)
             return not_run(item, "the test has killed the supervisor, and has ended with it")
-        return reports_of(item, _take(reports), outcome, options.get("timeout"))
+        return reports_of(item, _take(reports), outcome, timeout)
 
     def _start(self) -> Supervisor:
         if self._supervisor is None:
@@ -102,9 +107,8 @@ class Runner:
         path, order = (os.path.join(self._directory, name) for name in ("path", "order"))
         return [sys.executable, *flags, "-c", _PROGRAM, path, order]
 
-    def _options(self, item: pytest.Item) -> SpawnOptions:
+    def _options(self, item: pytest.Item, given: Dict[str, Any], timeout: Optional[float]) -> SpawnOptions:
         """Return the options of a test's job. ValueError: a mark has one that there is not."""
-        given = self._given(item)
         for name in given:
             if name not in _LIMITS | _OPTIONS:
                 raise ValueError("the mark supervise has no argument {!r}".format(name))
@@ -115,11 +119,12 @@ class Runner:
             "stdout": "capture" if captured else 1,
             "stderr": STDOUT if captured else 2,
             "limits": {**limits, **given.get("limits", {})},
-            "timeout": given.get("timeout"),
+            "timeout": None if timeout is None else timeout + START,
             "cpu_timeout": given.get("cpu_timeout"),
             "best_effort": given.get("best_effort", False),
             "grace": GRACE,
             "leftovers": "wait",
+            "notify": ["ready"],
             "name": job_name(item.nodeid),
         }
         return options
@@ -136,13 +141,38 @@ class Runner:
         return given
 
 
-def _run(supervisor: Supervisor, argv: List[str], options: SpawnOptions) -> Outcome:
+def _timeout(given: Dict[str, Any]) -> Optional[float]:
+    """Return the seconds that a test has; None: any number. ValueError: it is none."""
+    timeout = given.get("timeout")
+    if timeout is None or isinstance(timeout, (int, float)) and timeout > 0:
+        return timeout
+    raise ValueError("timeout: want a number of seconds that is more than 0, not {!r}".format(timeout))
+
+
+def _run(supervisor: Supervisor, argv: List[str], options: SpawnOptions, timeout: Optional[float]) -> Outcome:
     with supervisor.spawn(argv, **options) as job:
-        for event in job.events():
-            if event.kind == "exited" and event.data["main"]:
-                break
-        record, left = _rest(job)
-        return Outcome(record, left, job.captured().decode(errors="replace"))
+        late = not _ends(job, timeout)
+        if late:
+            killed = job.kill(GRACE, wait=True)
+            record, left = killed.record, killed.processes
+        else:
+            record, left = _rest(job)
+        return Outcome(record, left, job.captured().decode(errors="replace"), late)
+
+
+def _ends(job: Job, timeout: Optional[float]) -> bool:
+    """Wait for the end of a test's process. False: it goes on, and so many seconds have passed since it has begun the test."""
+    begun, deadline = False, Deadline(None)
+    while not deadline.passed():
+        try:
+            event = next(job.events(deadline.left()), None)
+        except TimeoutError:
+            continue
+        if event is None or event.kind == "exited" and event.data["main"]:
+            return True
+        if event.kind == "ready" and not begun:  # the test may say so once more
+            begun, deadline = True, Deadline(timeout)
+    return False
 
 
 def _rest(job: Job) -> Tuple[Record, List[KilledProcess]]:

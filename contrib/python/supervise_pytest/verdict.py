@@ -12,13 +12,21 @@ class Outcome(NamedTuple):
     record: Record
     left: Sequence[KilledProcess]  # what had to be killed
     output: str  # what pytest has not captured
+    late: bool = False  # the test was ended because its time was up
+
+    @property
+    def cause(self) -> str:
+        """Why the job has ended: supervise has not counted the test's time, and knows that it was killed."""
+        return "timeout" if self.late else self.record.cause
 
 
 def verdict_of(outcome: Outcome, timeout: Optional[float]) -> Optional[str]:
     """Return why the test has failed; None: nothing is wrong with its job."""
     record = outcome.record
-    if record.cause == "timeout":
+    if outcome.late:
         return "timeout after {:g} s: the test was ended, and all that it had started".format(timeout or record.wall_s)
+    if record.cause == "timeout":
+        return "the test's process has not begun it within {:.0f} s, and was ended".format(record.wall_s)
     if record.cause == "cpu-timeout":
         return "the processor time of the test is used up: it was ended, and all that it had started"
     if record.cause == "oom" or record.oom_killed:
@@ -48,9 +56,10 @@ def _leftovers(outcome: Outcome) -> str:
     return "\n".join(lines)
 
 
-def summary(record: Record) -> str:
+def summary(outcome: Outcome) -> str:
     """Return the record in a line."""
-    parts = [record.cause, "{:.2f} s".format(record.wall_s)]
+    record = outcome.record
+    parts = [outcome.cause, "{:.2f} s".format(record.wall_s)]
     if record.cpu.total_s is not None:
         parts.append("{:.2f} s of processor time".format(record.cpu.total_s))
     if record.memory.peak_bytes is not None:
@@ -61,10 +70,11 @@ def summary(record: Record) -> str:
     return ", ".join(parts + ["without {}: {}".format(one.name, one.reason) for one in record.unenforced])
 
 
-def properties(record: Record) -> List[Tuple[str, object]]:
+def properties(outcome: Outcome) -> List[Tuple[str, object]]:
     """Return what goes to the JUnit XML: what is known."""
+    record = outcome.record
     known = {
-        "cause": record.cause,
+        "cause": outcome.cause,
         "containment": record.containment,
         "wall_s": record.wall_s,
         "cpu_s": record.cpu.total_s,

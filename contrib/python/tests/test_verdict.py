@@ -35,7 +35,11 @@ class TestVerdict(unittest.TestCase):
         self.assertEqual(text, "memory (machine) is used up: the test was ended")
 
     def test_time(self) -> None:
-        self.assertRegex(str(self.verdict("KILL", cause="timeout")), "^timeout after 10 s: ")
+        late = self.outcome("TERM", cause="killed")._replace(late=True)
+        self.assertRegex(str(verdict_of(late, 10)), "^timeout after 10 s: ")
+        self.assertIn(("supervise.cause", "timeout"), properties(late))
+        self.assertRegex(summary(late), "^timeout, ")
+        self.assertRegex(str(self.verdict("KILL", cause="timeout")), "has not begun it within 0 s")
         self.assertRegex(str(self.verdict("KILL", cause="cpu-timeout")), "^the processor time of the test is used up")
 
     def test_signal(self) -> None:
@@ -50,7 +54,7 @@ class TestVerdict(unittest.TestCase):
         self.assertEqual(verdict_of(outcome, None), text)
 
     def test_record(self) -> None:
-        record = self.outcome().record
-        self.assertIn(("supervise.cause", "exited"), properties(record))
-        self.assertNotIn("supervise.memory_peak_bytes", dict(properties(record)))  # it is not known
-        self.assertRegex(summary(record), "^exited, .* held by cgroup$")
+        outcome = self.outcome()
+        self.assertIn(("supervise.cause", "exited"), properties(outcome))
+        self.assertNotIn("supervise.memory_peak_bytes", dict(properties(outcome)))  # it is not known
+        self.assertRegex(summary(outcome), "^exited, .* held by cgroup$")

@@ -58,6 +58,8 @@ type commandLine struct {
 	guarded bool   // by the supervise above, which is the owner; reason is its word
 	reason  string // why the job is in the fallback
 
+	words int // how many argv has, which a program says that was given the flags by another; 0: as many as there are
+
 	argv  []string
 	given []string // the flags as they were given, for the guarded supervise; see forInner
 }
@@ -114,6 +116,7 @@ func flags() []flag {
 		{Name: "tty", Internal: true, Set: func(c *commandLine, v string) (err error) { c.tty, err = strconv.Atoi(v); return err }},
 		{Name: "group", Internal: true, Set: func(c *commandLine, v string) (err error) { c.group, err = strconv.Atoi(v); return err }},
 		{Name: "fallback-reason", Internal: true, Set: func(c *commandLine, v string) error { c.guarded, c.reason = true, v; return nil }},
+		{Name: "command-words", Internal: true, Set: func(c *commandLine, v string) (err error) { c.words, err = strconv.Atoi(v); return err }},
 		{Name: "help", Short: "-h", Switch: true, Set: func(c *commandLine, v string) error { c.help = true; return nil }},
 	}...)
 }
@@ -141,6 +144,9 @@ func parse(args []string) (*commandLine, error) {
 	c.given = forInner(given)
 	if len(c.argv) == 0 && !c.help {
 		return nil, errors.New("run: no command given; try: supervise run -- sleep 10")
+	}
+	if c.words > 0 && len(c.argv) != c.words && !c.help {
+		return nil, fmt.Errorf("run: %q among the flags is none; 'supervise help run' lists them", c.argv[0])
 	}
 	if err := c.check(); err != nil {
 		return nil, fmt.Errorf("run: %w", err)

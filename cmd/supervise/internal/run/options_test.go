@@ -75,6 +75,7 @@ func TestParseRun(t *testing.T) {
 		{args: "--pty=50x132 x", flags: 1, want: commandLine{pty: true, rows: 50, cols: 132}},
 		{args: "--pty=50x132 --pty x", flags: 2, want: commandLine{pty: true}},
 		{args: "--pty --slave fd:2 x", flags: 3, want: commandLine{pty: true, slave: 2}},
+		{args: "--command-words=2 --summary -- x -y", flags: 2, dash: true, want: commandLine{summary: true, words: 2}},
 		{args: "--help", flags: 1, want: commandLine{help: true}},
 		{args: "-h", flags: 1, want: commandLine{help: true}},
 		{args: "--summary -h x", flags: 2, want: commandLine{summary: true, help: true}},
@@ -169,6 +170,10 @@ func TestParseRunErrors(t *testing.T) {
 		{[]string{"--=5"}, "run: no flag --=5; 'supervise help run' lists them"},
 		{[]string{"--memory-limit", "5"}, "run: no flag --memory-limit; did you mean --memory-min?; 'supervise help run' lists them"},
 		{[]string{"--help", "--summry"}, "run: no flag --summry; did you mean --summary?; 'supervise help run' lists them"},
+
+		{[]string{"--command-words=1", "a", "--", "x"}, `run: "a" among the flags is none; 'supervise help run' lists them`},
+		{[]string{"--command-words=1", "--", "a", "--", "x"}, `run: "a" among the flags is none; 'supervise help run' lists them`},
+		{[]string{"--command-words=one", "x"}, `run: --command-words "one": strconv.Atoi: parsing "one": invalid syntax`},
 
 		{[]string{"--timeout"}, "run: --timeout needs a value"},
 		{[]string{"--summary", "--record"}, "run: --record needs a value"},

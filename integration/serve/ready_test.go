@@ -1,7 +1,9 @@
 package serve
 
 import (
+	"errors"
 	"os"
+	"path/filepath"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -51,6 +53,38 @@ func TestReady(t *testing.T) {
 				t.Errorf("once more: %s", text(m))
 			}
 		}
+		s.end()
+	})
+}
+
+// TestReadyAndGone: what a main process of another user has said counts, though it has ended before the server hears it.
+func TestReadyAndGone(t *testing.T) {
+	become := "" // of this user all that is sent counts
+	if unix.Geteuid() == 0 {
+		become = "; os.setuid(65534)"
+	}
+	forEachContainment(t, func(t *testing.T, c containment) {
+		python := testbed.Program(t, "python3")
+		s := newBox(t).serve(c, pipes)
+		s.hello()
+		fifo := filepath.Join(t.TempDir(), "go")
+		s.must(unix.Mkfifo(fifo, 0o600))
+		j := s.spawn(object{"notify": []string{"ready"}}, python, "-c", "import os, socket, sys; open('"+fifo+"').read()"+become+"\n"+notifier, "READY=1")
+		goOn, err := os.OpenFile(fifo, os.O_WRONLY, 0) // when the job has opened it
+		s.must(err)
+		s.must(unix.Kill(s.pid(), unix.SIGSTOP))
+		goOn.Close()
+		testbed.Eventually(t, patience, "the end of the main process", func() error {
+			if alive(j.pid) {
+				return errors.New("it is alive")
+			}
+			return nil
+		})
+		s.must(unix.Kill(s.pid(), unix.SIGCONT))
+		if ready := j.told("ready"); ready["pid"] != float64(j.pid) {
+			t.Errorf("%s", text(ready))
+		}
+		j.ended("exited")
 		s.end()
 	})
 }

@@ -88,9 +88,9 @@ func sender(control []byte) *unix.Ucred {
 
 // mayTell says whether a process may speak for the job: one of the same user, which could do
 // anything to the job, and any process of the job. The sender may have ended, as
-// systemd-notify(1) does at once.
+// systemd-notify(1) does at once; the main process may have been reaped as well.
 func (j *job) mayTell(from *unix.Ucred) bool {
-	if int(from.Uid) == os.Geteuid() || from.Uid == 0 {
+	if int(from.Uid) == os.Geteuid() || from.Uid == 0 || int(from.Pid) == j.pid {
 		return true
 	}
 	if j.nested != nil {

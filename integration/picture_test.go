@@ -28,7 +28,7 @@ func TestTopPicture(t *testing.T) {
 		step("test", "--cpus 0.3 --memory-max 64M", "while :; do head -c 1M /dev/urandom | sha256sum >/dev/null; done") + "wait"
 	var started []*proc
 	for name, script := range map[string]string{"build": build, "server": "sleep 1000"} {
-		started = append(started, b.start(launch{argv: []string{bin.supervise, "run", "--name", name, "--memory-max=512M", "--best-effort", "--", "sh", "-c", script}}))
+		started = append(started, b.start(launch{argv: []string{"systemd-run", "--scope", "--quiet", "-p", "Delegate=yes", bin.supervise, "run", "--name", name, "--memory-max=512M", "--best-effort", "--", "sh", "-c", script}}))
 	}
 	v := b.view(pictureCols, pictureRows, nil, bin.supervise, "top")
 	v.showsText("compile", "archive", "test", "server")

@@ -96,8 +96,7 @@ func (p *Place) raise(path string, argv []string, attr *syscall.ProcAttr) (pid i
 	s := p.fostered
 	p.foster, p.Tree.Foster, s.Foster = f, f, f
 	s.Inputs = append(s.Inputs, supervisor.Input{FD: f.End(), Read: func() (more bool) {
-		if p.foster == f { // else it was dismissed
-			f.Bury()
+		if f.Bury(); p.foster == f && !f.Barren() { // else it was dismissed, or has ended by itself
 			s.End(protocol.CauseKilled, errFoster)
 		}
 		return false

@@ -179,7 +179,7 @@ func (p *Place) forget(pid int) {
 // noChildren says whether there is no child but the disowned ones and the guardian. What
 // cannot be known is not taken for none: the sweep goes on then.
 func (p *Place) noChildren() bool {
-	if p.foster.PID() > 0 && !p.foster.Barren() {
+	if p.foster != nil && p.foster.PID() > 0 && !p.foster.Barren() {
 		return false
 	}
 	children, err := subreaper.OwnChildren()

@@ -35,7 +35,7 @@ type Foster struct {
 	next   int   // the first of the statuses that were not returned yet
 	count  int   // how many there are, those included that were
 	behind error // what comes after them
-	barren bool  // it has no child, and so will never have any
+	barren bool  // there is no child any more
 }
 
 // An exchange is the memory that both share.
@@ -170,8 +170,8 @@ func (f *Foster) Noticed() bool {
 	return n > 0 || err != nil
 }
 
-// Barren says that the twin lives and has no child, as it was found out by Waitid. Then it
-// will never have any.
+// Barren says that there was no child any more when Waitid asked for any. Then the twin, which
+// has no use any more, ends by itself.
 func (f *Foster) Barren() bool { return f.barren }
 
 // Waitid is waitid(2) by the twin, of its children, with WNOHANG among the options. The error is
@@ -192,7 +192,7 @@ func (f *Foster) Waitid(idType, id, options int, info *Info, usage *unix.Rusage)
 		f.next, f.count = 0, 0
 		f.ask(idType, id, options, 0, batch)
 		f.count, f.behind = int(f.shared.n), errnoOf(f.shared.errno)
-		f.barren = f.behind == unix.ECHILD
+		f.barren = f.behind == unix.ECHILD && f.pid > 0
 	}
 	if f.next < f.count {
 		f.next++
@@ -306,7 +306,7 @@ func (f *Foster) Continue() {
 func (f *Foster) Bury() {
 	if f.pid > 0 {
 		finish(f.pid)
-		f.pid, f.barren = 0, false
+		f.pid = 0
 	}
 }
 

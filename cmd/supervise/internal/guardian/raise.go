@@ -28,6 +28,10 @@ func raise(t *twin) {
 	if x.main = pid; x.errno != 0 && pid != 0 {
 		syscall.RawSyscall6(unix.SYS_WAIT4, pid, 0, 0, 0, 0, 0) // it could not execute the program
 	}
+	answer(t)
+	if x.errno != 0 {
+		exit()
+	}
 	syscall.RawSyscall(unix.SYS_CHDIR, uintptr(unsafe.Pointer(&slash)), 0, 0)
 	for i := range t.closing {
 		closeRange(t.closing[i][0], t.closing[i][1])
@@ -37,10 +41,6 @@ func raise(t *twin) {
 	list, _, errno := syscall.RawSyscall6(unix.SYS_OPENAT, 0, uintptr(unsafe.Pointer(&childrenFile)), unix.O_RDONLY|unix.O_CLOEXEC, 0, 0, 0)
 	if t.list = list; errno != 0 {
 		t.list = maxFD
-	}
-	syscall.RawSyscall(unix.SYS_WRITE, t.pipe, uintptr(unsafe.Pointer(&one)), 1)
-	if x.errno != 0 {
-		exit()
 	}
 	for {
 		syscall.RawSyscall6(unix.SYS_PPOLL, uintptr(unsafe.Pointer(&t.polled)), uintptr(len(t.polled)), 0, 0, 0, 0)
@@ -59,6 +59,14 @@ var (
 	oneMore      = uint64(1)
 )
 
+// answer tells the supervisor that there is one.
+//
+//go:norace
+//go:nosplit
+func answer(t *twin) {
+	syscall.RawSyscall(unix.SYS_WRITE, t.pipe, uintptr(unsafe.Pointer(&one)), 1)
+}
+
 // hearChildren takes SIGCHLD.
 //
 //go:norace
@@ -75,19 +83,21 @@ func obey(t *twin) {
 	var b byte
 	n, _, errno := syscall.RawSyscall(unix.SYS_READ, t.pipe, uintptr(unsafe.Pointer(&b)), 1)
 	if n == 1 && errno == 0 {
-		reap(t.shared)
-		syscall.RawSyscall(unix.SYS_WRITE, t.pipe, uintptr(unsafe.Pointer(&one)), 1)
+		barren := reap(t.shared)
+		if answer(t); barren {
+			exit() // without a child it will never have any
+		}
 	} else if errno != syscall.EINTR && errno != syscall.EAGAIN {
 		cull(t)
 	}
 }
 
 // reap waits for as many statuses as are wanted, up to one that is no end: what follows from that
-// is for a process that lives.
+// is for a process that lives. Barren says that there is no child.
 //
 //go:norace
 //go:nosplit
-func reap(x *exchange) {
+func reap(x *exchange) (barren bool) {
 	for x.n < x.most {
 		s := (*status)(unsafe.Add(unsafe.Pointer(&x.statuses), (x.first+x.n)*unsafe.Sizeof(status{})))
 		_, _, errno := syscall.RawSyscall6(unix.SYS_WAITID, x.idType, x.id, uintptr(unsafe.Pointer(&s.info)), x.options, uintptr(unsafe.Pointer(&s.usage)), 0)
@@ -96,13 +106,14 @@ func reap(x *exchange) {
 		}
 		if errno != 0 {
 			x.errno = uintptr(errno)
-			return
+			return errno == syscall.ECHILD && x.idType == unix.P_ALL
 		}
 		x.n++
 		if *(*int32)(unsafe.Pointer(&s.info[infoCode])) > lastEnd {
-			return
+			break
 		}
 	}
+	return false
 }
 
 // lastEnd is CLD_DUMPED: the codes behind it are of processes that live (sigaction(2)).

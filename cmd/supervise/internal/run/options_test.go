@@ -57,8 +57,8 @@ func TestParseRun(t *testing.T) {
 		{args: "--owner fd:2 x", flags: 2, want: commandLine{owner: 2}},
 		{args: "--owner fd:1 --owner parent x", flags: 4, want: commandLine{parent: true, owner: -1}},
 		{args: "--owner=fd:1 x", flags: 1, want: commandLine{owner: 1}},
-		{args: "--fallback-reason= x", flags: 1, want: commandLine{guarded: true}},
-		{args: "--fallback-reason=why x", flags: 1, want: commandLine{guarded: true, reason: "why"}},
+		{args: "--fallback-reason= x", flags: 1, want: commandLine{nested: true}},
+		{args: "--fallback-reason=why x", flags: 1, want: commandLine{nested: true, reason: "why"}},
 		{args: "--sample 100ms x", flags: 2, want: commandLine{sampleEvery: 100 * time.Millisecond}},
 		{args: "--samples f x", flags: 2, want: commandLine{sampleEvery: time.Second, samplesFile: "f"}},
 		{args: "--best-effort -p MemoryMax=1G --cpu-timeout=3 x", flags: 4, want: commandLine{
@@ -74,7 +74,6 @@ func TestParseRun(t *testing.T) {
 		{args: "--pty 24x80", flags: 1, want: commandLine{pty: true}},
 		{args: "--pty=50x132 x", flags: 1, want: commandLine{pty: true, rows: 50, cols: 132}},
 		{args: "--pty=50x132 --pty x", flags: 2, want: commandLine{pty: true}},
-		{args: "--pty --slave fd:2 x", flags: 3, want: commandLine{pty: true, slave: 2}},
 		{args: "--help", flags: 1, want: commandLine{help: true}},
 		{args: "-h", flags: 1, want: commandLine{help: true}},
 		{args: "--summary -h x", flags: 2, want: commandLine{summary: true, help: true}},

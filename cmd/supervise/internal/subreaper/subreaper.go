@@ -70,11 +70,22 @@ func (t *Tree) Procs() ([]int, error) {
 
 // Empty reports whether no live descendant is left; zombies do not count.
 func (t *Tree) Empty() (bool, error) {
-	if t.mark == 0 && t.hasLiveChild() {
+	switch {
+	case t.mark != 0:
+	case t.childless():
+		return true, nil
+	case t.hasLiveChild():
 		return false, nil
 	}
 	procs, err := t.live()
 	return err == nil && len(procs) == 0, err
+}
+
+// childless says that the foster has told that it has no child, and that this process has none,
+// not even one to spare: that takes no look at all.
+func (t *Tree) childless() bool {
+	return t.Foster != nil && t.Foster.Barren() &&
+		unix.Waitid(unix.P_ALL, 0, nil, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, nil) == unix.ECHILD
 }
 
 // hasLiveChild is the quick answer of Empty: against a fork bomb a look at all of

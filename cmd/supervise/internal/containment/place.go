@@ -179,7 +179,7 @@ func (p *Place) forget(pid int) {
 // noChildren says whether there is no child but the disowned ones and the guardian. What
 // cannot be known is not taken for none: the sweep goes on then.
 func (p *Place) noChildren() bool {
-	if p.foster != nil && p.foster.PID() > 0 && !p.foster.Barren() {
+	if p.foster.PID() > 0 && !p.foster.Barren() {
 		return false
 	}
 	children, err := subreaper.OwnChildren()
@@ -187,7 +187,7 @@ func (p *Place) noChildren() bool {
 		return false
 	}
 	for _, pid := range children {
-		if pid != p.helper && !slices.Contains(p.Tree.Spare, pid) {
+		if pid != p.helper && pid != p.foster.PID() && !slices.Contains(p.Tree.Spare, pid) {
 			return false
 		}
 	}

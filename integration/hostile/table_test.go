@@ -169,6 +169,8 @@ func (c *cell) judge(r row, gone bool) string {
 		return held // by the next one, which has no record of the job
 	case record == nil:
 		return noRecord
+	case record.Cause == "killed" && record.Error != nil && strings.Contains(*record.Error, "the guardian of the job was killed"):
+		return held // without one the job is not to go on: supervise has ended it, and says why
 	case record.Cause != "owner-gone" && record.Cause != "signaled":
 		return broken
 	case r.attack == "limits" && slices.Contains(c.told, "did "+r.attack):

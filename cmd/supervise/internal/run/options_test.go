@@ -232,8 +232,7 @@ func TestOwnerIsNotInherited(t *testing.T) {
 	}
 }
 
-// FuzzParseRun: no panic; the command is the end of the arguments; and flags and
-// command put together again mean the same, as for the guarded supervise.
+// FuzzParseRun: no panic; and the command is the end of the arguments.
 func FuzzParseRun(f *testing.F) {
 	for _, args := range []string{
 		"true", "--|sh|-c|exit 1", "--timeout|90|--grace=5s|x", "--timeout|NaN|x", "--signal=SIGTERM|--name=a=b|--|-x",

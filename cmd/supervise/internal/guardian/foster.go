@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"syscall"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -270,25 +271,23 @@ func pidOf(info *Info) int {
 // A twin that has no processor, or is stopped, is given some time to answer: it is continued
 // after each step.
 const (
-	answerStep  = 100e6 // nanoseconds
-	answerSteps = 100
+	answerStep  = 100 * time.Millisecond
+	answerLimit = 10 * time.Second
 )
 
 // awaitAnswer waits for one; if none comes, the twin is dead, or of no use. The call is raw: Go's
 // runtime takes one that is not for one that may block, and may want another thread, which is
-// not to be had where no pid is left.
+// not to be had where no pid is left. It interrupts it, then, every 10 ms (SIGURG).
 func (f *Foster) awaitAnswer() bool {
 	var b [1]byte
-	for range answerSteps {
+	for step, began := time.Now(), time.Now(); time.Since(began) < answerLimit; {
 		n, _, errno := unix.RawSyscall(unix.SYS_READ, uintptr(f.socket), uintptr(unsafe.Pointer(&b)), 1)
-		switch errno {
-		case 0:
-			return n == 1
-		case unix.EINTR:
-		case unix.EAGAIN:
+		if errno == 0 || errno != unix.EAGAIN && errno != unix.EINTR {
+			return n == 1 && errno == 0
+		}
+		if time.Since(step) >= answerStep {
+			step = time.Now()
 			f.Continue()
-		default:
-			return false
 		}
 	}
 	return false

@@ -43,7 +43,10 @@ func raise(t *twin) {
 		t.list = maxFD
 	}
 	for {
-		syscall.RawSyscall6(unix.SYS_PPOLL, uintptr(unsafe.Pointer(&t.polled)), uintptr(len(t.polled)), 0, 0, 0, 0)
+		_, _, errno := syscall.RawSyscall6(unix.SYS_PPOLL, uintptr(unsafe.Pointer(&t.polled)), uintptr(len(t.polled)), 0, 0, 0, 0)
+		if errno != 0 {
+			continue
+		}
 		if t.polled[1].Revents != 0 {
 			hearChildren(t)
 			syscall.RawSyscall(unix.SYS_WRITE, t.notice, uintptr(unsafe.Pointer(&oneMore)), unsafe.Sizeof(oneMore))

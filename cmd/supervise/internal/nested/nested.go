@@ -1,6 +1,5 @@
-// Package nested is what one supervise says to another below it: the arguments by which
-// the outer supervise starts the inner one, the inner one's first message, and the usage
-// that follows its events.
+// Package nested is what a server says to a supervise below it: the arguments by which it
+// starts that, the first message that comes back, and the usage that follows events.
 //
 // Where there are no cgroups a server (see Served) holds its jobs by supervises of their own: it
 // gives each job a subreaper, so that the job's orphans stay with it, and hears of the job over

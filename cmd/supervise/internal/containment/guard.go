@@ -89,6 +89,7 @@ func (p *Place) Foster(s *supervisor.Supervisor) { p.fostered = s }
 
 // raise starts the foster, and with it the main process.
 func (p *Place) raise(path string, argv []string, attr *syscall.ProcAttr) (pid int, err error) {
+	p.releaseFoster() // of a start that has failed, as the loop could not know yet
 	f, pid, err := guardian.Raise(path, argv, attr)
 	if err != nil {
 		return 0, err

@@ -182,6 +182,7 @@ func (f *Foster) Waitid(idType, id, options int, info *Info, usage *unix.Rusage)
 		if f.pid == 0 || f.barren || !f.ask(idType, id, options, batch, 1) {
 			return unix.ECHILD
 		}
+		f.barren = idType == unix.P_ALL && f.shared.errno == uintptr(unix.ECHILD)
 		return f.take(batch, info, usage)
 	}
 	if f.next == f.count {

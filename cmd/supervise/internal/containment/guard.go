@@ -2,6 +2,7 @@ package containment
 
 import (
 	"errors"
+	"os"
 	"strconv"
 	"strings"
 	"syscall"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/seed-c1490a04/supervise/cgroup"
 	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/guardian"
+	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/signals"
 	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/subreaper"
 	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/supervisor"
 	"github.com/seed-c1490a04/supervise/protocol"
@@ -90,19 +92,32 @@ func (p *Place) Foster(s *supervisor.Supervisor) { p.fostered = s }
 // raise starts the foster, and with it the main process.
 func (p *Place) raise(path string, argv []string, attr *syscall.ProcAttr) (pid int, err error) {
 	p.releaseFoster() // of a start that has failed, as the loop could not know yet
-	f, pid, err := guardian.Raise(path, argv, attr)
+	f, pid, err := guardian.Raise(path, argv, attr, handedOn())
 	if err != nil {
 		return 0, err
 	}
 	s := p.fostered
 	p.foster, p.Tree.Foster, s.Foster = f, f, f
-	s.Inputs = append(s.Inputs, supervisor.Input{FD: f.End(), Read: func() (more bool) {
+	s.Inputs = append(s.Inputs, p.fosterInput(s), supervisor.Input{FD: f.End(), Read: func() (more bool) {
 		if f.Bury(); p.foster == f && !f.Barren() { // else it was dismissed, or has ended by itself
 			s.End(protocol.CauseKilled, errFoster)
 		}
 		return false
 	}})
 	return pid, nil
+}
+
+// fosterInput has the loop treat what is sent to the foster as sent to this process, but for what
+// this process sends it.
+func (p *Place) fosterInput(s *supervisor.Supervisor) supervisor.Input {
+	f := p.foster
+	return supervisor.Input{FD: f.SentFD(), Read: func() (more bool) {
+		sig, from, over := f.Sent()
+		if sig != 0 && from != os.Getpid() {
+			s.Relay(signals.Signal{Signal: sig, From: from})
+		}
+		return !over
+	}}
 }
 
 var errFoster = errors.New("the guardian of the job was killed, or crashed; the job is ended")
@@ -118,6 +133,7 @@ func (p *Place) releaseFoster() {
 		return
 	}
 	p.fostered.Drop(f.End())
+	p.fostered.Drop(f.SentFD())
 	p.foster, p.Tree.Foster, p.fostered.Foster = nil, nil, nil
 	f.Dismiss()
 	f.Wait()

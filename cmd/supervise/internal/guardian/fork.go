@@ -50,6 +50,7 @@ type twin struct {
 	raises *launch // nil: another
 	shared *exchange
 	notice uintptr   // an eventfd
+	sent   uintptr   // a pipe
 	list   uintptr   // /proc/thread-self/children, open
 	action [4]uint64 // of a signal
 }

@@ -26,12 +26,15 @@ import (
 // the twin is killed, its children are this process's, which is a subreaper as well. Both killed
 // at once is the case that is left.
 //
+// The job may know it for its parent: what it is sent it hands on, as a Sentinel does.
+//
 // It belongs to one goroutine.
 type Foster struct {
 	pid    int // 0: it is dead, and was waited for
 	main   int
 	socket int
 	notice int // eventfd(2): a child has changed its status
+	sent   int // the read end of a pipe: a signalfd_siginfo for each signal
 	shared *exchange
 	next   int   // the first of the statuses that were not returned yet
 	count  int   // how many there are, those included that were
@@ -70,16 +73,16 @@ const (
 
 // Raise forks the foster, which starts the main process; attr is as for syscall.StartProcess, but
 // for the descriptors, which are 0, 1 and 2, and for a process group that is not named: then the
-// main process is in this process's group, which the foster has left. An error of the start
-// is a bare errno.
-func Raise(path string, argv []string, attr *syscall.ProcAttr) (f *Foster, main int, err error) {
+// main process is in this process's group, which the foster has left. The foster hands on the given
+// signals. An error of the start is a bare errno.
+func Raise(path string, argv []string, attr *syscall.ProcAttr, signals []unix.Signal) (f *Foster, main int, err error) {
 	l, err := newLaunch(path, argv, attr)
 	if err != nil {
 		return nil, 0, err
 	}
 	defer l.free()
-	f = &Foster{notice: -1, socket: -1}
-	if err = f.fork(l); err == nil {
+	f = &Foster{notice: -1, socket: -1, sent: -1}
+	if err = f.fork(l, setOf(append([]unix.Signal{unix.SIGCHLD}, signals...))); err == nil {
 		err = f.started()
 	}
 	if err != nil {
@@ -91,7 +94,7 @@ func Raise(path string, argv []string, attr *syscall.ProcAttr) (f *Foster, main 
 }
 
 // fork forks the twin. On an error the caller gives back what there is.
-func (f *Foster) fork(l *launch) error {
+func (f *Foster) fork(l *launch, signals unix.Sigset_t) error {
 	memory, err := unix.MmapPtr(-1, 0, nil, unsafe.Sizeof(exchange{}), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED|unix.MAP_ANONYMOUS)
 	if err != nil {
 		return os.NewSyscallError("mmap", err)
@@ -108,19 +111,25 @@ func (f *Foster) fork(l *launch) error {
 	if f.notice, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
 		return os.NewSyscallError("eventfd2", err)
 	}
-	children, err := unix.Signalfd(-1, &unix.Sigset_t{Val: [16]uint64{1 << (unix.SIGCHLD - 1)}}, unix.SFD_CLOEXEC|unix.SFD_NONBLOCK)
+	var sent [2]int
+	if err = unix.Pipe2(sent[:], unix.O_CLOEXEC|unix.O_NONBLOCK); err != nil {
+		return os.NewSyscallError("pipe2", err)
+	}
+	f.sent = sent[0]
+	defer unix.Close(sent[1])
+	heard, err := unix.Signalfd(-1, &signals, unix.SFD_CLOEXEC|unix.SFD_NONBLOCK)
 	if err != nil {
 		return os.NewSyscallError("signalfd", err)
 	}
-	defer unix.Close(children)
+	defer unix.Close(heard)
 	t := &plan
 	*t = twin{
-		all: ^uint64(0), pipe: uintptr(pair[0]), signals: uintptr(children), name: &guardianName, pidfd: -1,
-		raises: l, shared: f.shared, notice: uintptr(f.notice),
+		all: ^uint64(0), pipe: uintptr(pair[0]), signals: uintptr(heard), name: &guardianName, pidfd: -1,
+		raises: l, shared: f.shared, notice: uintptr(f.notice), sent: uintptr(sent[1]),
 	}
 	t.pause.Nsec = 10e6
-	t.polled = [2]unix.PollFd{{Fd: int32(pair[0]), Events: unix.POLLIN}, {Fd: int32(children), Events: unix.POLLIN}}
-	t.closing = gaps([]int{pair[0], children, f.notice})
+	t.polled = [2]unix.PollFd{{Fd: int32(pair[0]), Events: unix.POLLIN}, {Fd: int32(heard), Events: unix.POLLIN}}
+	t.closing = gaps([]int{pair[0], heard, f.notice, sent[1]})
 	t.arguments([2]string{TreeArg, "-"})
 	pid, errno := fork(t)
 	t.raises, t.shared = nil, nil
@@ -162,6 +171,22 @@ func (f *Foster) FD() int { return f.notice }
 
 // End returns a descriptor that is readable when the twin is dead. It stays open until Wait.
 func (f *Foster) End() int { return f.socket }
+
+// SentFD returns a descriptor that is readable when Sent has something to return, and when the
+// twin is dead.
+func (f *Foster) SentFD() int { return f.sent }
+
+// Sent takes a signal that was sent to the twin, and the pid of its sender, 0 if that is the kernel
+// or is not known. It is 0 if there is none, and over if there will be none any more.
+func (f *Foster) Sent() (sig unix.Signal, from int, over bool) {
+	var info [infoSize]byte
+	n, err := unix.Read(f.sent, info[:])
+	if n < infoSize {
+		return 0, 0, err != unix.EAGAIN && err != unix.EINTR
+	}
+	sig, from = parseSent(&info)
+	return sig, from, false
+}
 
 // Noticed says whether a child may have changed its status since any child was asked for last.
 // It does not wait for the twin.
@@ -321,7 +346,7 @@ func (f *Foster) Dismiss() {
 // may be called afterwards but PID.
 func (f *Foster) Wait() {
 	f.Bury()
-	for _, fd := range [...]int{f.socket, f.notice} {
+	for _, fd := range [...]int{f.socket, f.notice, f.sent} {
 		if fd >= 0 {
 			unix.Close(fd)
 		}
@@ -329,5 +354,5 @@ func (f *Foster) Wait() {
 	if f.shared != nil {
 		unix.MunmapPtr(unsafe.Pointer(f.shared), unsafe.Sizeof(exchange{}))
 	}
-	f.socket, f.notice, f.shared, f.next, f.count = -1, -1, nil, 0, 0
+	f.socket, f.notice, f.sent, f.shared, f.next, f.count = -1, -1, -1, nil, 0, 0
 }

@@ -17,7 +17,7 @@ func raised(t *testing.T, script string, sys *syscall.SysProcAttr) (f *Foster, m
 	if sys == nil {
 		sys = &syscall.SysProcAttr{Setpgid: true}
 	}
-	f, main, err := Raise("/bin/sh", []string{"sh", "-c", script}, &syscall.ProcAttr{Env: os.Environ(), Files: []uintptr{0, 1, 2}, Sys: sys})
+	f, main, err := Raise("/bin/sh", []string{"sh", "-c", script}, &syscall.ProcAttr{Env: os.Environ(), Files: []uintptr{0, 1, 2}, Sys: sys}, []unix.Signal{unix.SIGTERM})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -130,15 +130,34 @@ func TestFosterStopped(t *testing.T) {
 	}
 }
 
+// TestFosterSent: the job signals its parent, and the supervisor hears of it, and from whom.
+func TestFosterSent(t *testing.T) {
+	f, main := raised(t, "kill -TERM $PPID; kill -USR1 $PPID", nil)
+	defer f.Wait()
+	await(t, f, ends)
+	fds := []unix.PollFd{{Fd: int32(f.SentFD()), Events: unix.POLLIN}}
+	for n := 0; n < 1; n, _ = unix.Poll(fds, 10_000) {
+	}
+	if sig, from, over := f.Sent(); sig != unix.SIGTERM || from != main || over {
+		t.Errorf("%d from %d, over %v; want SIGTERM from %d", sig, from, over, main)
+	}
+	f.Dismiss()
+	for n := 0; n < 1; n, _ = unix.Poll(fds, 10_000) {
+	}
+	if sig, _, over := f.Sent(); sig != 0 || !over {
+		t.Errorf("%d, over %v; want the end", sig, over)
+	}
+}
+
 // TestFosterRefuses: a program that cannot be executed is a bare errno, and nothing is left.
 func TestFosterRefuses(t *testing.T) {
 	for path, want := range map[string]error{"/nonexistent": unix.ENOENT, "/etc/passwd": unix.EACCES} {
 		attr := &syscall.ProcAttr{Files: []uintptr{0, 1, 2}, Sys: &syscall.SysProcAttr{}}
-		if _, _, err := Raise(path, []string{path}, attr); err != want {
+		if _, _, err := Raise(path, []string{path}, attr, nil); err != want {
 			t.Errorf("%s: %v, want %v", path, err, want)
 		}
 	}
-	if _, _, err := Raise("/bin/true", []string{"true"}, &syscall.ProcAttr{Files: []uintptr{0, 1}, Sys: &syscall.SysProcAttr{}}); err == nil {
+	if _, _, err := Raise("/bin/true", []string{"true"}, &syscall.ProcAttr{Files: []uintptr{0, 1}, Sys: &syscall.SysProcAttr{}}, nil); err == nil {
 		t.Error("takes two descriptors")
 	}
 }
@@ -161,7 +180,7 @@ func TestFosterLike(t *testing.T) {
 					}
 					unix.Wait4(pid, nil, 0, nil)
 				} else {
-					f, _, err := Raise("/bin/sh", argv, attr)
+					f, _, err := Raise("/bin/sh", argv, attr, nil)
 					if err != nil {
 						t.Fatal(err)
 					}
@@ -185,7 +204,7 @@ func TestFosterLike(t *testing.T) {
 func dieAbove() int {
 	const script = "setsid sh -c 'sleep 1000 & echo $!; sleep 1000' & sleep 1000 & echo $!; wait"
 	attr := &syscall.ProcAttr{Env: os.Environ(), Files: []uintptr{0, 1, 2}, Sys: &syscall.SysProcAttr{Setpgid: true}}
-	f, _, err := Raise("/bin/sh", []string{"sh", "-c", script}, attr)
+	f, _, err := Raise("/bin/sh", []string{"sh", "-c", script}, attr, nil)
 	if err != nil {
 		fmt.Println(err)
 		return 1

@@ -48,8 +48,7 @@ func raise(t *twin) {
 			continue
 		}
 		if t.polled[1].Revents != 0 {
-			hearChildren(t)
-			syscall.RawSyscall(unix.SYS_WRITE, t.notice, uintptr(unsafe.Pointer(&oneMore)), unsafe.Sizeof(oneMore))
+			hear(t)
 		}
 		if t.polled[0].Revents != 0 {
 			obey(t)
@@ -70,12 +69,21 @@ func answer(t *twin) {
 	syscall.RawSyscall(unix.SYS_WRITE, t.pipe, uintptr(unsafe.Pointer(&one)), 1)
 }
 
-// hearChildren takes SIGCHLD.
+// hear takes a signal and tells the supervisor of it: of SIGCHLD, that there was one; the others
+// are handed on. The supervisor that does not read gets the first few.
 //
 //go:norace
 //go:nosplit
-func hearChildren(t *twin) {
-	syscall.RawSyscall(unix.SYS_READ, t.signals, uintptr(unsafe.Pointer(&t.info)), infoSize)
+func hear(t *twin) {
+	_, _, errno := syscall.RawSyscall(unix.SYS_READ, t.signals, uintptr(unsafe.Pointer(&t.info)), infoSize)
+	if errno != 0 {
+		return
+	}
+	if *(*uint32)(unsafe.Pointer(&t.info)) == uint32(unix.SIGCHLD) {
+		syscall.RawSyscall(unix.SYS_WRITE, t.notice, uintptr(unsafe.Pointer(&oneMore)), unsafe.Sizeof(oneMore))
+	} else {
+		syscall.RawSyscall(unix.SYS_WRITE, t.sent, uintptr(unsafe.Pointer(&t.info)), infoSize)
+	}
 }
 
 // obey does what the supervisor asks for, or what is to be done when it is dead.
@@ -147,7 +155,7 @@ func cull(t *twin) {
 		}
 		// SIGCHLD says that the next one has died; it may have said so already.
 		syscall.RawSyscall6(unix.SYS_PPOLL, uintptr(unsafe.Pointer(&t.polled[1])), 1, uintptr(unsafe.Pointer(&t.pause)), 0, 0, 0)
-		hearChildren(t)
+		hear(t)
 	}
 	for range executeTimes {
 		syscall.RawSyscall(unix.SYS_EXECVE, uintptr(unsafe.Pointer(&selfExe)),

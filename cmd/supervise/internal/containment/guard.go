@@ -93,6 +93,9 @@ func (p *Place) Foster(s *supervisor.Supervisor) { p.fostered = s }
 func (p *Place) raise(path string, argv []string, attr *syscall.ProcAttr) (pid int, err error) {
 	p.releaseFoster() // of a start that has failed, as the loop could not know yet
 	f, pid, err := guardian.Raise(path, argv, attr, handedOn())
+	if err == guardian.ErrKilled {
+		err = errors.Join(err, p.Tree.Kill())
+	}
 	if err != nil {
 		return 0, err
 	}

@@ -92,8 +92,13 @@ func fork(t *twin) (pid uintptr, errno syscall.Errno) {
 		syscall.RawSyscall(unix.SYS_MADVISE, uintptr(unsafe.Pointer(t.reads)), t.reads.size, unix.MADV_DOFORK)
 	}
 	if t.raises != nil {
-		syscall.RawSyscall(unix.SYS_MADVISE, uintptr(unsafe.Pointer(t.raises)), t.raises.size, unix.MADV_DOFORK)
-		syscall.RawSyscall(unix.SYS_MADVISE, uintptr(unsafe.Pointer(t.shared)), unsafe.Sizeof(*t.shared), unix.MADV_DOFORK)
+		_, _, errno = syscall.RawSyscall(unix.SYS_MADVISE, uintptr(unsafe.Pointer(t.raises)), t.raises.size, unix.MADV_DOFORK)
+		if errno == 0 {
+			_, _, errno = syscall.RawSyscall(unix.SYS_MADVISE, uintptr(unsafe.Pointer(t.shared)), unsafe.Sizeof(*t.shared), unix.MADV_DOFORK)
+		}
+		if errno != 0 {
+			return 0, errno
+		}
 	}
 	syscall.RawSyscall6(unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK,
 		uintptr(unsafe.Pointer(&t.all)), uintptr(unsafe.Pointer(&t.old)), size, 0, 0)

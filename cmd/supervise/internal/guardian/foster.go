@@ -2,6 +2,7 @@ package guardian
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"os"
 	"syscall"
@@ -146,11 +147,15 @@ func (f *Foster) fork(l *launch, signals unix.Sigset_t) error {
 // TreeArg is the first argument of a cleaner that ends all that is below it.
 const TreeArg = "tree"
 
+// ErrKilled says that the twin was killed while it started the main process: if there is one, it
+// is this process's child.
+var ErrKilled = errors.New("the guardian was killed")
+
 // started waits until the main process has executed its program.
 func (f *Foster) started() error {
 	switch answered := f.awaitAnswer(); {
 	case !answered:
-		return fmt.Errorf("the guardian was killed")
+		return ErrKilled
 	case f.shared.errno != 0:
 		return syscall.Errno(f.shared.errno)
 	}

@@ -65,8 +65,19 @@ var (
 //
 //go:norace
 //go:nosplit
-func answer(t *twin) {
-	syscall.RawSyscall(unix.SYS_WRITE, t.pipe, uintptr(unsafe.Pointer(&one)), 1)
+func answer(t *twin) { tell(t.pipe, uintptr(unsafe.Pointer(&one)), 1) }
+
+// tell writes what nothing may be lost of. There is room for it; but the kernel may lack memory.
+//
+//go:norace
+//go:nosplit
+func tell(fd, from, size uintptr) {
+	for range 100 {
+		_, _, errno := syscall.RawSyscall(unix.SYS_WRITE, fd, from, size)
+		if errno == 0 || errno == syscall.EPIPE {
+			return
+		}
+	}
 }
 
 // hear takes a signal and tells the supervisor of it: of SIGCHLD, that there was one; the others
@@ -80,7 +91,7 @@ func hear(t *twin) {
 		return
 	}
 	if *(*uint32)(unsafe.Pointer(&t.info)) == uint32(unix.SIGCHLD) {
-		syscall.RawSyscall(unix.SYS_WRITE, t.notice, uintptr(unsafe.Pointer(&oneMore)), unsafe.Sizeof(oneMore))
+		tell(t.notice, uintptr(unsafe.Pointer(&oneMore)), unsafe.Sizeof(oneMore))
 	} else {
 		syscall.RawSyscall(unix.SYS_WRITE, t.sent, uintptr(unsafe.Pointer(&t.info)), infoSize)
 	}
@@ -112,6 +123,9 @@ func reap(x *exchange) (barren bool) {
 	for x.n < x.most {
 		s := (*status)(unsafe.Add(unsafe.Pointer(&x.statuses), (x.first+x.n)*unsafe.Sizeof(status{})))
 		_, _, errno := syscall.RawSyscall6(unix.SYS_WAITID, x.idType, x.id, uintptr(unsafe.Pointer(&s.info)), x.options, uintptr(unsafe.Pointer(&s.usage)), 0)
+		if errno == syscall.EINTR {
+			continue
+		}
 		if errno == 0 && *(*int32)(unsafe.Pointer(&s.info[infoPID])) == 0 {
 			errno = syscall.EAGAIN
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"sync/atomic"
 	"syscall"
 	"time"
 	"unsafe"
@@ -50,12 +51,13 @@ type exchange struct {
 	n     uintptr // the answer: how many there are,
 	errno uintptr // and what came after them; of the start: why there is no main process
 	main  uintptr // its pid
+	dead  uint32  // not 0: a child is dead, and was not asked for since
 
 	statuses [batch + 1]status
 }
 
 // batch is how many statuses one answer has; the place behind them is for those of one process.
-const batch = 50
+const batch = 240
 
 // An Info is a siginfo_t.
 type Info [infoSize]byte
@@ -193,6 +195,10 @@ func (f *Foster) Sent() (sig unix.Signal, from int, over bool) {
 	return sig, from, false
 }
 
+// Dead says whether the twin has seen that a child is dead that was not asked for yet. It does not
+// wait for the twin.
+func (f *Foster) Dead() bool { return f.shared != nil && atomic.LoadUint32(&f.shared.dead) != 0 }
+
 // Noticed says whether a child may have changed its status since any child was asked for last.
 // It does not wait for the twin.
 func (f *Foster) Noticed() bool {
@@ -221,6 +227,7 @@ func (f *Foster) Waitid(idType, id, options int, info *Info, usage *unix.Rusage)
 		}
 		var b [8]byte
 		unix.Read(f.notice, b[:])
+		atomic.StoreUint32(&f.shared.dead, 0)
 		f.next, f.count = 0, 0
 		f.ask(idType, id, options, 0, batch)
 		f.count, f.behind = int(f.shared.n), errnoOf(f.shared.errno)
@@ -279,16 +286,14 @@ func (f *Foster) ask(idType, id, options, first, most int) (answered bool) {
 	x := f.shared
 	x.idType, x.id, x.options, x.first, x.most = uintptr(idType), uintptr(id), uintptr(options), uintptr(first), uintptr(most)
 	x.n, x.errno = 0, 0
-	for i := first; i < first+most; i++ {
-		binary.NativeEndian.PutUint32(x.statuses[i].info[infoPID:], 0)
-	}
+	binary.NativeEndian.PutUint32(x.statuses[first].info[infoPID:], 0)
 	b := [1]byte{}
 	unix.RawSyscall6(unix.SYS_SENDTO, uintptr(f.socket), uintptr(unsafe.Pointer(&b)), 1, unix.MSG_NOSIGNAL, 0, 0)
 	if f.awaitAnswer() {
 		return true
 	}
 	f.Bury()
-	if int(x.n) < most && pidOf(&x.statuses[first+int(x.n)].info) != 0 {
+	if int(x.n) < most && x.errno == 0 && pidOf(&x.statuses[first+int(x.n)].info) != 0 {
 		x.n++ // it was killed between the call and the count
 	}
 	x.errno = uintptr(unix.ECHILD)

@@ -91,6 +91,11 @@ func hear(t *twin) {
 		return
 	}
 	if *(*uint32)(unsafe.Pointer(&t.info)) == uint32(unix.SIGCHLD) {
+		// It may stand for others, of another kind.
+		_, _, errno = syscall.RawSyscall6(unix.SYS_WAITID, unix.P_ALL, 0, uintptr(unsafe.Pointer(&t.info)), unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, 0, 0)
+		if errno == 0 && *(*int32)(unsafe.Pointer(&t.info[infoPID])) != 0 {
+			t.shared.dead = 1
+		}
 		tell(t.notice, uintptr(unsafe.Pointer(&oneMore)), unsafe.Sizeof(oneMore))
 	} else {
 		syscall.RawSyscall(unix.SYS_WRITE, t.sent, uintptr(unsafe.Pointer(&t.info)), infoSize)
@@ -122,6 +127,7 @@ func obey(t *twin) {
 func reap(x *exchange) (barren bool) {
 	for x.n < x.most {
 		s := (*status)(unsafe.Add(unsafe.Pointer(&x.statuses), (x.first+x.n)*unsafe.Sizeof(status{})))
+		*(*int32)(unsafe.Pointer(&s.info[infoPID])) = 0
 		_, _, errno := syscall.RawSyscall6(unix.SYS_WAITID, x.idType, x.id, uintptr(unsafe.Pointer(&s.info)), x.options, uintptr(unsafe.Pointer(&s.usage)), 0)
 		if errno == syscall.EINTR {
 			continue

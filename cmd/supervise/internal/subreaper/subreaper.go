@@ -182,9 +182,10 @@ func (t *Tree) rush() {
 }
 
 // reap takes the dead off the kernel's list of children, and says how many. Without Reap
-// the statuses are another's to take, and it does nothing.
+// the statuses are another's to take, and it does nothing. Nor does it while the foster has seen
+// no dead: to ask it takes a turn of it on the processor.
 func (t *Tree) reap() int {
-	if t.Reap == nil {
+	if t.Reap == nil || t.Foster.PID() > 0 && !t.Foster.Dead() {
 		return 0
 	}
 	return t.Reap()
@@ -248,7 +249,7 @@ func (r *rushing) stop(pid int) {
 // kernel. Of the foster's children it is what that has noticed.
 func (t *Tree) anyDead() bool {
 	if t.Foster.PID() > 0 {
-		return t.Foster.Noticed()
+		return t.Foster.Dead()
 	}
 	var info unix.Siginfo
 	err := unix.Waitid(unix.P_ALL, 0, &info, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, nil)

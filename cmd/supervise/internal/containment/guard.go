@@ -100,6 +100,7 @@ func (p *Place) raise(path string, argv []string, attr *syscall.ProcAttr) (pid i
 		return 0, err
 	}
 	s := p.fostered
+	s.Still = func() { p.Tree.Still() } // until they are killed
 	p.foster, p.Tree.Foster, s.Foster = f, f, f
 	s.Inputs = append(s.Inputs, p.fosterInput(s), supervisor.Input{FD: f.End(), Read: func() (more bool) {
 		if f.Bury(); p.foster == f && !f.Barren() { // else it was dismissed, or has ended by itself

@@ -34,6 +34,7 @@ import (
 type Foster struct {
 	pid    int // 0: it is dead, and was waited for
 	main   int
+	end    int // pidfd of the main process; -1: it was reaped, or the kernel has none
 	socket int
 	notice int // eventfd(2): a child has changed its status
 	sent   int // the read end of a pipe: a signalfd_siginfo for each signal
@@ -84,7 +85,7 @@ func Raise(path string, argv []string, attr *syscall.ProcAttr, signals []unix.Si
 		return nil, 0, err
 	}
 	defer l.free()
-	f = &Foster{notice: -1, socket: -1, sent: -1}
+	f = &Foster{notice: -1, socket: -1, sent: -1, end: -1}
 	if err = f.fork(l, setOf(append([]unix.Signal{unix.SIGCHLD}, signals...))); err == nil {
 		err = f.started()
 	}
@@ -162,6 +163,7 @@ func (f *Foster) started() error {
 		return syscall.Errno(f.shared.errno)
 	}
 	f.main = int(f.shared.main)
+	f.end, _ = unix.PidfdOpen(f.main, 0) // -1 with an error: the foster tells of it as well
 	return nil
 }
 
@@ -178,6 +180,19 @@ func (f *Foster) FD() int { return f.notice }
 
 // End returns a descriptor that is readable when the twin is dead. It stays open until Wait.
 func (f *Foster) End() int { return f.socket }
+
+// MainFD returns a descriptor that is readable when the main process is dead, which so is known
+// before the twin has had its turn; -1: there is none, or it was reaped.
+func (f *Foster) MainFD() int { return f.end }
+
+// MainDead says whether the main process is dead, and was not reaped.
+func (f *Foster) MainDead() bool {
+	if f == nil || f.end < 0 {
+		return false
+	}
+	n, err := unix.Poll([]unix.PollFd{{Fd: int32(f.end), Events: unix.POLLIN}}, 0)
+	return n > 0 && err == nil
+}
 
 // SentFD returns a descriptor that is readable when Sent has something to return, and when the
 // twin is dead.
@@ -270,6 +285,10 @@ func (f *Foster) copy(place int, info *Info, usage *unix.Rusage) {
 	if *info = s.info; usage != nil {
 		*usage = s.usage
 	}
+	if pidOf(info) == f.main && f.end >= 0 && info[infoCode] <= lastEnd {
+		unix.Close(f.end)
+		f.end = -1
+	}
 }
 
 // errnoOf is nil for 0.
@@ -356,7 +375,7 @@ func (f *Foster) Dismiss() {
 // may be called afterwards but PID.
 func (f *Foster) Wait() {
 	f.Bury()
-	for _, fd := range [...]int{f.socket, f.notice, f.sent} {
+	for _, fd := range [...]int{f.socket, f.notice, f.sent, f.end} {
 		if fd >= 0 {
 			unix.Close(fd)
 		}
@@ -364,5 +383,6 @@ func (f *Foster) Wait() {
 	if f.shared != nil {
 		unix.MunmapPtr(unsafe.Pointer(f.shared), unsafe.Sizeof(exchange{}))
 	}
+	f.end = -1
 	f.socket, f.notice, f.sent, f.shared, f.next, f.count = -1, -1, -1, nil, 0, 0
 }

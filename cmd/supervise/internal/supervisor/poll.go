@@ -76,6 +76,9 @@ func (s *Supervisor) list() *polled {
 	}
 	if s.Foster.PID() > 0 && !s.held {
 		p.add(s.Foster.FD(), unix.POLLIN, theChildren)
+		if end := s.Foster.MainFD(); end >= 0 {
+			p.add(end, unix.POLLIN, theChildren)
+		}
 	}
 	if s.Owner != nil && s.Owner.listens() {
 		p.add(s.Owner.In, unix.POLLIN, theRequests)

@@ -41,6 +41,20 @@ func (s *Supervisor) collect() {
 	}
 }
 
+// still stops a fork bomb whose main process has ended, and which is to be killed, before the
+// foster is asked for that: it may have to wait for its turn among a thousand.
+func (s *Supervisor) still() {
+	if s.Still == nil || !s.Foster.MainDead() {
+		return
+	}
+	for _, j := range s.jobs {
+		if j.Leftovers == protocol.LeftoversWait {
+			return
+		}
+	}
+	s.Still()
+}
+
 // scanAllLimit is how many jobs make a look through all children cost more than what else
 // is done at the end of one.
 const scanAllLimit = 100

@@ -105,6 +105,8 @@ type Supervisor struct {
 	// Foster, if not nil, is the twin that the processes of the one job are below, and reaps
 	// for us.
 	Foster *guardian.Foster
+	// Still stops what may be a fork bomb; nil: nothing does.
+	Still func()
 	// Inputs are what else is to be read.
 	Inputs []Input
 	// IsManager says whether a process is the service manager, which stops us.
@@ -225,6 +227,7 @@ func (s *Supervisor) Run() []*protocol.Record {
 			s.readSignals()
 		}
 		if happened.children {
+			s.still()
 			s.reap()
 		}
 		if happened.requests {

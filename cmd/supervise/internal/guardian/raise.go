@@ -157,13 +157,13 @@ const lastEnd = 3
 //go:norace
 //go:nosplit
 func cull(t *twin) {
-	for range cullTimes {
+	for times, vain := 0, 0; times < cullTimes && vain < cullVain; times++ {
 		n, _, errno := syscall.RawSyscall6(unix.SYS_PREAD64, t.list, uintptr(unsafe.Pointer(&listed)), unsafe.Sizeof(listed), 0, 0, 0)
 		if errno != 0 {
 			break
 		}
 		killListed(t.shared.main, n)
-		for errno == 0 {
+		for vain++; errno == 0; vain = 0 {
 			t.info = [infoSize]byte{}
 			_, _, errno = syscall.RawSyscall6(unix.SYS_WAITID, unix.P_ALL, 0, uintptr(unsafe.Pointer(&t.info)), unix.WEXITED|unix.WNOHANG, 0, 0)
 			if *(*int32)(unsafe.Pointer(&t.info[infoPID])) == 0 {
@@ -173,9 +173,14 @@ func cull(t *twin) {
 		if errno == syscall.ECHILD {
 			exit()
 		}
-		// SIGCHLD says that the next one has died; it may have said so already.
-		syscall.RawSyscall6(unix.SYS_PPOLL, uintptr(unsafe.Pointer(&t.polled[1])), 1, uintptr(unsafe.Pointer(&t.pause)), 0, 0, 0)
-		hear(t)
+		// SIGCHLD says that the next one has died; it may have said so already. Of many, each needs
+		// the processor to die.
+		polled := uintptr(1)
+		if n > manyListed {
+			polled = 0
+		}
+		syscall.RawSyscall6(unix.SYS_PPOLL, uintptr(unsafe.Pointer(&t.polled[1])), polled, uintptr(unsafe.Pointer(&t.pause)), 0, 0, 0)
+		syscall.RawSyscall(unix.SYS_READ, t.signals, uintptr(unsafe.Pointer(&t.info)), infoSize)
 	}
 	for range executeTimes {
 		syscall.RawSyscall(unix.SYS_EXECVE, uintptr(unsafe.Pointer(&selfExe)),
@@ -185,8 +190,11 @@ func cull(t *twin) {
 	exit()
 }
 
-// cullTimes is how often it does so, with pauses of 10 ms at most.
-const cullTimes = 50
+// cullTimes is how often it does so, and cullVain how often if none has died, with pauses of 10 ms.
+const cullTimes, cullVain = 1000, 50
+
+// manyListed is so much of the list that the next look is not to come at once, in bytes.
+const manyListed = 256
 
 // listed is the text of the list of children, as much of it as is looked at each time.
 var listed [4 << 10]byte

@@ -213,21 +213,31 @@ func TestGuardianKilled(t *testing.T) {
 	}
 }
 
-// TestInnerCrashes: of two supervises the lower one crashes, in a way that is no signal's: it is not taken for the job's end.
-func TestInnerCrashes(t *testing.T) {
+// TestFosterKilled: without a cgroup the job ends with its guardian, which nothing could replace, and the record says so. To be
+// stopped, and what would be a crash, is nothing to the guardian.
+func TestFosterKilled(t *testing.T) {
 	b := newBox(t)
 	p := b.start(b.run(inSubreaper, nil, adversary("daemon", "-exit=7")...))
 	p.expect("ready")
-	inner := testbed.Children(p.pid())
-	if len(inner) != 1 {
-		t.Fatalf("the guard has the children %s, want the one supervisor", describe(inner))
+	guardian := guardianOf(t, p.pid())
+	for _, sig := range []syscall.Signal{syscall.SIGSEGV, syscall.SIGBUS, syscall.SIGILL, syscall.SIGFPE} {
+		syscall.Kill(guardian, sig)
 	}
-	p.killed.Store(true)
-	syscall.Kill(inner[0], syscall.SIGSEGV) // Go's runtime says what it thinks of it, and exits
+	syscall.Kill(guardian, syscall.SIGSTOP) // the supervisor sees to that
+	eventually(t, "the guardian goes on", func() error {
+		if s := state(guardian); s != "S" {
+			return errors.New(s)
+		}
+		return nil
+	})
+	syscall.Kill(guardian, syscall.SIGKILL)
 	o := p.wait()
 	o.wantCode(125)
-	if !strings.Contains(o.stderr, "SIGSEGV") && !strings.Contains(o.stderr, "crashed; the job is ended") {
+	if !strings.Contains(o.stderr, "crashed; the job is ended") {
 		t.Errorf("stderr %q", o.stderr)
+	}
+	if r := o.wantRecord(inSubreaper, "killed"); r.Error == nil || !strings.Contains(*r.Error, "guardian") {
+		t.Errorf("record: error %v", r.Error)
 	}
 }
 

@@ -29,6 +29,7 @@ type record struct {
 	Leftovers         []leftover `json:"leftovers"`
 	Limits            []struct{ Name, File, Value string }
 	Unenforced        []struct{ Name, Reason string }
+	Error             *string `json:"error"`
 }
 
 type exit struct {

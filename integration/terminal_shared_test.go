@@ -169,7 +169,7 @@ func (s *session) wantOnce(pid int, text string) {
 	}
 }
 
-// A job that kills its process group with SIGKILL hits supervise, in the fallback the outer one. What had left the group
+// A job that kills its process group with SIGKILL hits supervise, and not its guardian. What had left the group
 // ends nevertheless.
 func TestTerminalKillsGroup(t *testing.T) {
 	forEachContainment(t, func(t *testing.T, c containment) {

@@ -16,21 +16,20 @@ import (
 // A field is what an attacker finds around itself. What it does not see is 0 or "".
 type field struct {
 	supervisor int // the nearest supervise
-	guardian   int // what ends the job if that is killed: its twin, or in the fallback the supervise above it
+	guardian   int // what ends the job if that is killed: its twin, which in the fallback is between the two
 
 	main, node, session, root string // directories of cgroups; root is where the session is
 }
 
-// survey looks around. A supervise is a process that is above this one and has the name.
+// survey looks around. A supervise is a process that is above this one and has the name, as has its guardian in the fallback.
 func survey() (*field, error) {
 	f := &field{}
 	for pid := os.Getppid(); pid > 1; pid = parentOf(pid) {
 		switch name := nameOf(pid); {
-		case name != "supervise":
-		case f.supervisor == 0:
-			f.supervisor = pid
-		case f.guardian == 0:
+		case name == "guardian" && f.supervisor == 0:
 			f.guardian = pid
+		case name == "supervise" && f.supervisor == 0:
+			f.supervisor = pid
 		}
 	}
 	dir, err := ownDir()

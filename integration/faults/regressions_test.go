@@ -44,6 +44,12 @@ var regressions = []regression{
 	// A directory that no supervise would have removed.
 	{"run/cgroup", "supervise flock", errnos{unix.ENOLCK, unix.EAGAIN}},
 	{"serve/cgroup", "supervise flock", errnos{unix.ENOLCK}},
+	// A supervise that was told nothing by the guardian between it and the job; and one whose guardian had not got what it
+	// was to do, with the job for an orphan.
+	{"run/subreaper", "child waitid 0xf", errnos{unix.EINTR}},
+	{"run/subreaper", "child write anon_inode:[eventfd]", errnos{unix.EAGAIN}},
+	{"run/subreaper", "child write socket:[N]", errnos{unix.EAGAIN}},
+	{"run/subreaper", "supervise madvise 0xb", errnos{unix.ENOMEM}},
 	// A wrong pid, and events that were lost.
 	{"serve/subreaper", "child sendmsg", errnos{unix.ENOBUFS, unix.EAGAIN}},
 	{"serve/cgroup", "supervise recvfrom", errnos{unix.ENOMEM}},

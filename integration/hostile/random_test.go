@@ -46,7 +46,7 @@ func throw(dice *rand.Rand) (r round) {
 		if slices.Contains(r.attacks, "namespace") { // from outside of the session it takes the rights off the place itself: supervise says so
 			all = blows
 		}
-		// In the fallback it may hit both supervises at the same moment. And where the place may have no more cgroups, the next
+		// In the fallback it may hit supervise and its guardian at the same moment. And where the place may have no more cgroups, the next
 		// supervise can make none, and says so.
 		if r.containment == "subreaper" || slices.Contains(r.attacks, "descendants") {
 			all = slices.DeleteFunc(slices.Clone(all), func(one string) bool { return one == "as" })

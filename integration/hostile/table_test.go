@@ -38,7 +38,7 @@ var rows = []row{
 	{attack: "kill-guardian", title: "`kill -9` on the guardian"},
 	{attack: "guardian-first", title: "`kill -9` on the guardian, later on `supervise`"},
 	{attack: "both", title: "`kill -9` on both at the same moment", chance: map[string]string{"cgroup": broken, "subreaper": broken}},
-	{attack: "stop-guardian", title: "`kill -STOP` on the guardian, `kill -9` on `supervise`"},
+	{attack: "stop-guardian", title: "`kill -STOP` on the guardian, `kill -9` on `supervise`", chance: map[string]string{"subreaper": broken}},
 	{attack: "ptrace", title: "ptrace(2) of `supervise` or its guardian", harm: true},
 	{attack: "memory", title: "writing to `/proc/PID/mem` of these", harm: true},
 	{attack: "descriptors", title: "writing to `/proc/PID/fd` of these, pidfd_getfd(2)", harm: true},
@@ -169,6 +169,8 @@ func (c *cell) judge(r row, gone bool) string {
 		return held // by the next one, which has no record of the job
 	case record == nil:
 		return noRecord
+	case record.Cause == "killed" && record.Error != nil && strings.Contains(*record.Error, "the guardian of the job was killed"):
+		return held // without one the job is not to go on: supervise has ended it, and says why
 	case record.Cause != "owner-gone" && record.Cause != "signaled":
 		return broken
 	case r.attack == "limits" && slices.Contains(c.told, "did "+r.attack):

@@ -165,7 +165,10 @@ func (j *Job) Signal(sig unix.Signal, all bool) error {
 // isMain says whether a pid is still that of the main process.
 func (j *Job) isMain(pid int) bool {
 	s, err := proc.ReadStat(pid)
-	if err != nil || s.Ended() || j.Supervisor == nil || s.Parent != *j.Supervisor {
+	if err != nil || s.Ended() || j.Supervisor == nil {
+		return false
+	}
+	if parent, err := readProcess(s.Parent); s.Parent != *j.Supervisor && (err != nil || parent.Parent != *j.Supervisor || parent.exit != 0) {
 		return false
 	}
 	if j.held == nil {

@@ -134,6 +134,11 @@ func (f *finder) byDescent(supervisor int) {
 	j.Started, j.Processes, j.Supervisor = &started, &n, &supervisor
 	j.Name = nameOf(argvOf(supervisor))
 	ticks := p.dead
+	for _, child := range f.children[supervisor] {
+		if f.isTwin(child) {
+			ticks += f.all[child].dead
+		}
+	}
 	for _, pid := range pids {
 		ticks += f.all[pid].cpu
 	}
@@ -141,7 +146,7 @@ func (f *finder) byDescent(supervisor int) {
 	j.CPUS = &seconds
 	if n == 0 {
 		j.State = protocol.ListedEmpty
-	} else if first := f.all[pids[0]]; first.Parent == supervisor {
+	} else if first := f.all[pids[0]]; f.holds(supervisor, first.Parent) {
 		j.PID = &first.PID
 		j.Name = cmp.Or(j.Name, first.comm)
 	}
@@ -166,7 +171,7 @@ func (f *finder) setOwner(j *Job) {
 	if j.Supervisor == nil {
 		return
 	}
-	pid := f.owner(*j.Supervisor, func(pid int) bool { return f.supervisors[pid] || f.all[pid].comm == "supervise" })
+	pid := f.owner(*j.Supervisor, func(pid int) bool { return f.supervisors[pid] || f.isTwin(pid) || f.all[pid].comm == "supervise" })
 	if p, ok := f.all[pid]; ok {
 		j.Owner = &protocol.JobOwner{PID: pid, Comm: p.comm}
 	}

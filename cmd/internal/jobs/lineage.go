@@ -83,11 +83,12 @@ func readProcess(pid int) (p process, err error) {
 }
 
 // lineage lists the job of a supervisor that holds it by descent: all live processes below it but
-// for its twins, which the kernel tells apart: no other child of a supervisor was cloned with
-// exit signal 0, and an orphan that it inherits has SIGCHLD (clone(2), reparent_leader in exit.c).
+// for its twins, one of which may be between the two.
 func (t *table) lineage(supervisor int) (pids []int) {
 	for _, child := range t.children[supervisor] {
-		if t.all[child].exit != 0 {
+		if t.isTwin(child) {
+			pids = append(pids, t.children[child]...)
+		} else {
 			pids = append(pids, child)
 		}
 	}
@@ -95,6 +96,16 @@ func (t *table) lineage(supervisor int) (pids []int) {
 		pids = append(pids, t.children[pids[i]]...)
 	}
 	return slices.DeleteFunc(pids, func(pid int) bool { p := t.all[pid]; return p.Ended() })
+}
+
+// isTwin says whether a child of a supervisor is a twin of it. The kernel tells them apart: no
+// other one was cloned with exit signal 0, and an orphan that it inherits has SIGCHLD (clone(2),
+// reparent_leader in exit.c).
+func (t *table) isTwin(pid int) bool { return t.all[pid].PID == pid && t.all[pid].exit == 0 }
+
+// holds says whether a process is the supervisor, or its twin between it and the job.
+func (t *table) holds(supervisor, pid int) bool {
+	return pid == supervisor || t.all[pid].Parent == supervisor && t.isTwin(pid)
 }
 
 // owner is the process that has started a supervisor: the next one above that is none.

@@ -2,20 +2,25 @@ package containment
 
 import (
 	"errors"
+	"os"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/seed-c1490a04/supervise/cgroup"
 	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/guardian"
+	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/signals"
 	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/subreaper"
 	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/supervisor"
+	"github.com/seed-c1490a04/supervise/protocol"
 )
 
 // Guard starts the guardian of a session, as late as can be: what is written
-// between the fork and the end is paid for a second time. The fallback has none.
+// between the fork and the end is paid for a second time. That of the fallback comes with the
+// main process: see Foster.
 func (p *Place) Guard() error {
 	if p.session == nil {
 		return nil
@@ -78,6 +83,64 @@ func (p *Place) guardAgain() error {
 		return p.startMarked()
 	}
 	return p.Guard()
+}
+
+// Foster has the main process of a fallback's one job be started by a foster, which a loop works
+// with then.
+func (p *Place) Foster(s *supervisor.Supervisor) { p.fostered = s }
+
+// raise starts the foster, and with it the main process.
+func (p *Place) raise(path string, argv []string, attr *syscall.ProcAttr) (pid int, err error) {
+	p.releaseFoster() // of a start that has failed, as the loop could not know yet
+	f, pid, err := guardian.Raise(path, argv, attr, handedOn())
+	if err == guardian.ErrKilled {
+		err = errors.Join(err, p.Tree.Kill())
+	}
+	if err != nil {
+		return 0, err
+	}
+	s := p.fostered
+	s.Still = func() { p.Tree.Still() } // until they are killed
+	p.foster, p.Tree.Foster, s.Foster = f, f, f
+	s.Inputs = append(s.Inputs, p.fosterInput(s), supervisor.Input{FD: f.End(), Read: func() (more bool) {
+		if f.Bury(); p.foster == f && !f.Barren() { // else it was dismissed, or has ended by itself
+			s.End(protocol.CauseKilled, errFoster)
+		}
+		return false
+	}})
+	return pid, nil
+}
+
+// fosterInput has the loop treat what is sent to the foster as sent to this process, but for what
+// this process sends it.
+func (p *Place) fosterInput(s *supervisor.Supervisor) supervisor.Input {
+	f := p.foster
+	return supervisor.Input{FD: f.SentFD(), Read: func() (more bool) {
+		sig, from, over := f.Sent()
+		if sig != 0 && from != os.Getpid() {
+			s.Relay(signals.Signal{Signal: sig, From: from})
+		}
+		return !over
+	}}
+}
+
+var errFoster = errors.New("the guardian of the job was killed, or crashed; the job is ended")
+
+// releaseFoster ends the foster if there is nothing left below it. Else it goes on, and ends
+// that when this process does.
+func (p *Place) releaseFoster() {
+	f := p.foster
+	if f == nil {
+		return
+	}
+	if empty, err := p.Tree.Empty(); !f.Barren() && (!empty || err != nil) {
+		return
+	}
+	p.fostered.Drop(f.End())
+	p.fostered.Drop(f.SentFD())
+	p.foster, p.Tree.Foster, p.fostered.Foster = nil, nil, nil
+	f.Dismiss()
+	f.Wait()
 }
 
 // GuardMarked starts the guardian of the fallback, once, for children that exist
@@ -183,6 +246,10 @@ func (p *Place) dismiss() {
 // Clean is the second life of a guardian: it ends what a supervisor that was killed has
 // left. Nothing reads its result but the exit status.
 func Clean(args []string) error {
+	if args[0] == guardian.TreeArg {
+		tree := &subreaper.Tree{Reap: reapAll}
+		return persist(tree.Kill)
+	}
 	if args[0] == markArg {
 		mark, err := subreaper.ParseMark(args[1])
 		if err != nil {
@@ -204,6 +271,17 @@ func Clean(args []string) error {
 		err = errors.Join(err, persist(mark.Kill))
 	}
 	return err
+}
+
+// reapAll reaps what children are dead, and says how many: there is nobody to tell.
+func reapAll() (n int) {
+	for {
+		pid, err := unix.Wait4(-1, nil, unix.WNOHANG, nil)
+		if pid <= 0 && err != unix.EINTR {
+			return n
+		}
+		n++
+	}
 }
 
 // persist tries until there is no error, for some time: what is lacking, memory or a

@@ -33,17 +33,19 @@ type Place struct {
 	session    *cgroup.Session // nil: the fallback, or closed
 	job        *Job            // the one job; nil: there is none
 	guardian   *guardian.Guardian
-	sentinel   *guardian.Sentinel // in the cgroup that we have left; nil: none was left
-	mark       subreaper.Mark     // of the processes that the guardian of the fallback knows; 0: none
-	marks      *subreaper.Marks   // of the jobs in cgroups; nil: none
-	orphans    *subreaper.Orphans // among which strays are sought; nil: they are not
-	ending     bool               // all jobs are killed
-	beacon     int                // see Announce; 0: none
-	closed     bool               // everything is given back; the loop may still go round, for an owner that does not read
-	watcher    *cgroup.Watcher    // nil until needed
-	helper     int                // supervise-scope, on its way out; 0: none
-	foreign    []int              // children that are no job's: see Disown
-	reason     string             // why it is this place; "": it is the one that was named, or the only one
+	fostered   *supervisor.Supervisor // the loop of the one job, which is to have a foster if it gets no cgroup; nil: it has none
+	foster     *guardian.Foster       // nil: it has none yet
+	sentinel   *guardian.Sentinel     // in the cgroup that we have left; nil: none was left
+	mark       subreaper.Mark         // of the processes that the guardian of the fallback knows; 0: none
+	marks      *subreaper.Marks       // of the jobs in cgroups; nil: none
+	orphans    *subreaper.Orphans     // among which strays are sought; nil: they are not
+	ending     bool                   // all jobs are killed
+	beacon     int                    // see Announce; 0: none
+	closed     bool                   // everything is given back; the loop may still go round, for an owner that does not read
+	watcher    *cgroup.Watcher        // nil until needed
+	helper     int                    // supervise-scope, on its way out; 0: none
+	foreign    []int                  // children that are no job's: see Disown
+	reason     string                 // why it is this place; "": it is the one that was named, or the only one
 	unenforced []protocol.Unenforced
 	oomWatch   *cgroup.OOMWatch      // of the one job of a fallback; nil: see CountAround
 	captured   *cgroup.Job           // of processes that may not be signalled; nil: there was none
@@ -177,12 +179,15 @@ func (p *Place) forget(pid int) {
 // noChildren says whether there is no child but the disowned ones and the guardian. What
 // cannot be known is not taken for none: the sweep goes on then.
 func (p *Place) noChildren() bool {
+	if p.foster.PID() > 0 && !p.foster.Barren() {
+		return false
+	}
 	children, err := subreaper.OwnChildren()
 	if err != nil {
 		return false
 	}
 	for _, pid := range children {
-		if pid != p.helper && !slices.Contains(p.Tree.Spare, pid) {
+		if pid != p.helper && pid != p.foster.PID() && !slices.Contains(p.Tree.Spare, pid) {
 			return false
 		}
 	}
@@ -281,7 +286,11 @@ func (p *Place) adopt() error {
 
 // Start implements supervisor.Containment.
 func (p *Place) Start(path string, argv []string, attr *syscall.ProcAttr) (pid int, err error) {
-	pid, err = p.Containment.Start(path, argv, attr)
+	if p.session == nil && p.fostered != nil {
+		pid, err = p.raise(path, argv, attr)
+	} else {
+		pid, err = p.Containment.Start(path, argv, attr)
+	}
 	if err == nil && (attr.Sys.Setpgid && attr.Sys.Pgid == 0 || attr.Sys.Setsid) {
 		p.Tree.Group = pid
 	}
@@ -361,6 +370,7 @@ func (p *Place) release() error {
 	} else {
 		p.guardian = nil
 	}
+	p.releaseFoster()
 	if p.watcher != nil {
 		p.watcher.Close()
 	}

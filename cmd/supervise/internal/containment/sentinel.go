@@ -13,7 +13,12 @@ import (
 // postSentinel starts a sentinel in the own cgroup, which is about to be left. It hands on
 // what a supervise may catch; what this process ignores is ignored there too.
 func postSentinel() (*guardian.Sentinel, error) {
-	return guardian.Post(slices.DeleteFunc(slices.Clone(signals.Forwarded), signals.Ignored))
+	return guardian.Post(handedOn())
+}
+
+// handedOn are the signals that a twin hands on.
+func handedOn() []unix.Signal {
+	return slices.DeleteFunc(slices.Clone(signals.Forwarded), signals.Ignored)
 }
 
 // station makes a sentinel part of the place.

@@ -39,12 +39,20 @@ type twin struct {
 	pause      unix.Timespec   // before it tries again to execute this program
 	pidfd      int32           // the twin's, written by the kernel in the parent (CLONE_PIDFD, Linux 5.2); before -1
 
-	// A sentinel's: the pipe is its socket then.
-	signals uintptr // a signalfd; 0: a guardian
+	// A sentinel's and a foster's: the pipe is its socket then.
+	signals uintptr // a signalfd; 0: a guardian in a cgroup
 	polled  [2]unix.PollFd
 	info    [infoSize]byte
 
 	reads *reading // a reader's; nil: another
+
+	// A foster's.
+	raises *launch // nil: another
+	shared *exchange
+	notice uintptr   // an eventfd
+	sent   uintptr   // a pipe
+	list   uintptr   // /proc/thread-self/children, open
+	action [4]uint64 // of a signal
 }
 
 // cloneArgs is the kernel's struct clone_args (clone3(2)), up to the cgroup (Linux 5.7).
@@ -83,6 +91,15 @@ func fork(t *twin) (pid uintptr, errno syscall.Errno) {
 	if t.reads != nil {
 		syscall.RawSyscall(unix.SYS_MADVISE, uintptr(unsafe.Pointer(t.reads)), t.reads.size, unix.MADV_DOFORK)
 	}
+	if t.raises != nil {
+		_, _, errno = syscall.RawSyscall(unix.SYS_MADVISE, uintptr(unsafe.Pointer(t.raises)), t.raises.size, unix.MADV_DOFORK)
+		if errno == 0 {
+			_, _, errno = syscall.RawSyscall(unix.SYS_MADVISE, uintptr(unsafe.Pointer(t.shared)), unsafe.Sizeof(*t.shared), unix.MADV_DOFORK)
+		}
+		if errno != 0 {
+			return 0, errno
+		}
+	}
 	syscall.RawSyscall6(unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK,
 		uintptr(unsafe.Pointer(&t.all)), uintptr(unsafe.Pointer(&t.old)), size, 0, 0)
 	errno = syscall.ENOSYS
@@ -103,6 +120,9 @@ func fork(t *twin) (pid uintptr, errno syscall.Errno) {
 //go:noinline
 func watch() {
 	t := &plan
+	if t.raises != nil {
+		raise(t)
+	}
 	syscall.RawSyscall(unix.SYS_SETSID, 0, 0, 0) // what is sent to our process group or terminal is not for it
 	syscall.RawSyscall(unix.SYS_PRCTL, unix.PR_SET_NAME, uintptr(unsafe.Pointer(t.name)), 0)
 	syscall.RawSyscall(unix.SYS_CHDIR, uintptr(unsafe.Pointer(&slash)), 0, 0)

@@ -77,13 +77,18 @@ func (p *Plan) layOut(pipe int) (*twin, error) {
 	if p.Into > 0 {
 		t.into, t.clone.cgroup = true, uint64(p.Into)
 	}
-	for i, arg := range [...]string{cleanerName, p.Args[0], p.Args[1]} {
+	return t, t.arguments(p.Args) // an environment it has none
+}
+
+// arguments lays out those of the cleaner.
+func (t *twin) arguments(args [2]string) error {
+	for i, arg := range [...]string{cleanerName, args[0], args[1]} {
 		if n := copy(t.args[i][:maxArg-1], arg); n < len(arg) {
-			return nil, fmt.Errorf("the guardian's argument %q is too long", arg)
+			return fmt.Errorf("the guardian's argument %q is too long", arg)
 		}
 		t.argv[i] = &t.args[i][0]
 	}
-	return t, nil // an environment it has none
+	return nil
 }
 
 // gaps returns the ranges of descriptors around those to keep.

@@ -28,6 +28,8 @@ func TestMain(m *testing.M) {
 	switch os.Getenv(helperEnv) {
 	case "die":
 		os.Exit(die())
+	case "foster":
+		os.Exit(dieAbove())
 	}
 	unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 	code := m.Run()

@@ -17,6 +17,9 @@ var (
 	tls   [64]uintptr
 )
 
+// firstStack is that of the foster's child, while the two have the same memory.
+var firstStack [8 << 10]byte
+
 const (
 	lowest   = 1 << 32  // a program that is not position-independent is below, heap and mappings are above
 	stackGap = 64 << 20 // between mappings and the stack the kernel leaves 128 MB at least (mmap_base)
@@ -54,6 +57,20 @@ func birth(t *twin, into bool) (pid uintptr, errno syscall.Errno) {
 	} else {
 		pid = clone(unix.SYS_CLONE, unix.CLONE_PIDFD|unix.CLONE_SETTLS, bottom+size, pidfd, local, watch)
 	}
+	if pid > ^uintptr(4095) {
+		return 0, syscall.Errno(-pid)
+	}
+	return pid, 0
+}
+
+// bear is vfork(2), and returns in the parent when the child has executed a program, or has
+// ended. The child begins with born.
+//
+//go:norace
+//go:nosplit
+func bear() (pid uintptr, errno syscall.Errno) {
+	top := uintptr(unsafe.Pointer(&firstStack)) + unsafe.Sizeof(firstStack)
+	pid = clone(unix.SYS_CLONE, unix.CLONE_VM|unix.CLONE_VFORK|uintptr(unix.SIGCHLD), top, 0, 0, born)
 	if pid > ^uintptr(4095) {
 		return 0, syscall.Errno(-pid)
 	}

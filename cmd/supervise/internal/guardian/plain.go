@@ -31,3 +31,16 @@ func birth(t *twin, into bool) (pid uintptr, errno syscall.Errno) {
 	}
 	return pid, errno
 }
+
+// bear is fork(2), and returns in the parent when the child has executed a program, or has ended.
+// The child begins with born.
+//
+//go:norace
+//go:nosplit
+func bear() (pid uintptr, errno syscall.Errno) {
+	pid, _, errno = syscall.RawSyscall6(unix.SYS_CLONE, unix.CLONE_VFORK|uintptr(unix.SIGCHLD), 0, 0, 0, 0, 0)
+	if errno == 0 && pid == 0 {
+		born()
+	}
+	return pid, errno
+}

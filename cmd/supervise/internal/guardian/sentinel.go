@@ -28,10 +28,7 @@ func Post(signals []unix.Signal) (*Sentinel, error) {
 		return nil, os.NewSyscallError("socketpair", err)
 	}
 	defer unix.Close(pair[0])
-	var set unix.Sigset_t
-	for _, sig := range signals {
-		set.Val[(sig-1)/64] |= 1 << ((sig - 1) % 64)
-	}
+	set := setOf(signals)
 	fd, err := unix.Signalfd(-1, &set, unix.SFD_CLOEXEC|unix.SFD_NONBLOCK)
 	if err != nil {
 		unix.Close(pair[1])
@@ -68,11 +65,24 @@ func (s *Sentinel) Read() (sig unix.Signal, from int) {
 	case n < infoSize:
 		return unix.SIGKILL, 0
 	}
+	return parseSent(&info)
+}
+
+// parseSent reads a signalfd_siginfo.
+func parseSent(info *[infoSize]byte) (sig unix.Signal, from int) {
 	field := func(offset int) int { return int(int32(binary.NativeEndian.Uint32(info[offset:]))) }
 	if code := field(8); code <= 0 { // SI_USER, SI_QUEUE, SI_TKILL: a process, not the kernel
 		from = field(12)
 	}
 	return unix.Signal(field(0)), from
+}
+
+// setOf is a sigset_t.
+func setOf(signals []unix.Signal) (set unix.Sigset_t) {
+	for _, sig := range signals {
+		set.Val[(sig-1)/64] |= 1 << ((sig - 1) % 64)
+	}
+	return set
 }
 
 // Dismiss ends the sentinel and waits for it. The descriptor is closed then.

@@ -1,12 +1,9 @@
-// Package nested is what one supervise says to another below it: the arguments by which
-// the outer supervise starts the inner one, the inner one's first message, and the usage
-// that follows its events.
+// Package nested is what a server says to a supervise below it: the arguments by which it
+// starts that, the first message that comes back, and the usage that follows events.
 //
-// Where there are no cgroups a supervise holds its jobs by supervises of their own. There
-// are two uses. The guarded fallback of "supervise run" (see Guarded) gives the job's
-// supervisor a parent that is a subreaper, and can end what a killed supervisor leaves. A
-// server (see Served) gives each job a subreaper, so that the job's orphans stay with it,
-// and hears of the job over a SOCK_SEQPACKET socket:
+// Where there are no cgroups a server (see Served) holds its jobs by supervises of their own: it
+// gives each job a subreaper, so that the job's orphans stay with it, and hears of the job over
+// a SOCK_SEQPACKET socket:
 //
 //	first message:  int32 pid of the main process, int32 errno if it could not be started
 //	the others:     protocol.Event, and the usage of a process that has ended
@@ -33,19 +30,6 @@ const Exe = "/proc/self/exe"
 
 // WholeJob is the pid of a request that is for every process of a job.
 const WholeJob = -1
-
-// Guarded returns the arguments of the inner supervise of the guarded fallback: flags are
-// those of the outer one (of a flag that is there twice the last one counts), owner the
-// descriptor that ends it, group the process group that the job is to be in (0: one of its
-// own), reason why there is no cgroup.
-func Guarded(flags []string, owner, group int, reason string, argv []string) []string {
-	args := append([]string{"supervise", "run"}, flags...)
-	if group > 0 {
-		args = append(args, "--group="+strconv.Itoa(group))
-	}
-	args = append(args, "--no-guard", "--contain=subreaper", "--owner=fd:"+strconv.Itoa(owner), "--fallback-reason="+reason, "--")
-	return append(args, argv...)
-}
 
 // A Job is what a server wants a nested supervise to run.
 type Job struct {

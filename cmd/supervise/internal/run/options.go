@@ -50,18 +50,15 @@ type commandLine struct {
 	rows, cols uint16 // of that; 0: as the one around
 
 	// What one supervise says to another: see package nested.
-	slave   int    // descriptor of the terminal that the job is to have, which the supervise above has made; -1: none
 	events  int    // descriptor of the binary protocol, -1: none
 	program string // to execute instead of argv[0], "": that
 	tty     int    // of the job's descriptors the one that becomes its controlling terminal; -1: none
-	group   int    // the process group that the job is to be in, which the supervise above shares; 0: see terminal
-	guarded bool   // by the supervise above, which is the owner; reason is its word
+	nested  bool   // below a server, which has chosen the fallback; reason is its word
 	reason  string // why the job is in the fallback
 
 	words int // how many argv has, which a program says that was given the flags by another; 0: as many as there are
 
-	argv  []string
-	given []string // the flags as they were given, for the guarded supervise; see forInner
+	argv []string
 }
 
 // defaultGrace is as serve's; defaultSample is for --samples without --sample.
@@ -110,12 +107,10 @@ func flags() []flag {
 		{Name: "owner", Value: "parent", Set: setOwner},
 		{Name: "while-linked", Value: "FILE", Set: func(c *commandLine, v string) error { c.linked = v; return cli.NotEmpty(v) }},
 		{Name: "pty", Optional: true, Set: setPTY},
-		{Name: "slave", Internal: true, Set: func(c *commandLine, v string) (err error) { c.slave, err = cli.Descriptor(v); return err }},
 		{Name: "events", Internal: true, Set: func(c *commandLine, v string) (err error) { c.events, err = cli.Descriptor(v); return err }},
 		{Name: "program", Internal: true, Set: func(c *commandLine, v string) error { c.program = v; return nil }},
 		{Name: "tty", Internal: true, Set: func(c *commandLine, v string) (err error) { c.tty, err = strconv.Atoi(v); return err }},
-		{Name: "group", Internal: true, Set: func(c *commandLine, v string) (err error) { c.group, err = strconv.Atoi(v); return err }},
-		{Name: "fallback-reason", Internal: true, Set: func(c *commandLine, v string) error { c.guarded, c.reason = true, v; return nil }},
+		{Name: "fallback-reason", Internal: true, Set: func(c *commandLine, v string) error { c.nested, c.reason = true, v; return nil }},
 		{Name: "command-words", Internal: true, Set: func(c *commandLine, v string) (err error) { c.words, err = strconv.Atoi(v); return err }},
 		{Name: "help", Short: "-h", Switch: true, Set: func(c *commandLine, v string) error { c.help = true; return nil }},
 	}...)
@@ -135,13 +130,11 @@ func Flags() []cli.About { return flagTable().About() }
 // parse reads the arguments behind "run": flags up to the first argument that is none, or
 // "--", then the command. Flags behind the command's name are the command's.
 func parse(args []string) (*commandLine, error) {
-	c := &commandLine{Place: options.Default(), grace: defaultGrace, signal: unix.SIGTERM, owner: -1, events: -1, marks: -1, tty: -1, slave: -1}
+	c := &commandLine{Place: options.Default(), grace: defaultGrace, signal: unix.SIGTERM, owner: -1, events: -1, marks: -1, tty: -1}
 	var err error
-	var given [][]string
-	if given, c.argv, err = flagTable().Parse(c, args); err != nil {
+	if _, c.argv, err = flagTable().Parse(c, args); err != nil {
 		return nil, err
 	}
-	c.given = forInner(given)
 	if len(c.argv) == 0 && !c.help {
 		return nil, errors.New("run: no command given; try: supervise run -- sleep 10")
 	}
@@ -160,7 +153,7 @@ func (c *commandLine) check() error {
 	if c.samplesFile != "" && c.sampleEvery == 0 {
 		c.sampleEvery = defaultSample
 	}
-	if c.guarded { // the supervise above was asked, and has fallen back
+	if c.nested { // the server was asked, and has fallen back
 		return nil
 	}
 	if err := c.Check(); err != nil || c.Contain != containment.Subreaper {
@@ -173,18 +166,6 @@ func (c *commandLine) check() error {
 		return errors.New("--sample and --marks need a cgroup; they exclude --contain=subreaper")
 	}
 	return nil
-}
-
-// forInner are the flags that the inner supervise of the guarded fallback is given too:
-// all but the owner, which for the inner one is this process, and whose descriptor it
-// does not inherit. They are kept as words, so that no flag can be forgotten.
-func forInner(given [][]string) (flags []string) {
-	for _, flag := range given {
-		if name, _, _ := strings.Cut(flag[0], "="); name != "--owner" {
-			flags = append(flags, flag...)
-		}
-	}
-	return flags
 }
 
 // setOwner takes fd:N or parent; the last one counts. Descriptor 0 is refused: it is the

@@ -57,8 +57,8 @@ func TestParseRun(t *testing.T) {
 		{args: "--owner fd:2 x", flags: 2, want: commandLine{owner: 2}},
 		{args: "--owner fd:1 --owner parent x", flags: 4, want: commandLine{parent: true, owner: -1}},
 		{args: "--owner=fd:1 x", flags: 1, want: commandLine{owner: 1}},
-		{args: "--fallback-reason= x", flags: 1, want: commandLine{guarded: true}},
-		{args: "--fallback-reason=why x", flags: 1, want: commandLine{guarded: true, reason: "why"}},
+		{args: "--fallback-reason= x", flags: 1, want: commandLine{nested: true}},
+		{args: "--fallback-reason=why x", flags: 1, want: commandLine{nested: true, reason: "why"}},
 		{args: "--sample 100ms x", flags: 2, want: commandLine{sampleEvery: 100 * time.Millisecond}},
 		{args: "--samples f x", flags: 2, want: commandLine{sampleEvery: time.Second, samplesFile: "f"}},
 		{args: "--best-effort -p MemoryMax=1G --cpu-timeout=3 x", flags: 4, want: commandLine{
@@ -74,7 +74,6 @@ func TestParseRun(t *testing.T) {
 		{args: "--pty 24x80", flags: 1, want: commandLine{pty: true}},
 		{args: "--pty=50x132 x", flags: 1, want: commandLine{pty: true, rows: 50, cols: 132}},
 		{args: "--pty=50x132 --pty x", flags: 2, want: commandLine{pty: true}},
-		{args: "--pty --slave fd:2 x", flags: 3, want: commandLine{pty: true, slave: 2}},
 		{args: "--command-words=2 --summary -- x -y", flags: 2, dash: true, want: commandLine{summary: true, words: 2}},
 		{args: "--help", flags: 1, want: commandLine{help: true}},
 		{args: "-h", flags: 1, want: commandLine{help: true}},
@@ -87,7 +86,7 @@ func TestParseRun(t *testing.T) {
 			args := strings.Fields(tt.args)
 			want := tt.want
 			withDefaults(&want, tt.args)
-			want.given, want.argv = withoutOwner(args[:tt.flags]), args[tt.flags:]
+			want.argv = args[tt.flags:]
 			if len(want.argv) > 0 && want.argv[0] == "--" {
 				want.argv = want.argv[1:]
 			}
@@ -100,17 +99,6 @@ func TestParseRun(t *testing.T) {
 			}
 		})
 	}
-}
-
-// withoutOwner leaves out --owner VALUE and --owner=VALUE.
-func withoutOwner(flags []string) (rest []string) {
-	for i, f := range flags {
-		if strings.HasPrefix(f, "--owner") || i > 0 && flags[i-1] == "--owner" {
-			continue
-		}
-		rest = append(rest, f)
-	}
-	return rest
 }
 
 // withDefaults sets what is not zero by default.
@@ -127,9 +115,6 @@ func withDefaults(o *commandLine, args string) {
 	if !strings.Contains(args, "--owner") {
 		o.owner = -1
 	}
-	if !strings.Contains(args, "--slave") {
-		o.slave = -1
-	}
 	o.events, o.marks, o.tty, o.TraceFD = -1, -1, -1, -1
 	if o.Patience == 0 {
 		o.Patience = 5 * time.Second
@@ -139,7 +124,7 @@ func withDefaults(o *commandLine, args string) {
 // equal takes no slice and an empty one for the same.
 func equal(a, b *commandLine) bool {
 	x, y := *a, *b
-	for _, list := range []*[]string{&x.given, &y.given, &x.argv, &y.argv} {
+	for _, list := range []*[]string{&x.argv, &y.argv} {
 		*list = append([]string{}, *list...)
 	}
 	return reflect.DeepEqual(x, y)
@@ -252,8 +237,7 @@ func TestOwnerIsNotInherited(t *testing.T) {
 	}
 }
 
-// FuzzParseRun: no panic; the command is the end of the arguments; and flags and
-// command put together again mean the same, as for the guarded supervise.
+// FuzzParseRun: no panic; and the command is the end of the arguments.
 func FuzzParseRun(f *testing.F) {
 	for _, args := range []string{
 		"true", "--|sh|-c|exit 1", "--timeout|90|--grace=5s|x", "--timeout|NaN|x", "--signal=SIGTERM|--name=a=b|--|-x",
@@ -273,14 +257,8 @@ func FuzzParseRun(f *testing.F) {
 		if len(o.argv) == 0 && !o.help {
 			t.Fatal("no command, no error")
 		}
-		n := len(args) - len(o.argv)
-		if !slices.Equal(o.argv, args[n:]) || slices.ContainsFunc(o.given, func(arg string) bool { return !slices.Contains(args[:n], arg) }) {
-			t.Fatalf("%q became %q and %q", args, o.given, o.argv)
-		}
-		again, err := parse(slices.Concat(o.given, []string{"--"}, o.argv))
-		o.owner, o.parent = -1, false // which is not handed on
-		if err != nil || !equal(again, o) {
-			t.Fatalf("again: %+v, %v, want %+v", again, err, o)
+		if n := len(args) - len(o.argv); !slices.Equal(o.argv, args[n:]) {
+			t.Fatalf("%q became %q", args, o.argv)
 		}
 		if o.timeout < 0 || o.grace < 0 || o.signal < 1 || o.signal > 64 || o.owner < -1 {
 			t.Fatalf("out of range: %+v", o)

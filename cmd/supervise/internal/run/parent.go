@@ -41,11 +41,7 @@ func openParent(wanted bool) (int, error) {
 // and the loop forgets the input.
 func (r *runner) parentInput(s *supervisor.Supervisor) supervisor.Input {
 	return supervisor.Input{FD: r.parent, Read: func() (more bool) {
-		if r.ownerGone != nil {
-			r.ownerGone()
-		} else {
-			s.End(protocol.CauseOwnerGone, nil)
-		}
+		s.End(protocol.CauseOwnerGone, nil)
 		return false
 	}}
 }

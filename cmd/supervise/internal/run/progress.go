@@ -27,8 +27,7 @@ import (
 // modes as it does relay.watchEnd, which is mostly in time.
 //
 // Several supervises on one terminal draw one line: that of the one that has locked the
-// terminal (flock(2)). In the guarded fallback it is the outer one that draws, which the
-// shell knows.
+// terminal (flock(2)).
 //
 // What supervise cannot do any more when it is killed is to give the row back.
 type progress struct {
@@ -45,7 +44,7 @@ type progress struct {
 // openProgress returns nil where there is no terminal to draw on.
 func openProgress(r *runner) (*progress, error) {
 	c, term := r.c, os.Getenv("TERM")
-	if c.progress == 0 || c.guarded || c.events >= 0 || term == "" || term == "dumb" {
+	if c.progress == 0 || c.events >= 0 || term == "" || term == "dumb" {
 		return nil, nil
 	}
 	// It fails for what is no terminal, and for one that is not the controlling one.
@@ -96,7 +95,7 @@ func (p *progress) tick() (more bool) {
 func (p *progress) refresh() {
 	// First the foreground, then the processes: one that has got it from another is found.
 	foreground, _ := unix.IoctlGetInt(p.line.out.FD(), unix.TIOCGPGRP)
-	pids, err := p.processes()
+	pids, err := p.r.place.Procs()
 	isFront := foreground == p.group || slices.Contains(pids, foreground)
 	switch {
 	case p.r.job.State() == supervisor.Ended || !isFront || !p.readsLines():
@@ -119,15 +118,6 @@ func (p *progress) refresh() {
 	case p.r.relay == nil:
 		p.modes.Watch(p.line.out.FD(), unix.EPOLLOUT|unix.EPOLLET, func(uint32) {})
 	}
-}
-
-// processes are the job's.
-func (p *progress) processes() ([]int, error) {
-	pids, err := p.r.place.Procs()
-	if p.r.guarding {
-		pids = slices.DeleteFunc(pids, func(pid int) bool { return pid == p.r.job.PID() })
-	}
-	return pids, err
 }
 
 // readsLines says whether the job's terminal gives lines.

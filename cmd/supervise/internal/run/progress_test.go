@@ -18,7 +18,7 @@ func TestClock(t *testing.T) {
 // TestProgressNowhere: without the flag, or without a terminal, there is nothing that costs anything.
 func TestProgressNowhere(t *testing.T) {
 	t.Setenv("TERM", "dumb")
-	for _, c := range []*commandLine{{events: -1}, {events: -1, progress: time.Second}, {events: -1, progress: time.Second, guarded: true}, {events: 3, progress: time.Second}} {
+	for _, c := range []*commandLine{{events: -1}, {events: -1, progress: time.Second}, {events: 3, progress: time.Second}} {
 		if p, err := openProgress(&runner{c: c}); p != nil || err != nil {
 			t.Errorf("%+v: %v, %v", c, p, err)
 		}

@@ -93,12 +93,8 @@ func (f *recordFile) warmUp() {
 	}
 }
 
-// deliver writes the record and the summary, where they are asked for. The supervise that
-// guards another leaves both to that, which sees the job itself.
+// deliver writes the record and the summary, where they are asked for.
 func (r *runner) deliver(result *protocol.Record) error {
-	if r.guarding && result.Cause != protocol.CauseStartFailed {
-		return nil
-	}
 	result.Name, result.Argv = record.Optional(r.c.name), r.c.argv
 	if r.c.summary {
 		record.WriteAll(2, []byte(record.Summary(result)))

@@ -277,19 +277,3 @@ func TestDeliver(t *testing.T) {
 		t.Errorf("it took %v s; wall_s %v", took, got.WallS)
 	}
 }
-
-// TestDeliverGuarding: only one of two supervises writes the record of a job.
-func TestDeliverGuarding(t *testing.T) {
-	dir := t.TempDir()
-	out, err := openRecord(filepath.Join(dir, "job.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	r := &runner{Program: cli.Program{Version: func() string { return "v1" }}, c: &commandLine{}, out: out, guarding: true}
-	if err := r.deliver(&protocol.Record{Cause: protocol.CauseExited}); err != nil || files(t, dir) != nil {
-		t.Errorf("the outer one has written %q, %v", files(t, dir), err)
-	}
-	if err := r.deliver(&protocol.Record{Cause: protocol.CauseStartFailed}); err != nil || files(t, dir) == nil {
-		t.Errorf("of a failed start: %q, %v", files(t, dir), err)
-	}
-}

@@ -24,9 +24,8 @@ import (
 //
 // A terminal at standard input is made raw while the job runs: its keys, Ctrl-C and Ctrl-Z
 // among them, are bytes for the job's terminal, whose modes decide what they mean. It is
-// the process that the shell knows which does all that: in the guarded fallback the outer
-// supervise, as a process in another group could not read the terminal. The inner one
-// starts the job on the slave, and waits at the end until the outer has shown all of it.
+// the process that the shell knows which does all that: one in another group could not read the
+// terminal.
 //
 // The slave stays open here, too. So reading the master does not fail while the job has
 // closed its terminal and may open it anew, and one can see whether the job has taken what

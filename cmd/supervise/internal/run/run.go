@@ -3,7 +3,8 @@
 //	command line ──> record's file, link, samples' file ──> place (a cgroup, or the fallback)
 //	    ──> guardian ──> main process ──> the loop ──> record ──> exit status
 //
-// In the fallback the job gets a second supervise as its parent: see guardedBySupervise.
+// Without a cgroup the guardian stands between supervise and the main process: see
+// guardian.Foster.
 package run
 
 import (
@@ -41,7 +42,7 @@ func Main(p *cli.Program, args []string) int {
 	if c.help {
 		return p.Help("run")
 	}
-	if c.guarded {
+	if c.nested {
 		resident.TakeName("supervise")
 	}
 	r := &runner{Program: *p, c: c, began: time.Now()}
@@ -51,9 +52,6 @@ func Main(p *cli.Program, args []string) int {
 	} else {
 		r.Quiet = c.events >= 0 // below a server stderr is the job's alone: errors go by the socket
 		status = r.run()
-	}
-	if c.guarded {
-		unix.SendmsgN(c.owner, []byte{0}, nil, nil, unix.MSG_NOSIGNAL) // for the outer supervise: see guardedBySupervise
 	}
 	return status
 }
@@ -71,13 +69,9 @@ type runner struct {
 	terminal *terminal
 	job      *supervisor.Job // nil: not started
 	progress *progress       // nil: it is not shown
-	relay    *relay          // nil: the job has no terminal of its own, or that is the supervise's above
-	inner    int             // socket of the inner supervise that has a job with such a terminal
+	relay    *relay          // nil: the job has no terminal of its own
 	link     *link           // nil: none
 	parent   int             // pidfd of the process that started us; -1: it is not the owner
-	guarding bool            // the job is another supervise, which does what the options say
-
-	ownerGone func() // called when the owner has gone; nil: all jobs end
 }
 
 // openFiles opens what the command line names, before anything is started: an error costs
@@ -144,7 +138,7 @@ func (r *runner) run() int {
 	if err == nil { // before there is anything to leave behind
 		r.caught, err = signals.Catch(r.terminal.caught())
 	}
-	if err == nil && r.c.pty && r.c.slave < 0 {
+	if err == nil && r.c.pty {
 		r.relay, err = openRelay(r.c)
 	}
 	if err == nil {
@@ -155,11 +149,6 @@ func (r *runner) run() int {
 	}
 	// They are children, yet no job's: neither killed nor waited for.
 	r.place.Disown(inherited)
-	// With a cgroup the guardian is a fork of this process; in the fallback it is a
-	// second supervise.
-	if !r.place.InCgroup() && !r.c.NoGuard {
-		return r.guardedBySupervise()
-	}
 	r.place.Announce()
 	result, err := r.supervise(file, r.c.argv, r.spec())
 	if err != nil {
@@ -184,8 +173,8 @@ func (r *runner) take() (err error) {
 	if o.JobName = c.name; o.JobName == "" {
 		o.JobName = path.Base(c.argv[0])
 	}
-	if o.Reason = c.reason; c.guarded {
-		o.Warn = nil // the supervise above has said it
+	if o.Reason = c.reason; c.nested {
+		o.Warn = nil // the server has said it
 	}
 	if r.place, err = containment.Choose(&o); err != nil {
 		return err
@@ -263,15 +252,10 @@ func (r *runner) supervise(file string, argv []string, spec supervisor.Spec) (*p
 	if r.relay != nil {
 		r.relay.connect(s, r.caught)
 	}
-	if r.relay != nil && r.guarding {
-		s.Inputs = append(s.Inputs, r.innerInput())
-	}
-	if !r.guarding {
-		r.addInputs(s)
-		s.Trace = r.c.Trace()
-		if r.c.wantsNumbers() {
-			r.place.CountAround()
-		}
+	r.addInputs(s)
+	s.Trace = r.c.Trace()
+	if r.c.wantsNumbers() {
+		r.place.CountAround()
 	}
 	if err := r.progress.connect(s); err != nil {
 		return nil, errors.Join(err, r.place.Close())
@@ -281,7 +265,7 @@ func (r *runner) supervise(file string, argv []string, spec supervisor.Spec) (*p
 		s.Terminal = r.terminal
 	}
 	if r.c.owner >= 0 {
-		s.Owner = &supervisor.Owner{In: r.c.owner, Out: -1, Mute: true, Gone: r.ownerGone}
+		s.Owner = &supervisor.Owner{In: r.c.owner, Out: -1, Mute: true}
 	}
 	// A server is the owner here: it gets events, and its requests go to the whole job.
 	if r.c.events >= 0 {
@@ -303,12 +287,9 @@ func (r *runner) supervise(file string, argv []string, spec supervisor.Spec) (*p
 	}
 	result := s.Run()[0]
 	r.progress.erase()
-	switch {
-	case r.relay != nil:
+	if r.relay != nil {
 		r.relay.finish(r.job.EndedByForce())
-	case r.c.slave >= 0:
-		r.awaitShown()
-	default:
+	} else {
 		r.terminal.takeBack(r.job)
 	}
 	return result, nil
@@ -334,7 +315,8 @@ func (r *runner) addInputs(s *supervisor.Supervisor) {
 // cgroup.procs, may be refused though the directory could be made. The guardian is forked
 // as late as it can be: a page that is written after the fork is copied.
 func (r *runner) start(s *supervisor.Supervisor, spec supervisor.Spec) error {
-	if !r.c.NoGuard && !r.guarding {
+	if !r.c.NoGuard {
+		r.place.Foster(s)
 		r.place.MarkJobs()
 		if err := r.place.Guard(); err != nil {
 			return err
@@ -393,21 +375,17 @@ func (r *runner) mayFallBack() bool {
 // stopped by SIGTTIN.
 func (r *runner) attr() *syscall.ProcAttr {
 	sys, t := &syscall.SysProcAttr{Setpgid: true}, r.terminal
-	slave, files := r.c.slave, []uintptr{0, 1, 2}
-	if r.relay != nil && !r.guarding {
-		slave = r.relay.slave
-	}
+	files := []uintptr{0, 1, 2}
 	switch {
-	case slave >= 0:
-		sys, files = &syscall.SysProcAttr{Setsid: true, Setctty: true}, []uintptr{uintptr(slave), uintptr(slave), uintptr(slave)}
+	case r.relay != nil:
+		slave := uintptr(r.relay.slave)
+		sys, files = &syscall.SysProcAttr{Setsid: true, Setctty: true}, []uintptr{slave, slave, slave}
 	case r.c.events >= 0:
 		sys = &syscall.SysProcAttr{Setsid: true, Setctty: r.c.tty >= 0, Ctty: max(0, r.c.tty)} // as all jobs of serve
 	case t.eager:
 		sys.Foreground, sys.Ctty = true, t.fd
-	case t.shared && r.guarding:
-		sys.Setpgid = t.group > 0 // the inner supervise, outside of the job's group
 	case t.shared:
-		sys.Setpgid, sys.Pgid = r.c.group > 0, r.c.group
+		sys.Setpgid = false
 	}
 	return &syscall.ProcAttr{Env: os.Environ(), Files: files, Sys: sys}
 }

@@ -36,7 +36,7 @@ func (r *runner) finish(result *protocol.Record) int {
 // from the keyboard takes supervise, and the script that it is in, along: a shell goes on
 // with a script unless the command died of SIGINT itself.
 func (r *runner) status(result *protocol.Record) int {
-	if left := result.LeftoversTotal; (left == nil || *left > 0) && r.c.leftovers == protocol.LeftoversFail && !r.guarding {
+	if left := result.LeftoversTotal; (left == nil || *left > 0) && r.c.leftovers == protocol.LeftoversFail {
 		r.Complain(leftoversError(result))
 		return cli.ExitFailure
 	}
@@ -48,8 +48,6 @@ func (r *runner) status(result *protocol.Record) int {
 		return cli.ExitFailure
 	case r.cutShort() != 0:
 		return cli.ExitSignal + int(r.cutShort())
-	case r.guarding && r.relay != nil && r.relay.key != 0 && e.Code != nil && *e.Code == cli.ExitSignal+int(r.relay.key):
-		signals.DieOf(r.relay.key) // as below; the inner supervise has no terminal
 	case e.Code != nil:
 		return *e.Code
 	}
@@ -64,7 +62,7 @@ func (r *runner) status(result *protocol.Record) int {
 // cutShort is the signal by which the job was ended while it waited for processes that had
 // outlived the main process; 0: it was not. Then what the main process said does not count.
 func (r *runner) cutShort() unix.Signal {
-	if r.job == nil || r.guarding { // below is a supervise that has thought of it
+	if r.job == nil {
 		return 0
 	}
 	if j := r.place.Job(); j != nil && j.OOMWhileWaiting() {

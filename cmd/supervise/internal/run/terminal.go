@@ -35,18 +35,16 @@ import (
 // In a shared group the kernel has reached the job with whatever it sends to supervise,
 // and supervise hands on only what processes send. SIGTSTP has its default action here:
 // the kernel stops all of the group at once, and SIGCONT continues them at once, so that
-// none can be left behind. In the guarded fallback one supervise must survive kill(0,
-// SIGKILL) by the job. It is the inner one: the outer is the one that the shell knows, and
-// so must stay in the group, while the inner one starts the job in it from outside:
+// none can be left behind. The guardian must survive kill(0, SIGKILL) by the job. It is in
+// another group; in the fallback it starts the job in the shell's from there:
 //
-//	shell's group: script ──> outer supervise ─ ─ ─ ─ ─> main process
-//	another:                        └──> inner supervise ──┘
+//	shell's group: script ──> supervise ─ ─ ─ ─> main process
+//	another:                      └──> guardian ──┘
 type terminal struct {
 	fd       int           // -1: there is none
-	group    int           // supervise's process group, or that of the supervise above
+	group    int           // supervise's process group
 	shared   bool          // it is the job's too
 	copied   bool          // the job has another one, of its own
-	guarding bool          // the job is the inner supervise
 	watched  bool          // the parent has made the group, and waits for supervise to stop
 	front    bool          // the group was in the foreground at the start
 	eager    bool          // hand it over at the start and after every stop
@@ -65,9 +63,6 @@ func findTerminal(c *commandLine, siblings bool) *terminal {
 	if c.events >= 0 || c.pty {
 		return t // the job leads a session without this terminal
 	}
-	if c.group > 0 {
-		t.group = c.group
-	}
 	front := t.open()
 	if t.fd < 0 {
 		return t
@@ -78,7 +73,7 @@ func findTerminal(c *commandLine, siblings bool) *terminal {
 	t.eager = !t.shared && t.front // in the background it is not supervise's to give
 	t.handed = t.eager
 	parent, err := unix.Getpgid(unix.Getppid())
-	t.watched = c.group == 0 && (err != nil || parent != t.group)
+	t.watched = err != nil || parent != t.group
 	// In a shared group others may change the modes, while the job runs and for good: those
 	// of a pipeline, or a script with the job in the background, where a shell has taken
 	// standard input or SIGINT away from it.
@@ -126,15 +121,6 @@ func (t *terminal) caught() []unix.Signal {
 	return slices.DeleteFunc(slices.Clone(signals.Forwarded), func(sig unix.Signal) bool { return sig == unix.SIGTSTP })
 }
 
-// sharedGroup is the group that an inner supervise is to put the job in; 0: one of its
-// own, or the group is one that this PID namespace has no number for.
-func (t *terminal) sharedGroup() int {
-	if t.shared {
-		return t.group
-	}
-	return 0
-}
-
 // early takes the signals that came before the main process was there, which is started next.
 // What the kernel has sent to the whole group by then has not reached it. (Taken after the
 // start, what had reached it came twice, where other processes had the processor meanwhile. Now
@@ -158,11 +144,11 @@ func (t *terminal) Reached(pid int, s signals.Signal) bool {
 		return false
 	case s.Signal == unix.SIGTSTP: // see progress.heard
 		return true
-	case s.Kernel && !t.guarding:
+	case s.Kernel:
 		group, err := unix.Getpgid(pid)
 		return err == nil && group == t.group
 	}
-	return s.Kernel || s.Signal == unix.SIGCONT
+	return s.Signal == unix.SIGCONT
 }
 
 // foreground returns the foreground process group, 0 if there is no telling.

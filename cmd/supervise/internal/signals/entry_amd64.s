@@ -40,5 +40,11 @@ done:
 	MOVQ	$10000000, SI
 	MOVQ	$157, AX
 	SYSCALL
+	MOVQ	$0, DI
+	MOVQ	$7, SI // RLIMIT_NOFILE
+	MOVQ	$0, DX
+	LEAQ	·entryFiles(SB), R10
+	MOVQ	$302, AX // SYS_prlimit64
+	SYSCALL
 	MOVQ	$1, ·entryRan(SB)
 	JMP	_rt0_amd64(SB)

@@ -37,6 +37,12 @@ done:
 	MOVD	$10000000, R1
 	MOVD	$167, R8
 	SVC
+	MOVD	$0, R0
+	MOVD	$7, R1 // RLIMIT_NOFILE
+	MOVD	$0, R2
+	MOVD	$·entryFiles(SB), R3
+	MOVD	$261, R8 // SYS_prlimit64
+	SVC
 	MOVD	$1, R4
 	MOVD	R4, ·entryRan(SB)
 	JMP	_rt0_arm64(SB)

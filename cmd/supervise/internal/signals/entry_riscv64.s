@@ -37,6 +37,12 @@ done:
 	MOV	$10000000, A1
 	MOV	$167, A7
 	ECALL
+	MOV	$0, A0
+	MOV	$7, A1 // RLIMIT_NOFILE
+	MOV	$0, A2
+	MOV	$·entryFiles(SB), A3
+	MOV	$261, A7 // SYS_prlimit64
+	ECALL
 	MOV	$1, T0
 	MOV	T0, ·entryRan(SB)
 	MOV	0(X2), A0 // argc

@@ -138,7 +138,25 @@ func (t *Tree) start(below func(pid int) []int) []int {
 	if t.roots != nil {
 		return t.roots()
 	}
-	todo := below(os.Getpid())
+	todo := t.children(below)
 	slices.Reverse(todo)
 	return todo
 }
+
+// children returns the children of this process and of the foster. The latter come first: when
+// it dies they become this process's, and a look in between must not miss them.
+func (t *Tree) children(below func(pid int) []int) (pids []int) {
+	if foster := t.Foster.PID(); foster > 0 {
+		pids = below(foster)
+	}
+	return append(pids, below(os.Getpid())...)
+}
+
+// spares says whether a process is no job's, with all below it: the foster's children are looked
+// for apart.
+func (t *Tree) spares(pid int) bool {
+	return pid == t.Foster.PID() || slices.Contains(t.Spare, pid)
+}
+
+// reaps says whether it is for Reap to reap the children of a process.
+func (t *Tree) reaps(pid int) bool { return pid == os.Getpid() || pid == t.Foster.PID() }

@@ -3,10 +3,7 @@ package subreaper
 import (
 	"bytes"
 	"runtime"
-	"slices"
 	"strconv"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/seed-c1490a04/supervise/cgroup/proc"
 )
@@ -55,7 +52,7 @@ func (t *Tree) stopAll() (goOnAll func()) {
 			if t.isOver() {
 				return
 			}
-			goOn(pid)
+			t.goOn(pid)
 		}
 	}
 }
@@ -69,10 +66,10 @@ func (t *Tree) isBomb() bool {
 		return false
 	}
 	n, buf := 0, make([]byte, 32<<10)
-	for todo := Children(unix.Getpid()); len(todo) > 0 && n < bombSize; n++ {
+	for todo := t.children(Children); len(todo) > 0 && n < bombSize; n++ {
 		pid := todo[len(todo)-1]
 		todo = todo[:len(todo)-1]
-		if !slices.Contains(t.Spare, pid) {
+		if !t.spares(pid) {
 			todo = append(todo, firstChildren(pid, buf)...)
 		}
 	}

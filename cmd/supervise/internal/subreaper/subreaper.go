@@ -12,14 +12,13 @@ package subreaper
 import (
 	"errors"
 	"fmt"
-	"os"
-	"slices"
 	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/seed-c1490a04/supervise/cgroup/proc"
+	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/guardian"
 )
 
 // A Tree is all descendants of this process but those spared. The zero value spares none.
@@ -40,6 +39,9 @@ type Tree struct {
 	// Capture, if not nil, ends a process that may not be signalled, another user's, in another
 	// way.
 	Capture func(pid int) error
+	// Foster, if not nil, is the twin through which the descendants are ours while it lives: its
+	// children count as this process's.
+	Foster *guardian.Foster
 	// Over, if not nil, says that all is to be killed next: then nothing needs to go on.
 	Over func() bool
 
@@ -68,10 +70,11 @@ func (t *Tree) Procs() ([]int, error) {
 
 // Empty reports whether no live descendant is left; zombies do not count.
 func (t *Tree) Empty() (bool, error) {
-	if t.mark == 0 && t.roots == nil && childless() {
+	switch {
+	case t.mark != 0:
+	case t.roots == nil && t.childless():
 		return true, nil
-	}
-	if t.mark == 0 && t.hasLiveChild() {
+	case t.hasLiveChild():
 		return false, nil
 	}
 	procs, err := t.live()
@@ -79,21 +82,28 @@ func (t *Tree) Empty() (bool, error) {
 }
 
 // childless says that nothing is below this process, which is a subreaper: what had another
-// parent before would be its child. That is one system call, and leaves nothing below
-// /proc/PID/task in the kernel's cache of names. To throw that away when the process ends
+// parent before would be its child, or the foster's. That is one system call, and leaves nothing
+// below /proc/PID/task in the kernel's cache of names. To throw that away when the process ends
 // may take more time than all the rest (see kernel-facts.md).
-func childless() bool {
-	return unix.Waitid(unix.P_ALL, 0, nil, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT|unix.WALL, nil) == unix.ECHILD
+func (t *Tree) childless() bool {
+	options := unix.WEXITED | unix.WNOHANG | unix.WNOWAIT
+	switch {
+	case t.Foster == nil:
+		options |= unix.WALL // what this process was started with may have been cloned in any way
+	case !t.Foster.Barren():
+		return false
+	}
+	return unix.Waitid(unix.P_ALL, 0, nil, options, nil) == unix.ECHILD
 }
 
 // hasLiveChild is the quick answer of Empty: against a fork bomb a look at all of
 // it takes seconds.
 func (t *Tree) hasLiveChild() bool {
-	all := Children(os.Getpid())
+	all := t.children(Children)
 	youngest := all[max(0, len(all)-64):] // the likeliest to live
 	for _, pid := range youngest {
 		p, err := readProcess(pid)
-		if err == nil && !p.dead && !slices.Contains(t.Spare, pid) {
+		if err == nil && !p.dead && !t.spares(pid) {
 			return true
 		}
 	}
@@ -120,7 +130,7 @@ func (t *Tree) Signal(sig unix.Signal) error {
 	}
 	for pid := range held {
 		if !wasStopped[pid] {
-			goOn(pid)
+			t.goOn(pid)
 		}
 		if stops {
 			err = errors.Join(err, sendError(pid, sig, unix.Kill(pid, sig)))
@@ -132,8 +142,13 @@ func (t *Tree) Signal(sig unix.Signal) error {
 // goOn continues a process that stop has stopped. If it is a child, its status would be
 // told to the owner though neither the owner nor the job did anything: it is taken here,
 // where it waits from the moment of the signal on.
-func goOn(pid int) {
+func (t *Tree) goOn(pid int) {
 	unix.Kill(pid, unix.SIGCONT)
+	if t.Foster.PID() > 0 {
+		var info guardian.Info
+		t.Foster.Waitid(unix.P_PID, pid, unix.WCONTINUED|unix.WNOHANG, &info, nil)
+		return
+	}
 	unix.Waitid(unix.P_PID, pid, nil, unix.WCONTINUED|unix.WNOHANG, nil)
 }
 
@@ -175,9 +190,10 @@ func (t *Tree) rush() {
 }
 
 // reap takes the dead off the kernel's list of children, and says how many. Without Reap
-// the statuses are another's to take, and it does nothing.
+// the statuses are another's to take, and it does nothing. Nor does it while the foster has seen
+// no dead: to ask it takes a turn of it on the processor.
 func (t *Tree) reap() int {
-	if t.Reap == nil {
+	if t.Reap == nil || t.Foster.PID() > 0 && !t.Foster.Dead() {
 		return 0
 	}
 	return t.Reap()
@@ -204,15 +220,15 @@ const rushStep = 32
 // walk stops those that were not seen yet, and says whether there may be more.
 func (r *rushing) walk() (found bool) {
 	news := 0
-	for todo := Children(os.Getpid()); len(todo) > 0; {
+	for todo := r.t.children(Children); len(todo) > 0; {
 		pid := todo[len(todo)-1]
 		todo = todo[:len(todo)-1]
-		if slices.Contains(r.t.Spare, pid) {
+		if r.t.spares(pid) {
 			continue
 		}
 		if !r.seen[pid] {
 			r.stop(pid)
-			if news++; news%rushStep == 0 && r.t.Reap != nil && anyDead() {
+			if news++; news%rushStep == 0 && r.t.Reap != nil && r.t.anyDead() {
 				return true
 			}
 		}
@@ -238,8 +254,11 @@ func (r *rushing) stop(pid int) {
 }
 
 // anyDead says whether a child waits to be reaped. WNOWAIT leaves its status with the
-// kernel.
-func anyDead() bool {
+// kernel. Of the foster's children it is what that has noticed.
+func (t *Tree) anyDead() bool {
+	if t.Foster.PID() > 0 {
+		return t.Foster.Dead()
+	}
 	var info unix.Siginfo
 	err := unix.Waitid(unix.P_ALL, 0, &info, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, nil)
 	return err == nil && info.Signo != 0

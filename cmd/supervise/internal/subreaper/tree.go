@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"slices"
 	"strconv"
 
 	"golang.org/x/sys/unix"
@@ -62,7 +61,7 @@ func (t *Tree) look(zombies map[int]process) (found []process, whole bool, err e
 	for len(todo) > 0 {
 		pid := todo[0]
 		todo = todo[1:]
-		if seen[pid] || slices.Contains(t.Spare, pid) {
+		if seen[pid] || t.spares(pid) {
 			continue
 		}
 		seen[pid] = true
@@ -129,7 +128,7 @@ func (t *Tree) each(visit func(p process) (acted bool, err error), enough func()
 		for _, p := range all {
 			id := process{pid: p.pid, start: p.start}
 			switch {
-			case p.dead && p.parent == os.Getpid():
+			case p.dead && t.reaps(p.parent):
 				id.state = 'Z'
 				zombies[p.pid] = p
 			case !p.dead:

@@ -181,7 +181,7 @@ func (j *Job) isDead() bool {
 	if j.main == 0 || j.exit != nil {
 		return true
 	}
-	e, err := kernel.waitid(unix.P_PID, j.main, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, nil)
+	e, err := j.s.waitid(unix.P_PID, j.main, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, nil)
 	return err != nil || e.PID() != 0
 }
 

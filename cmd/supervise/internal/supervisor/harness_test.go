@@ -255,3 +255,6 @@ func failure(r *protocol.Record) string {
 	}
 	return *r.Error
 }
+
+// isChild says whether pid is a child of this process.
+func isChild(pid int) bool { return (&Supervisor{}).isChild(pid) }

@@ -131,7 +131,7 @@ func TestReapedPID(t *testing.T) {
 	}
 	unix.Kill(other, unix.SIGUSR1) // ends it, if it lives
 	await(t, other, unix.WEXITED)
-	if e, _ := peekChild(unix.P_PID, other); e.Status() != int(unix.SIGUSR1) {
+	if e, _ := s.peekChild(unix.P_PID, other); e.Status() != int(unix.SIGUSR1) {
 		t.Errorf("ended by %d", e.Status())
 	}
 }

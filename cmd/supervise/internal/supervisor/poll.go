@@ -74,6 +74,12 @@ func (s *Supervisor) list() *polled {
 	if s.Signals != nil && !s.held { // else SIGCHLD stays unread, and poll(2) would return at once for ever
 		p.add(s.Signals.ChildFD(), unix.POLLIN, theChildren)
 	}
+	if s.Foster.PID() > 0 && !s.held {
+		p.add(s.Foster.FD(), unix.POLLIN, theChildren)
+		if end := s.Foster.MainFD(); end >= 0 {
+			p.add(end, unix.POLLIN, theChildren)
+		}
+	}
 	if s.Owner != nil && s.Owner.listens() {
 		p.add(s.Owner.In, unix.POLLIN, theRequests)
 	}

@@ -41,6 +41,20 @@ func (s *Supervisor) collect() {
 	}
 }
 
+// still stops a fork bomb whose main process has ended, and which is to be killed, before the
+// foster is asked for that: it may have to wait for its turn among a thousand.
+func (s *Supervisor) still() {
+	if s.Still == nil || !s.Foster.MainDead() {
+		return
+	}
+	for _, j := range s.jobs {
+		if j.Leftovers == protocol.LeftoversWait {
+			return
+		}
+	}
+	s.Still()
+}
+
 // scanAllLimit is how many jobs make a look through all children cost more than what else
 // is done at the end of one.
 const scanAllLimit = 100
@@ -51,6 +65,9 @@ func (s *Supervisor) hear() {
 		return
 	}
 	pids := s.Signals.ReadChild()
+	if foster := s.Foster.PID(); foster > 0 && slices.Contains(pids, foster) {
+		s.Foster.Continue() // it was stopped: its death has no signal
+	}
 	s.quiet = s.quiet && len(pids) == 0
 	if s.Attribute != nil {
 		s.hints = pids
@@ -62,7 +79,7 @@ func (s *Supervisor) hear() {
 // jobs, those of which SIGCHLD told come first. It may have told of one for many.
 func (s *Supervisor) next() (e *protocol.Event, of *Job, err error) {
 	if s.Attribute == nil {
-		e, err = waitChild(unix.P_ALL, 0, &s.usage)
+		e, err = s.waitChild(unix.P_ALL, 0, &s.usage)
 		return e, nil, err
 	}
 	for ; len(s.hints) > 0; s.hear() {
@@ -73,7 +90,7 @@ func (s *Supervisor) next() (e *protocol.Event, of *Job, err error) {
 		}
 	}
 	for {
-		if e, err = peekChild(unix.P_ALL, 0); err != nil {
+		if e, err = s.peekChild(unix.P_ALL, 0); err != nil {
 			return nil, nil, err
 		}
 		if e, of, err = s.take(e.PID()); err != errNone { // else it was taken back: SIGCONT
@@ -86,12 +103,12 @@ func (s *Supervisor) next() (e *protocol.Event, of *Job, err error) {
 // the job of a child that is no main process, while the pid is still the child's.
 func (s *Supervisor) take(pid int) (e *protocol.Event, of *Job, err error) {
 	if s.Attribute != nil && !s.Knows(pid) {
-		if _, err := peekChild(unix.P_PID, pid); err != nil {
+		if _, err := s.peekChild(unix.P_PID, pid); err != nil {
 			return nil, nil, err
 		}
 		of = s.Attribute(pid)
 	}
-	e, err = waitChild(unix.P_PID, pid, &s.usage)
+	e, err = s.waitChild(unix.P_PID, pid, &s.usage)
 	return e, of, err
 }
 
@@ -102,7 +119,7 @@ func (s *Supervisor) Knows(pid int) bool { return s.jobs[pid] != nil || s.chores
 // ourselves. It says how many there were.
 func (s *Supervisor) CollectDead() (n int) {
 	for !s.undelivered() && n < 10*maxCollect {
-		event, err := kernel.waitid(unix.P_ALL, 0, unix.WEXITED|unix.WNOHANG, &s.usage)
+		event, err := s.waitid(unix.P_ALL, 0, unix.WEXITED|unix.WNOHANG, &s.usage)
 		if err != nil || event.PID() == 0 {
 			break
 		}
@@ -148,6 +165,7 @@ func (s *Supervisor) status(e *protocol.Event, of *Job) {
 // descendant. Settle decides what follows, when all there is was reaped.
 func (s *Supervisor) ended(j, of *Job, e *protocol.Event) {
 	s.reaped++
+	s.used.add(&s.usage)
 	switch {
 	case j != nil && j.main != 0:
 		usage := s.usage

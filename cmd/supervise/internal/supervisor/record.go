@@ -49,7 +49,7 @@ func (j *Job) completeRecord() *protocol.Record {
 	if j.s.Tell == nil {
 		r.Reaped = j.s.reaped
 		if r.Containment == protocol.ContainmentSubreaper {
-			r.CPU = reapedCPU()
+			r.CPU = j.s.used.cpu()
 		}
 	}
 	if j.err != nil && r.Error == nil { // else the containment knew better what went wrong
@@ -94,16 +94,18 @@ func NewMainUsage(u *unix.Rusage) protocol.MainUsage {
 	return m
 }
 
-// reapedCPU is the time of all processes that were waited for, by the loop or by those
-// that it waited for (getrusage(2), RUSAGE_CHILDREN).
-func reapedCPU() (c protocol.CPU) {
-	var u unix.Rusage
-	if unix.Getrusage(unix.RUSAGE_CHILDREN, &u) == nil {
-		seconds := func(t unix.Timeval) *float64 { s := float64(t.Nano()/1e3) / 1e6; return &s }
-		total := float64(u.Utime.Nano()/1e3+u.Stime.Nano()/1e3) / 1e6
-		c.UserS, c.SystemS, c.TotalS = seconds(u.Utime), seconds(u.Stime), &total
-	}
-	return c
+// usedTime is the processor time, in microseconds, of all processes that were waited for, by the
+// loop or by those that it waited for: the kernel's sum of it (RUSAGE_CHILDREN) is of this
+// process's own children alone, and not the foster's.
+type usedTime struct{ user, system int64 }
+
+func (t *usedTime) add(u *unix.Rusage) {
+	t.user, t.system = t.user+u.Utime.Nano()/1e3, t.system+u.Stime.Nano()/1e3
+}
+
+func (t *usedTime) cpu() protocol.CPU {
+	seconds := func(micro int64) *float64 { s := float64(micro) / 1e6; return &s }
+	return protocol.CPU{UserS: seconds(t.user), SystemS: seconds(t.system), TotalS: seconds(t.user + t.system)}
 }
 
 // errorText is cli.OneLine, and "" for nil.

@@ -102,6 +102,11 @@ type Supervisor struct {
 	// a chore may outlive the jobs, which waitid(2) cannot tell from a child of a job; nil:
 	// none does.
 	NoChildren func() bool
+	// Foster, if not nil, is the twin that the processes of the one job are below, and reaps
+	// for us.
+	Foster *guardian.Foster
+	// Still stops what may be a fork bomb; nil: nothing does.
+	Still func()
 	// Inputs are what else is to be read.
 	Inputs []Input
 	// IsManager says whether a process is the service manager, which stops us.
@@ -130,6 +135,7 @@ type Supervisor struct {
 	hints     []int // pids of which SIGCHLD told
 	reaped    int
 	usage     unix.Rusage // of the child that was reaped last
+	used      usedTime    // by all that were reaped
 	peak      int64       // our memory's, in KiB, when it was last looked at
 	watcher   Watcher
 	watched   map[int]*Job // by the watcher's key
@@ -212,13 +218,16 @@ func (s *Supervisor) Run() []*protocol.Record {
 		s.signal(sig)
 	}
 	s.readSignals()
-	s.reap() // a child may have ended before SIGCHLD was caught
+	if s.Foster == nil || s.Foster.Noticed() {
+		s.reap() // a child may have ended before SIGCHLD was caught
+	}
 	for s.busy() {
 		happened := s.wait()
 		if happened.signals || happened.children {
 			s.readSignals()
 		}
 		if happened.children {
+			s.still()
 			s.reap()
 		}
 		if happened.requests {
@@ -340,10 +349,10 @@ func (s *Supervisor) request(r protocol.Request) {
 		}
 		return
 	}
-	if s.Whole && r.PID < -1 && isChild(int(-r.PID)) { // the process group that it leads, as for kill(2)
+	if s.Whole && r.PID < -1 && s.isChild(int(-r.PID)) { // the process group that it leads, as for kill(2)
 		kernel.kill(int(r.PID), unix.Signal(r.Signal))
 	}
-	if r.PID > 0 && isChild(int(r.PID)) {
+	if r.PID > 0 && s.isChild(int(r.PID)) {
 		kernel.kill(int(r.PID), unix.Signal(r.Signal)) // EPERM, for a setuid child, is the owner's to see
 	}
 }

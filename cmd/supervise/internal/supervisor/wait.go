@@ -5,6 +5,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/guardian"
 	"github.com/seed-c1490a04/supervise/protocol"
 )
 
@@ -31,7 +32,8 @@ const changes = unix.WEXITED | unix.WSTOPPED | unix.WCONTINUED | unix.WNOHANG
 // names a child that is no job's, or takes nothing:
 //
 //   - package guardian waits for its twins, which have exit signal 0, so that a waitid
-//     without __WCLONE never finds them.
+//     without __WCLONE never finds them. The foster, one of them, reaps what it is asked for
+//     by the goroutine of the loop, and nothing else.
 //   - package program reaps supervise-scope and its like, before the loop runs or after it;
 //     during it they are chores, which the loop reaps.
 //   - package cgroup reaps a process that the kernel killed at its birth in a cgroup, and
@@ -40,8 +42,8 @@ const changes = unix.WEXITED | unix.WSTOPPED | unix.WCONTINUED | unix.WNOHANG
 //   - package subreaper takes the SIGCONT that it sent itself after it had stopped a
 //     process; it looks with WNOWAIT whether a child is dead, and whether there were children
 //     from before our start.
-func waitChild(idType, id int, usage *unix.Rusage) (*protocol.Event, error) {
-	e, err := kernel.waitid(idType, id, changes, usage)
+func (s *Supervisor) waitChild(idType, id int, usage *unix.Rusage) (*protocol.Event, error) {
+	e, err := s.waitid(idType, id, changes, usage)
 	if err == nil && e.PID() == 0 {
 		return nil, errNone
 	}
@@ -49,8 +51,8 @@ func waitChild(idType, id int, usage *unix.Rusage) (*protocol.Event, error) {
 }
 
 // peekChild returns what waitChild would, and leaves it there.
-func peekChild(idType, id int) (*protocol.Event, error) {
-	e, err := kernel.waitid(idType, id, changes|unix.WNOWAIT, nil)
+func (s *Supervisor) peekChild(idType, id int) (*protocol.Event, error) {
+	e, err := s.waitid(idType, id, changes|unix.WNOWAIT, nil)
 	if err == nil && e.PID() == 0 {
 		return nil, errNone
 	}
@@ -58,9 +60,27 @@ func peekChild(idType, id int) (*protocol.Event, error) {
 }
 
 // isChild says whether pid is a child of ours, living or zombie.
-func isChild(pid int) bool {
-	_, err := kernel.waitid(unix.P_PID, pid, changes|unix.WNOWAIT, nil)
+func (s *Supervisor) isChild(pid int) bool {
+	_, err := s.waitid(unix.P_PID, pid, changes|unix.WNOWAIT, nil)
 	return err == nil
+}
+
+// waitid is waitid(2) of the foster's children, and of ours: those of a foster that is dead are
+// ours.
+func (s *Supervisor) waitid(idType, id, options int, usage *unix.Rusage) (*protocol.Event, error) {
+	if s.Foster == nil {
+		return kernel.waitid(idType, id, options, usage)
+	}
+	var theirs protocol.Event
+	theirErr := s.Foster.Waitid(idType, id, options, (*guardian.Info)(&theirs), usage)
+	if theirErr == nil && theirs.PID() != 0 {
+		return &theirs, nil
+	}
+	ours, err := kernel.waitid(idType, id, options, usage)
+	if err == unix.ECHILD && theirErr != unix.ECHILD {
+		return &theirs, theirErr
+	}
+	return ours, err
 }
 
 // waitid fills an event with what the kernel writes, byte for byte; the cast

@@ -1,0 +1,104 @@
+package guardian
+
+import (
+	"errors"
+	"os"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/signals"
+)
+
+// A launch is how the main process is started, laid out before the fork in a mapping that the
+// foster has a copy of: in its memory is no heap.
+type launch struct {
+	path, argv, envv uintptr
+	size             uintptr // of the mapping
+	ignored          uint64  // the signals that it is to ignore; of all others the action is the default
+	files            [3]uintptr
+	limit, now       unix.Rlimit // of descriptors: what it is to be, if it is still what package syscall made of it
+	session          bool        // the main process leads one
+	controls         bool        // with a terminal: its descriptor of that number
+	takes            bool        // its process group is the foreground of a terminal: this process's descriptor of that number
+	terminal         uintptr
+	own              bool    // it is in a process group that is not this process's:
+	group            uintptr // this one, 0: one that it leads
+	leaves           bool    // the foster leaves the group that it was born in
+}
+
+// newLaunch lays out a start. It is given back by free.
+func newLaunch(path string, argv []string, attr *syscall.ProcAttr) (*launch, error) {
+	const word = unsafe.Sizeof(uintptr(0))
+	vectors, texts := uintptr(len(argv)+len(attr.Env)+2)*word, uintptr(len(path)+1)
+	for _, list := range [...][]string{argv, attr.Env} {
+		for _, s := range list {
+			texts += uintptr(len(s) + 1)
+		}
+	}
+	head := unsafe.Sizeof(launch{})
+	memory, err := unix.MmapPtr(-1, 0, nil, head+vectors+texts, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS)
+	if err != nil {
+		return nil, os.NewSyscallError("mmap", err)
+	}
+	l := (*launch)(memory)
+	l.size = head + vectors + texts
+	layOut := layOut{
+		words: unsafe.Slice((*uintptr)(unsafe.Add(memory, head)), vectors/word),
+		texts: unsafe.Slice((*byte)(unsafe.Add(memory, head+vectors)), texts),
+	}
+	l.argv, l.envv, l.path = layOut.list(argv), layOut.list(attr.Env), layOut.text(path)
+	if err := l.set(attr); err != nil {
+		l.free()
+		return nil, err
+	}
+	return l, nil
+}
+
+func (l *launch) free() { unix.MunmapPtr(unsafe.Pointer(l), l.size) }
+
+// A layOut is the room that is left in a mapping, for pointers and for texts.
+type layOut struct {
+	words []uintptr
+	texts []byte
+}
+
+// text puts a string with a NUL behind it.
+func (l *layOut) text(s string) (address uintptr) {
+	address = uintptr(unsafe.Pointer(unsafe.SliceData(l.texts)))
+	l.texts = l.texts[copy(l.texts, s)+1:]
+	return address
+}
+
+// list puts strings, and pointers to them with a null pointer behind.
+func (l *layOut) list(from []string) (address uintptr) {
+	address = uintptr(unsafe.Pointer(unsafe.SliceData(l.words)))
+	for i, s := range from {
+		l.words[i] = l.text(s)
+	}
+	l.words = l.words[len(from)+1:]
+	return address
+}
+
+// set takes the attributes of a start, as far as supervise has any use for them.
+func (l *launch) set(attr *syscall.ProcAttr) error {
+	if len(attr.Files) != len(l.files) || attr.Dir != "" {
+		return errors.ErrUnsupported
+	}
+	copy(l.files[:], attr.Files)
+	l.ignored, l.limit = signals.AllIgnored(), signals.Files()
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &l.now); err != nil {
+		return os.NewSyscallError("prlimit", err)
+	}
+	sys, own := attr.Sys, unix.Getpgrp()
+	l.session, l.takes, l.own = sys.Setsid, sys.Foreground, sys.Setpgid || sys.Foreground
+	l.terminal, l.group = uintptr(sys.Ctty), uintptr(sys.Pgid)
+	l.controls = sys.Setctty
+	if !l.session && !l.own {
+		l.group = uintptr(own)
+	}
+	// A group that this PID namespace has no number for could not be joined from outside.
+	l.leaves = l.session || l.own || own > 0
+	return nil
+}

@@ -61,9 +61,13 @@ func run(args []string) (status int) {
 	}
 	uid := os.Geteuid()
 	watch := &jobs.Watch{Wanted: func(j *jobs.Job) bool { return uid == 0 || c.All || j.UID == uid }}
-	if _, err := tea.NewProgram(newModel(watch, c.Every)).Run(); err != nil && !errors.Is(err, tea.ErrInterrupted) {
+	if _, err := tea.NewProgram(newModel(watch, c.Every), tea.WithFPS(framesPerSecond)).Run(); err != nil && !errors.Is(err, tea.ErrInterrupted) {
 		p.Complain(err)
 		return cli.ExitFailure
 	}
 	return 0
 }
+
+// framesPerSecond is how often the screen is looked at for changes, which takes processor time
+// even if there are none: 1% of a core at Bubble Tea's 60. A key shows within a frame.
+const framesPerSecond = 10

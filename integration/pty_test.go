@@ -248,7 +248,7 @@ func TestPTYForcedUnread(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer r.Close()
-		l := b.onPTY(c, []string{"--timeout=0.3"}, "yes")
+		l := b.onPTY(c, []string{"--timeout=1"}, "yes")
 		l.stdout = w
 		p := b.start(l)
 		p.wait().wantCode(124)

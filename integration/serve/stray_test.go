@@ -78,7 +78,7 @@ var strayEnds = []struct {
 	{"its main process ends", "signaled", nil, func(s *server, j *job) { s.must(unix.Kill(j.pid, unix.SIGTERM)) }, 2},
 	{"kill", "killed", nil, func(_ *server, j *job) { j.do("kill", nil) }, 0},
 	{"kill with grace", "killed", object{"grace": 0.1}, func(_ *server, j *job) { j.do("kill", object{"grace": 0.1}) }, 0},
-	{"timeout", "timeout", object{"timeout": 0.3, "grace": 0.1}, func(*server, *job) {}, 0},
+	{"timeout", "timeout", object{"timeout": 2, "grace": 0.1}, func(*server, *job) {}, 0},
 }
 
 // TestStray: what has moved out of its job's cgroup ends with its job, and before ended, though others go on: be they few or more

@@ -66,14 +66,14 @@ withEach('a command that is not there', async (supervisor) => {
 });
 
 withEach('a timeout ends all of the job', async (supervisor) => {
-  const error = await failure(supervisor.run(['sh', '-c', 'echo begun; sleep 1000 & sleep 1000'], { timeout: 100 }));
+  const error = await failure(supervisor.run(['sh', '-c', 'echo begun; sleep 1000 & sleep 1000'], { timeout: 2000 }));
   assert.ok(error instanceof errors.TimeoutError);
   assert.deepStrictEqual([error.code, error.timedOut, error.stdout, error.record.cause], ['ETIMEDOUT', true, 'begun\n', 'timeout']);
 });
 
 withEach('a timeout with grace lets the command end itself', async (supervisor) => {
   const script = "trap 'echo saved; exit 0' INT; while :; do sleep 0.01; done";
-  const error = await failure(supervisor.run(['sh', '-c', script], { timeout: 100, grace: 60_000, killSignal: 'INT' }));
+  const error = await failure(supervisor.run(['sh', '-c', script], { timeout: 2000, grace: 60_000, killSignal: 'INT' }));
   assert.deepStrictEqual([error.code, error.stdout], ['ETIMEDOUT', 'saved\n']);
 });
 

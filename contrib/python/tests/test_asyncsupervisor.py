@@ -107,7 +107,7 @@ class TestAsyncSupervisor(ServeCase):
             with self.assertRaises(asyncio.TimeoutError):
                 await job.wait(0.01)
             with self.assertRaises(TimeoutExpired) as caught:
-                await supervisor.run(["sh", "-c", "echo out; exec sleep 100000"], timeout=0.3, stdout=PIPE)
+                await supervisor.run(["sh", "-c", "echo out; exec sleep 100000"], timeout=2, stdout=PIPE)
             self.assertEqual((caught.exception.stdout, caught.exception.record.cause), (b"out\n", "timeout"))
             await job.kill()
             self.assertEqual((await job.wait()).cause, "killed")

@@ -17,9 +17,9 @@ var (
 	}
 	// moves make what a guardian cannot end alone: a job of the same user does not join them with a blow.
 	moves = []string{"move", "threaded", "chmod-dirs"}
-	blows = []string{"kill-supervise", "kill-guardian", "guardian-first", "signals", "nproc", "fsize", "as", "cpu"}
+	blows = []string{"kill-supervise", "kill-guardian", "guardian-first", "stop-guardian", "signals", "nproc", "fsize", "as", "cpu"}
 	// hopeless is what the table calls not held of a job of the same user, alone or with others.
-	hopeless = []string{"kill-all", "both", "stop-supervise", "stop-guardian", "nofile", "move-kill", "unmark-kill", "xattr-both", "flock-both", "chmod-both", "threaded-both", "freeze-supervise"}
+	hopeless = []string{"kill-all", "both", "stop-supervise", "nofile", "move-kill", "unmark-kill", "xattr-both", "flock-both", "chmod-both", "threaded-both", "freeze-supervise"}
 )
 
 // A round is what one throw of the dice has chosen.

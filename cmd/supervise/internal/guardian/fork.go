@@ -120,6 +120,8 @@ func fork(t *twin) (pid uintptr, errno syscall.Errno) {
 //go:noinline
 func watch() {
 	t := &plan
+	// Where it was stopped, the death of the supervisor has it go on: of the thread that it is forked from, that is (prctl(2)).
+	syscall.RawSyscall(unix.SYS_PRCTL, unix.PR_SET_PDEATHSIG, uintptr(unix.SIGCONT), 0)
 	if t.raises != nil {
 		raise(t)
 	}
@@ -180,7 +182,7 @@ func stand(t *twin) {
 //go:nosplit
 //go:noinline
 func read(t *twin) {
-	syscall.RawSyscall(unix.SYS_PRCTL, unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), 0) // of the thread that we are forked from
+	syscall.RawSyscall(unix.SYS_PRCTL, unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), 0)
 	r := t.reads
 	text := uintptr(unsafe.Pointer(&r.text))
 	for i := range r.files {

@@ -9,7 +9,7 @@ import (
 
 // The foster's life; see fork.go for what is allowed here.
 
-// raise starts the main process, and then does what it is asked to. It does not return.
+// raise starts the main process, and then does what it is asked to. It returns when the supervisor is dead.
 //
 //go:norace
 //go:nosplit
@@ -50,8 +50,8 @@ func raise(t *twin) {
 		if t.polled[1].Revents != 0 {
 			hear(t)
 		}
-		if t.polled[0].Revents != 0 {
-			obey(t)
+		if t.polled[0].Revents != 0 && obey(t) {
+			return
 		}
 	}
 }
@@ -102,11 +102,11 @@ func hear(t *twin) {
 	}
 }
 
-// obey does what the supervisor asks for, or what is to be done when it is dead.
+// obey does what the supervisor asks for, or says that it is dead.
 //
 //go:norace
 //go:nosplit
-func obey(t *twin) {
+func obey(t *twin) (dead bool) {
 	var b byte
 	n, _, errno := syscall.RawSyscall(unix.SYS_READ, t.pipe, uintptr(unsafe.Pointer(&b)), 1)
 	if n == 1 && errno == 0 {
@@ -114,9 +114,9 @@ func obey(t *twin) {
 		if answer(t); barren {
 			exit() // without a child it will never have any
 		}
-	} else if errno != syscall.EINTR && errno != syscall.EAGAIN {
-		cull(t)
+		return false
 	}
+	return errno != syscall.EINTR && errno != syscall.EAGAIN
 }
 
 // reap waits for as many statuses as are wanted, up to one that is no end: what follows from that
@@ -150,7 +150,7 @@ func reap(x *exchange) (barren bool) {
 // lastEnd is CLD_DUMPED: the codes behind it are of processes that live (sigaction(2)).
 const lastEnd = 3
 
-// cull ends all that is below this process. It kills its children, again and again, as those of
+// cull ends all that is below this process, and does not return. It kills its children, again and again, as those of
 // the dead become its own; that takes nothing that the job may have left none of. What
 // outruns it is for the program that it becomes then, which stops a tree before it kills.
 //

@@ -34,7 +34,7 @@ import (
 type Foster struct {
 	pid    int // 0: it is dead, and was waited for
 	main   int
-	end    int // pidfd of the main process; -1: it was reaped, or the kernel has none
+	end    int // pidfd of the main process; -1: its end was seen, or the kernel has none
 	socket int
 	notice int // eventfd(2): a child has changed its status
 	sent   int // the read end of a pipe: a signalfd_siginfo for each signal
@@ -182,16 +182,28 @@ func (f *Foster) FD() int { return f.notice }
 func (f *Foster) End() int { return f.socket }
 
 // MainFD returns a descriptor that is readable when the main process is dead, which so is known
-// before the twin has had its turn; -1: there is none, or it was reaped.
+// before the twin has had its turn; -1: there is none, or MainDead has said so already.
 func (f *Foster) MainFD() int { return f.end }
 
-// MainDead says whether the main process is dead, and was not reaped.
+// MainDead says once that the main process is dead, and was not reaped. Whoever traces it may keep
+// it from being reaped for as long as it likes: then the twin tells of it, and MainFD would wake
+// the loop for nothing.
 func (f *Foster) MainDead() bool {
 	if f == nil || f.end < 0 {
 		return false
 	}
 	n, err := unix.Poll([]unix.PollFd{{Fd: int32(f.end), Events: unix.POLLIN}}, 0)
-	return n > 0 && err == nil
+	if n < 1 || err != nil {
+		return false
+	}
+	f.forgetMain()
+	return true
+}
+
+// forgetMain gives the main process's pidfd back.
+func (f *Foster) forgetMain() {
+	unix.Close(f.end)
+	f.end = -1
 }
 
 // SentFD returns a descriptor that is readable when Sent has something to return, and when the
@@ -286,8 +298,7 @@ func (f *Foster) copy(place int, info *Info, usage *unix.Rusage) {
 		*usage = s.usage
 	}
 	if pidOf(info) == f.main && f.end >= 0 && info[infoCode] <= lastEnd {
-		unix.Close(f.end)
-		f.end = -1
+		f.forgetMain()
 	}
 }
 

@@ -3,6 +3,7 @@ package guardian
 import (
 	"fmt"
 	"os"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -127,6 +128,33 @@ func TestFosterStopped(t *testing.T) {
 		if err := f.Waitid(unix.P_ALL, 0, ends, &info, nil); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// TestFosterTraced: a main process that is dead, and that its tracer does not let go of, is told of
+// once, and wakes nobody until it can be reaped.
+func TestFosterTraced(t *testing.T) {
+	runtime.LockOSThread() // which is the tracer
+	defer runtime.UnlockOSThread()
+	f, main := raised(t, "exec sleep 1000", nil)
+	defer f.Wait()
+	if err := unix.PtraceSeize(main); err != nil {
+		t.Fatal(err)
+	}
+	unix.Kill(main, unix.SIGKILL)
+	for !f.MainDead() {
+		unix.Poll([]unix.PollFd{{Fd: int32(f.MainFD()), Events: unix.POLLIN}}, 10_000)
+	}
+	var info Info
+	if err := f.Waitid(unix.P_ALL, 0, ends, &info, nil); err != nil || pidOf(&info) != 0 {
+		t.Errorf("traced: pid %d, %v", pidOf(&info), err)
+	}
+	if f.MainDead() || f.MainFD() >= 0 {
+		t.Errorf("it is told of again; descriptor %d", f.MainFD())
+	}
+	unix.Wait4(main, nil, 0, nil) // by the tracer
+	if pid, _, _, _ := await(t, f, ends); pid != main {
+		t.Errorf("%d has ended, want %d", pid, main)
 	}
 }
 

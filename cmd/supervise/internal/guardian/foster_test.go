@@ -237,14 +237,26 @@ func dieAbove() int {
 		fmt.Println(err)
 		return 1
 	}
-	os.Stdin.Read(make([]byte, 1))
+	how := make([]byte, 1)
+	os.Stdin.Read(how)
 	fmt.Println(f.PID())
+	if how[0] == 's' {
+		unix.Kill(f.PID(), unix.SIGSTOP)
+		unix.Waitid(unix.P_PID, f.PID(), nil, unix.WSTOPPED|unix.WALL, nil)
+	}
 	unix.Kill(os.Getpid(), unix.SIGKILL)
 	select {}
 }
 
-// TestFosterCulls: when the supervisor is killed the foster ends all that is below it, and itself.
+// TestFosterCulls: when the supervisor is killed the foster ends all that is below it, and itself,
+// also if it was stopped before.
 func TestFosterCulls(t *testing.T) {
+	for name, how := range map[string]string{"runs": "x", "stopped": "s"} {
+		t.Run(name, func(t *testing.T) { fosterCulls(t, how) })
+	}
+}
+
+func fosterCulls(t *testing.T, how string) {
 	in, stdin := pipe(t)
 	out, stdout := pipe(t)
 	pid, err := syscall.ForkExec("/proc/self/exe", []string{"helper"}, &syscall.ProcAttr{
@@ -257,7 +269,7 @@ func TestFosterCulls(t *testing.T) {
 	var pids [3]int
 	for i := range pids {
 		if i == 2 {
-			stdin.Write([]byte("x"))
+			stdin.Write([]byte(how))
 		}
 		if _, err := fmt.Fscan(out, &pids[i]); err != nil {
 			t.Fatal(err)

@@ -38,7 +38,7 @@ var rows = []row{
 	{attack: "kill-guardian", title: "`kill -9` on the guardian"},
 	{attack: "guardian-first", title: "`kill -9` on the guardian, later on `supervise`"},
 	{attack: "both", title: "`kill -9` on both at the same moment", chance: map[string]string{"cgroup": broken, "subreaper": broken}},
-	{attack: "stop-guardian", title: "`kill -STOP` on the guardian, `kill -9` on `supervise`", chance: map[string]string{"subreaper": broken}},
+	{attack: "stop-guardian", title: "`kill -STOP` on the guardian, `kill -9` on `supervise`"},
 	{attack: "ptrace", title: "ptrace(2) of `supervise` or its guardian", harm: true},
 	{attack: "memory", title: "writing to `/proc/PID/mem` of these", harm: true},
 	{attack: "descriptors", title: "writing to `/proc/PID/fd` of these, pidfd_getfd(2)", harm: true},

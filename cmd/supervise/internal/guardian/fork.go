@@ -121,6 +121,8 @@ func fork(t *twin) (pid uintptr, errno syscall.Errno) {
 //go:noinline
 func watch() {
 	t := &plan
+	// Continued when the supervisor dies: who stops this process and kills that one is not to free the job.
+	syscall.RawSyscall(unix.SYS_PRCTL, unix.PR_SET_PDEATHSIG, uintptr(unix.SIGCONT), 0)
 	if t.raises != nil {
 		raise(t)
 	}

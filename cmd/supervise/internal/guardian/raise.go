@@ -16,8 +16,6 @@ import (
 //go:noinline
 func raise(t *twin) {
 	x, l := t.shared, t.raises
-	// Continued when the supervisor dies: who stops this process and kills that one is not to free the job.
-	syscall.RawSyscall(unix.SYS_PRCTL, unix.PR_SET_PDEATHSIG, uintptr(unix.SIGCONT), 0)
 	syscall.RawSyscall(unix.SYS_PRCTL, unix.PR_SET_CHILD_SUBREAPER, 1, 0)
 	syscall.RawSyscall(unix.SYS_PRCTL, unix.PR_SET_NAME, uintptr(unsafe.Pointer(t.name)), 0)
 	if l.leaves { // before the main process runs, which may kill all of its group

@@ -15,11 +15,11 @@ func (b *box) orphaned(mode string) (p *proc, session string) {
 	p = b.start(b.run(inCgroup, nil, adversary(mode)...))
 	p.expect("ready")
 	guardian := guardianOf(b.t, p.pid())
-	// Stopped, it cannot act on the death of the supervisor, and is still there to be killed.
-	syscall.Kill(guardian, syscall.SIGSTOP)
+	// Stopped, the supervisor cannot act on the death of its guardian, and is still there to be killed.
+	p.signal(syscall.SIGSTOP)
+	syscall.Kill(guardian, syscall.SIGKILL)
 	p.signal(syscall.SIGKILL)
 	<-p.done
-	syscall.Kill(guardian, syscall.SIGKILL)
 	waitPid(guardian, killPatience)
 	sessions := b.jobsDirs()
 	if len(sessions) != 1 {

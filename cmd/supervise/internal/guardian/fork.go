@@ -37,6 +37,7 @@ type twin struct {
 	into       bool            // the twin is born in another cgroup: by clone3
 	clone      cloneArgs       // for that
 	pause      unix.Timespec   // before it tries again to execute this program
+	left       unix.Timespec   // what the kernel says is left of that
 	pidfd      int32           // the twin's, written by the kernel in the parent (CLONE_PIDFD, Linux 5.2); before -1
 
 	// A sentinel's and a foster's: the pipe is its socket then.
@@ -151,7 +152,7 @@ func watch() {
 			syscall.RawSyscall(unix.SYS_WRITE, t.kill, uintptr(unsafe.Pointer(&one)), 1)
 			syscall.RawSyscall(unix.SYS_EXECVE, uintptr(unsafe.Pointer(&selfExe)),
 				uintptr(unsafe.Pointer(&t.argv)), uintptr(unsafe.Pointer(&t.envv)))
-			syscall.RawSyscall6(unix.SYS_PPOLL, 0, 0, uintptr(unsafe.Pointer(&t.pause)), 0, 0, 0)
+			rest(t, 0, 0)
 		}
 	}
 	exit()
@@ -208,6 +209,16 @@ func read(t *twin) {
 		}
 	}
 	exit()
+}
+
+// rest waits for the pause to pass, or for one of n descriptors. The kernel writes what is left of
+// the time over it (ppoll(2)): with the pause itself every later one would be none.
+//
+//go:norace
+//go:nosplit
+func rest(t *twin, polled, n uintptr) {
+	t.left = t.pause
+	syscall.RawSyscall6(unix.SYS_PPOLL, polled, n, uintptr(unsafe.Pointer(&t.left)), 0, 0, 0)
 }
 
 // exit does not return.

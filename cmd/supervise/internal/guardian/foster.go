@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"sync/atomic"
 	"syscall"
@@ -34,7 +35,7 @@ import (
 type Foster struct {
 	pid    int // 0: it is dead, and was waited for
 	main   int
-	end    int // pidfd of the main process; -1: it was reaped, or the kernel has none
+	end    int // pidfd of the main process; -1: its end was seen, or the kernel has none
 	socket int
 	notice int // eventfd(2): a child has changed its status
 	sent   int // the read end of a pipe: a signalfd_siginfo for each signal
@@ -156,7 +157,7 @@ var ErrKilled = errors.New("the guardian was killed")
 
 // started waits until the main process has executed its program.
 func (f *Foster) started() error {
-	switch answered := f.awaitAnswer(); {
+	switch answered := f.awaitAnswer(execLimit); {
 	case !answered:
 		return ErrKilled
 	case f.shared.errno != 0:
@@ -182,16 +183,28 @@ func (f *Foster) FD() int { return f.notice }
 func (f *Foster) End() int { return f.socket }
 
 // MainFD returns a descriptor that is readable when the main process is dead, which so is known
-// before the twin has had its turn; -1: there is none, or it was reaped.
+// before the twin has had its turn; -1: there is none, or MainDead has said so already.
 func (f *Foster) MainFD() int { return f.end }
 
-// MainDead says whether the main process is dead, and was not reaped.
+// MainDead says once that the main process is dead, and was not reaped. Whoever traces it may keep
+// it from being reaped for as long as it likes: then the twin tells of it, and MainFD would wake
+// the loop for nothing.
 func (f *Foster) MainDead() bool {
 	if f == nil || f.end < 0 {
 		return false
 	}
 	n, err := unix.Poll([]unix.PollFd{{Fd: int32(f.end), Events: unix.POLLIN}}, 0)
-	return n > 0 && err == nil
+	if n < 1 || err != nil {
+		return false
+	}
+	f.forgetMain()
+	return true
+}
+
+// forgetMain gives the main process's pidfd back.
+func (f *Foster) forgetMain() {
+	unix.Close(f.end)
+	f.end = -1
 }
 
 // SentFD returns a descriptor that is readable when Sent has something to return, and when the
@@ -286,8 +299,7 @@ func (f *Foster) copy(place int, info *Info, usage *unix.Rusage) {
 		*usage = s.usage
 	}
 	if pidOf(info) == f.main && f.end >= 0 && info[infoCode] <= lastEnd {
-		unix.Close(f.end)
-		f.end = -1
+		f.forgetMain()
 	}
 }
 
@@ -308,7 +320,7 @@ func (f *Foster) ask(idType, id, options, first, most int) (answered bool) {
 	binary.NativeEndian.PutUint32(x.statuses[first].info[infoPID:], 0)
 	b := [1]byte{}
 	unix.RawSyscall6(unix.SYS_SENDTO, uintptr(f.socket), uintptr(unsafe.Pointer(&b)), 1, unix.MSG_NOSIGNAL, 0, 0)
-	if f.awaitAnswer() {
+	if f.awaitAnswer(answerLimit) {
 		return true
 	}
 	f.Bury()
@@ -324,18 +336,20 @@ func pidOf(info *Info) int {
 }
 
 // A twin that has no processor, or is stopped, is given some time to answer: it is continued
-// after each step.
+// after each step. To execute a program takes as long as its file system, which may be another
+// machine's.
 const (
 	answerStep  = 100 * time.Millisecond
 	answerLimit = 10 * time.Second
+	execLimit   = math.MaxInt64
 )
 
 // awaitAnswer waits for one; if none comes, the twin is dead, or of no use. The call is raw: Go's
 // runtime takes one that is not for one that may block, and may want another thread, which is
 // not to be had where no pid is left. It interrupts it, then, every 10 ms (SIGURG).
-func (f *Foster) awaitAnswer() bool {
+func (f *Foster) awaitAnswer(limit time.Duration) bool {
 	var b [1]byte
-	for step, began := time.Now(), time.Now(); time.Since(began) < answerLimit; {
+	for step, began := time.Now(), time.Now(); time.Since(began) < limit; {
 		n, _, errno := unix.RawSyscall(unix.SYS_READ, uintptr(f.socket), uintptr(unsafe.Pointer(&b)), 1)
 		if errno == 0 || errno != unix.EAGAIN && errno != unix.EINTR {
 			return n == 1 && errno == 0

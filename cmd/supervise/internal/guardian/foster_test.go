@@ -3,6 +3,7 @@ package guardian
 import (
 	"fmt"
 	"os"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -130,6 +131,33 @@ func TestFosterStopped(t *testing.T) {
 	}
 }
 
+// TestFosterTraced: a main process that is dead, and that its tracer does not let go of, is told of
+// once, and wakes nobody until it can be reaped.
+func TestFosterTraced(t *testing.T) {
+	runtime.LockOSThread() // which is the tracer
+	defer runtime.UnlockOSThread()
+	f, main := raised(t, "exec sleep 1000", nil)
+	defer f.Wait()
+	if err := unix.PtraceSeize(main); err != nil {
+		t.Fatal(err)
+	}
+	unix.Kill(main, unix.SIGKILL)
+	for !f.MainDead() {
+		unix.Poll([]unix.PollFd{{Fd: int32(f.MainFD()), Events: unix.POLLIN}}, 10_000)
+	}
+	var info Info
+	if err := f.Waitid(unix.P_ALL, 0, ends, &info, nil); err != nil || pidOf(&info) != 0 {
+		t.Errorf("traced: pid %d, %v", pidOf(&info), err)
+	}
+	if f.MainDead() || f.MainFD() >= 0 {
+		t.Errorf("it is told of again; descriptor %d", f.MainFD())
+	}
+	unix.Wait4(main, nil, 0, nil) // by the tracer
+	if pid, _, _, _ := await(t, f, ends); pid != main {
+		t.Errorf("%d has ended, want %d", pid, main)
+	}
+}
+
 // TestFosterSent: the job signals its parent, and the supervisor hears of it, and from whom.
 func TestFosterSent(t *testing.T) {
 	f, main := raised(t, "kill -TERM $PPID; kill -USR1 $PPID", nil)
@@ -209,14 +237,26 @@ func dieAbove() int {
 		fmt.Println(err)
 		return 1
 	}
-	os.Stdin.Read(make([]byte, 1))
+	how := make([]byte, 1)
+	os.Stdin.Read(how)
 	fmt.Println(f.PID())
+	if how[0] == 's' {
+		unix.Kill(f.PID(), unix.SIGSTOP)
+		unix.Waitid(unix.P_PID, f.PID(), nil, unix.WSTOPPED|unix.WALL, nil)
+	}
 	unix.Kill(os.Getpid(), unix.SIGKILL)
 	select {}
 }
 
-// TestFosterCulls: when the supervisor is killed the foster ends all that is below it, and itself.
+// TestFosterCulls: when the supervisor is killed the foster ends all that is below it, and itself,
+// also if it was stopped before.
 func TestFosterCulls(t *testing.T) {
+	for name, how := range map[string]string{"runs": "x", "stopped": "s"} {
+		t.Run(name, func(t *testing.T) { fosterCulls(t, how) })
+	}
+}
+
+func fosterCulls(t *testing.T, how string) {
 	in, stdin := pipe(t)
 	out, stdout := pipe(t)
 	pid, err := syscall.ForkExec("/proc/self/exe", []string{"helper"}, &syscall.ProcAttr{
@@ -229,7 +269,7 @@ func TestFosterCulls(t *testing.T) {
 	var pids [3]int
 	for i := range pids {
 		if i == 2 {
-			stdin.Write([]byte("x"))
+			stdin.Write([]byte(how))
 		}
 		if _, err := fmt.Fscan(out, &pids[i]); err != nil {
 			t.Fatal(err)

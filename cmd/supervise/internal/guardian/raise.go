@@ -179,13 +179,13 @@ func cull(t *twin) {
 		if n > manyListed {
 			polled = 0
 		}
-		syscall.RawSyscall6(unix.SYS_PPOLL, uintptr(unsafe.Pointer(&t.polled[1])), polled, uintptr(unsafe.Pointer(&t.pause)), 0, 0, 0)
+		rest(t, uintptr(unsafe.Pointer(&t.polled[1])), polled)
 		syscall.RawSyscall(unix.SYS_READ, t.signals, uintptr(unsafe.Pointer(&t.info)), infoSize)
 	}
 	for range executeTimes {
 		syscall.RawSyscall(unix.SYS_EXECVE, uintptr(unsafe.Pointer(&selfExe)),
 			uintptr(unsafe.Pointer(&t.argv)), uintptr(unsafe.Pointer(&t.envv)))
-		syscall.RawSyscall6(unix.SYS_PPOLL, 0, 0, uintptr(unsafe.Pointer(&t.pause)), 0, 0, 0)
+		rest(t, 0, 0)
 	}
 	exit()
 }

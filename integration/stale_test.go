@@ -12,7 +12,11 @@ import (
 // returns the session's directory.
 func (b *box) orphaned(mode string) (p *proc, session string) {
 	b.t.Helper()
-	p = b.start(b.run(inCgroup, nil, adversary(mode)...))
+	args := []string{}
+	if mode == "busy" { // its dead are this process's, which reaps them at the end
+		args = append(args, "-pause=10000")
+	}
+	p = b.start(b.run(inCgroup, nil, adversary(mode, args...)...))
 	p.expect("ready")
 	guardian := guardianOf(b.t, p.pid())
 	// Stopped, the supervisor cannot act on the death of its guardian, and is still there to be killed.

@@ -152,11 +152,11 @@ func TestOOMSince(t *testing.T) {
 		return o.Cause == OOMDaemon
 	}
 	first, second := end("first"), end("second")
-	if isDaemon(first) {
+	if isDaemon(second) { // which has the counters read after the end of both
 		t.Error("nothing was killed, and it is the daemon's doing")
 	}
 	need(t, "extended attributes", unix.Fsetxattr(s.fd, oomdAttrs[1], []byte("1"), 0))
-	if isDaemon(second) {
+	if isDaemon(first) {
 		t.Error("what came after the end of a job counts as its cause")
 	}
 	third := &OOMWatch{job: second.job, above: second.above, before: second.before}

@@ -336,12 +336,11 @@ func TestListOrphaned(t *testing.T) {
 	among := func(args ...string) string {
 		p := b.start(launch{argv: append([]string{bin.supervise}, args...)})
 		<-p.done
-		<-p.stdout.done
-		<-p.stderr.done
-		if code := p.cmd.ProcessState.ExitCode(); code != 0 {
-			t.Errorf("%q: exit status %d: %s", args, code, p.stderr)
+		o := p.outcome()
+		if o.code != 0 {
+			t.Errorf("%q: exit status %d: %s", args, o.code, o.stderr)
 		}
-		return p.stdout.String()
+		return o.stdout
 	}
 	var found protocol.ListedJob
 	var l protocol.List

@@ -111,14 +111,7 @@ func (s *site) close() {
 }
 
 // processes lists those of the test's jobs, and the supervisors that hold them.
-func (s *site) processes() (found []string) {
-	for pid, command := range testbed.Commands() {
-		if strings.Contains(command, s.tag) {
-			found = append(found, fmt.Sprint(pid, " ", command))
-		}
-	}
-	return found
-}
+func (s *site) processes() []string { return testbed.Running(s.tag) }
 
 // kill kills all processes of the test's jobs, and lists them.
 func (s *site) kill() []string {

@@ -62,7 +62,7 @@ class Kernel:
             undo.callback(group.close)
             if not any(one.pid == self.pid and one.state == "running" for one in self._supervisor.list()):
                 return None
-            undo.pop_all()  # nobody has waited for the kernel yet: the number was its own
+            undo.pop_all()  # the kernel has not been waited for yet: the number was its own
         return group
 
     def _close_group(self) -> None:

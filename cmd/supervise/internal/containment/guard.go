@@ -273,7 +273,7 @@ func Clean(args []string) error {
 	return err
 }
 
-// reapAll reaps what children are dead, and says how many: there is nobody to tell.
+// reapAll reaps what children are dead, and says how many: there is no owner to tell.
 func reapAll() (n int) {
 	for {
 		pid, err := unix.Wait4(-1, nil, unix.WNOHANG, nil)

@@ -132,7 +132,7 @@ func TestFosterStopped(t *testing.T) {
 }
 
 // TestFosterTraced: a main process that is dead, and that its tracer does not let go of, is told of
-// once, and wakes nobody until it can be reaped.
+// once, and wakes no loop until it can be reaped.
 func TestFosterTraced(t *testing.T) {
 	runtime.LockOSThread() // which is the tracer
 	defer runtime.UnlockOSThread()

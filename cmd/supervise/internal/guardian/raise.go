@@ -244,7 +244,7 @@ func born() {
 		_, _, errno = syscall.RawSyscall(unix.SYS_IOCTL, l.terminal, unix.TIOCSCTTY, 1)
 	}
 	if errno == 0 {
-		if l.limit.Cur != l.now.Cur && l.now.Cur == l.limit.Max-1 && l.now.Max == l.limit.Max { // else somebody has changed it
+		if l.limit.Cur != l.now.Cur && l.now.Cur == l.limit.Max-1 && l.now.Max == l.limit.Max { // else it was changed since
 			syscall.RawSyscall6(unix.SYS_PRLIMIT64, 0, unix.RLIMIT_NOFILE, uintptr(unsafe.Pointer(&l.limit)), 0, 0, 0)
 		}
 		syscall.RawSyscall6(unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK, uintptr(unsafe.Pointer(&t.old)), 0, sigsetSize, 0, 0)

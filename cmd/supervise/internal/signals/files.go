@@ -7,7 +7,7 @@ import (
 )
 
 // entryFiles is the limit of descriptors at the entry (RLIMIT_NOFILE), noted there because Go's
-// package syscall raises it. It gives the first one to what it starts itself, and to nobody else.
+// package syscall raises it. It gives the first one to what it starts itself, and to no other program.
 var entryFiles unix.Rlimit
 
 // Files is the limit of descriptors that this program began with, and that jobs get.

@@ -33,44 +33,73 @@ func (e *JoinError) Unwrap() error { return e.Err }
 //
 // Start must not be called from several goroutines.
 func (j *Job) Start(path string, argv []string, attr *syscall.ProcAttr) (pid int, err error) {
-	pid, err = j.start(path, argv, attr)
+	pid, err = j.bearOrJoin(path, argv, attr)
 	if join := (*JoinError)(nil); errors.As(err, &join) && errors.Is(err, unix.EOPNOTSUPP) {
 		// The job of a supervisor that was killed may have made its session threaded: then
 		// nothing can be started beside it (cgroups(7), "domain invalid").
 		j.s.RemoveStale()
-		pid, err = j.start(path, argv, attr)
+		pid, err = j.bearOrJoin(path, argv, attr)
 	}
+	return j.started(pid, err)
+}
+
+// StartBy is [Job.Start] by a function in the place of syscall.ForkExec, and in one way alone: the
+// function is asked to have the process born in the cgroup (UseCgroupFD). If that is refused the
+// error is a *JoinError; it is one as well if execve(2) fails for a reason that a refusal may have
+// (EACCES, EPERM, E2BIG).
+func (j *Job) StartBy(fork Fork, path string, argv []string, attr *syscall.ProcAttr) (pid int, err error) {
+	pid, refused, err := j.bear(fork, path, argv, attr)
+	if refused {
+		err = &JoinError{j.main.path, err}
+	}
+	return j.started(pid, err)
+}
+
+// A Fork starts a program as a child of this process, as syscall.ForkExec does.
+type Fork func(path string, argv []string, attr *syscall.ProcAttr) (pid int, err error)
+
+// started notes the main process where Find looks for it: without that the job is as good.
+func (j *Job) started(pid int, err error) (int, error) {
 	if err == nil {
-		j.node.mark(xattrMain, strconv.Itoa(pid)) // for Find alone: without it the job is as good
+		j.node.mark(xattrMain, strconv.Itoa(pid))
 	}
 	return pid, err
 }
 
-func (j *Job) start(path string, argv []string, attr *syscall.ProcAttr) (pid int, err error) {
+func (j *Job) bearOrJoin(path string, argv []string, attr *syscall.ProcAttr) (pid int, err error) {
+	pid, refused, err := j.bear(syscall.ForkExec, path, argv, attr)
+	if refused {
+		return j.startJoining(path, argv, attr)
+	}
+	return pid, err
+}
+
+// bear has a process born in the cgroup, or says that this was refused.
+func (j *Job) bear(fork Fork, path string, argv []string, attr *syscall.ProcAttr) (pid int, refused bool, err error) {
 	sys := syscall.SysProcAttr{}
 	if attr.Sys != nil {
 		sys = *attr.Sys
 	}
 	leaf, err := j.leaf()
 	if err != nil {
-		return 0, &JoinError{j.main.path, err}
+		return 0, false, &JoinError{j.main.path, err}
 	}
 	sys.UseCgroupFD, sys.CgroupFD = true, leaf.fd
 	born := *attr
 	born.Sys = &sys
-	pid, err = syscall.ForkExec(path, argv, &born)
+	pid, err = fork(path, argv, &born)
 	switch {
 	case err == nil && !j.s.born && killedAtBirth(pid):
 		unix.Wait4(pid, nil, 0, nil)
+		return 0, true, errKilledAtBirth
 	case err == nil:
 		j.s.born = unix.Getpid() != 1 // a later write to our cgroup's cgroup.kill kills the supervisor as well: no need to check again
 		j.main.close()
-		return pid, nil
-	case !birthRefused(err):
-		return pid, err
 	}
-	return j.startJoining(path, argv, attr)
+	return pid, birthRefused(err), err
 }
+
+var errKilledAtBirth = errors.New("a process that is born there is killed at once")
 
 // birthRefused recognises the errors that refuse CLONE_INTO_CGROUP: clone3 or the flag is
 // unknown or filtered (ENOSYS, EINVAL, E2BIG, EPERM), there is no write access to the
@@ -87,7 +116,7 @@ func birthRefused(err error) bool {
 // killedAtBirth says whether the child died, or is dying, before it executed anything. The
 // kernel kills it there if cgroup.kill was once written to the supervisor's own cgroup
 // (kill_seq). ForkExec returns success then: death closes its failure pipe just as execve
-// does. The flag alone is no proof. Linux 6.1 was seen to close the pipe before execve
+// does. So does vfork(2). The flag alone is no proof. Linux 6.1 was seen to close the pipe before execve
 // clears the flag; taking that for a death would wait for the command to end, and run it a
 // second time.
 func killedAtBirth(pid int) bool {

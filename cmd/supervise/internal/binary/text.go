@@ -12,7 +12,6 @@ import (
 	"github.com/seed-c1490a04/supervise/cmd/internal/cli"
 	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/containment"
 	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/program"
-	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/signals"
 	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/supervisor"
 	"github.com/seed-c1490a04/supervise/protocol"
 )
@@ -87,9 +86,9 @@ func (t *text) notStarted(p *cli.Program, err error) (status int) {
 // been there before us.
 func (t *text) start(place *containment.Place) (pid int, err error) {
 	attr := &syscall.ProcAttr{Env: os.Environ(), Files: t.files(), Sys: &syscall.SysProcAttr{}}
-	pid, err = signals.Start(place.Start, t.file, t.argv, attr)
+	pid, err = place.Start(t.file, t.argv, attr)
 	if err == unix.ENOEXEC { // as execvp(3) does
-		pid, err = signals.Start(place.Start, "/bin/sh", append([]string{"sh", t.file}, t.argv[1:]...), attr)
+		pid, err = place.Start("/bin/sh", append([]string{"sh", t.file}, t.argv[1:]...), attr)
 	}
 	return pid, err
 }

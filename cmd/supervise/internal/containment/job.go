@@ -9,7 +9,9 @@ import (
 
 	"github.com/seed-c1490a04/supervise/cgroup"
 	"github.com/seed-c1490a04/supervise/cmd/internal/cli"
+	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/guardian"
 	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/record"
+	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/signals"
 	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/subreaper"
 	"github.com/seed-c1490a04/supervise/protocol"
 )
@@ -48,7 +50,11 @@ func (j *Job) Start(path string, argv []string, attr *syscall.ProcAttr) (pid int
 		g.Apart()
 	}
 	defer j.place.marks.Wear(j.Mark())()
-	return j.Job.Start(path, argv, attr)
+	pid, err = j.StartBy(guardian.Launch, path, argv, attr)
+	if join := (*cgroup.JoinError)(nil); errors.As(err, &join) {
+		pid, err = signals.Start(j.Job.Start, path, argv, attr)
+	}
+	return pid, err
 }
 
 // Mark is that of the job's processes; 0: they have none.

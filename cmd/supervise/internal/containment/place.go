@@ -18,6 +18,7 @@ import (
 	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/guardian"
 	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/program"
 	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/record"
+	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/signals"
 	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/subreaper"
 	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/supervisor"
 	"github.com/seed-c1490a04/supervise/protocol"
@@ -287,7 +288,7 @@ func (p *Place) adopt() error {
 // Start implements supervisor.Containment.
 func (p *Place) Start(path string, argv []string, attr *syscall.ProcAttr) (pid int, err error) {
 	if p.session == nil && p.fostered != nil {
-		pid, err = p.raise(path, argv, attr)
+		pid, err = signals.StartCatching(p.raise, path, argv, attr)
 	} else {
 		pid, err = p.Containment.Start(path, argv, attr)
 	}

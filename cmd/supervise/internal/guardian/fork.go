@@ -48,12 +48,13 @@ type twin struct {
 	reads *reading // a reader's; nil: another
 
 	// A foster's.
-	raises *launch // nil: another
-	shared *exchange
-	notice uintptr   // an eventfd
-	sent   uintptr   // a pipe
-	list   uintptr   // /proc/thread-self/children, open
-	action [4]uint64 // of a signal
+	raises  *launch  // nil: another
+	refused *uintptr // the errno of what keeps the main process from executing its program
+	shared  *exchange
+	notice  uintptr   // an eventfd
+	sent    uintptr   // a pipe
+	list    uintptr   // /proc/thread-self/children, open
+	action  [4]uint64 // of a signal
 }
 
 // cloneArgs is the kernel's struct clone_args (clone3(2)), up to the cgroup (Linux 5.7).
@@ -87,7 +88,6 @@ var (
 //go:nosplit
 //go:noinline
 func fork(t *twin) (pid uintptr, errno syscall.Errno) {
-	const size = 8 // of the kernel's sigset_t
 	lean()
 	if t.reads != nil {
 		syscall.RawSyscall(unix.SYS_MADVISE, uintptr(unsafe.Pointer(t.reads)), t.reads.size, unix.MADV_DOFORK)
@@ -102,7 +102,7 @@ func fork(t *twin) (pid uintptr, errno syscall.Errno) {
 		}
 	}
 	syscall.RawSyscall6(unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK,
-		uintptr(unsafe.Pointer(&t.all)), uintptr(unsafe.Pointer(&t.old)), size, 0, 0)
+		uintptr(unsafe.Pointer(&t.all)), uintptr(unsafe.Pointer(&t.old)), sigsetSize, 0, 0)
 	errno = syscall.ENOSYS
 	if t.into {
 		pid, errno = birth(t, true)
@@ -110,7 +110,19 @@ func fork(t *twin) (pid uintptr, errno syscall.Errno) {
 	if errno != 0 { // a refused birth elsewhere is one here
 		pid, errno = birth(t, false)
 	}
-	syscall.RawSyscall6(unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK, uintptr(unsafe.Pointer(&t.old)), 0, size, 0, 0)
+	syscall.RawSyscall6(unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK, uintptr(unsafe.Pointer(&t.old)), 0, sigsetSize, 0, 0)
+	return pid, errno
+}
+
+// bearMasked is bear with all signals blocked, as fork.
+//
+//go:norace
+//go:nosplit
+//go:noinline
+func bearMasked(t *twin) (pid uintptr, errno syscall.Errno) {
+	syscall.RawSyscall6(unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK, uintptr(unsafe.Pointer(&t.all)), uintptr(unsafe.Pointer(&t.old)), sigsetSize, 0, 0)
+	pid, errno = bear(t)
+	syscall.RawSyscall6(unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK, uintptr(unsafe.Pointer(&t.old)), 0, sigsetSize, 0, 0)
 	return pid, errno
 }
 

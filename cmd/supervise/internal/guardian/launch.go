@@ -81,9 +81,64 @@ func (l *layOut) list(from []string) (address uintptr) {
 	return address
 }
 
+// Launch is syscall.ForkExec for a program that is to ignore and to block the signals that this
+// process did when it was executed. This process catches them all the while: none is lost that comes
+// when the program has begun to handle it. Package syscall would have to be left to ignore them.
+//
+// What is more than supervise wants of its jobs as a rule (a directory, other descriptors than three)
+// package syscall does all the same; and on processors without an entry of our own.
+func Launch(path string, argv []string, attr *syscall.ProcAttr) (pid int, err error) {
+	if !sharesMemory || !launches(attr) {
+		return signals.Start(syscall.ForkExec, path, argv, attr)
+	}
+	return signals.StartCatching(vfork, path, argv, attr)
+}
+
+// vfork starts a program by vfork(2). It returns when that is executed, or cannot be.
+func vfork(path string, argv []string, attr *syscall.ProcAttr) (int, error) {
+	l, err := newLaunch(path, argv, attr)
+	if err != nil {
+		return 0, err
+	}
+	defer l.free()
+	l.leaves = l.own
+	t := &plan
+	*t = twin{all: ^uint64(0), raises: l, refused: &refusal, into: attr.Sys.UseCgroupFD}
+	t.clone.cgroup = uint64(attr.Sys.CgroupFD)
+	refusal = 0
+	pid, errno := bearMasked(t)
+	t.raises = nil
+	if errno != 0 {
+		return 0, errno
+	}
+	if refusal != 0 {
+		for err = unix.EINTR; err == unix.EINTR; {
+			_, err = unix.Wait4(int(pid), nil, 0, nil)
+		}
+		return 0, syscall.Errno(refusal)
+	}
+	return int(pid), nil
+}
+
+var refusal uintptr // see twin
+
+// launches says whether a launch can do all that the attributes ask for. The descriptors take their
+// places one after the other: none may be where another one was put before it.
+func launches(attr *syscall.ProcAttr) bool {
+	if attr.Sys == nil || attr.Dir != "" || len(attr.Files) != len(launch{}.files) {
+		return false
+	}
+	for i, fd := range attr.Files {
+		if int(fd) < i { // -1: none
+			return false
+		}
+	}
+	return true
+}
+
 // set takes the attributes of a start, as far as supervise has any use for them.
 func (l *launch) set(attr *syscall.ProcAttr) error {
-	if len(attr.Files) != len(l.files) || attr.Dir != "" {
+	if !launches(attr) {
 		return errors.ErrUnsupported
 	}
 	copy(l.files[:], attr.Files)

@@ -17,7 +17,7 @@ var (
 	tls   [64]uintptr
 )
 
-// firstStack is that of the foster's child, while the two have the same memory.
+// firstStack is the main process's, while it has its parent's memory.
 var firstStack [8 << 10]byte
 
 const (
@@ -63,14 +63,23 @@ func birth(t *twin, into bool) (pid uintptr, errno syscall.Errno) {
 	return pid, 0
 }
 
-// bear is vfork(2), and returns in the parent when the child has executed a program, or has
+// sharesMemory says that bear's child has its parent's memory.
+const sharesMemory = true
+
+// bear is vfork(2), into another cgroup by clone3(2), and returns in the parent when the child has executed a program, or has
 // ended. The child begins with born.
 //
 //go:norace
 //go:nosplit
-func bear() (pid uintptr, errno syscall.Errno) {
-	top := uintptr(unsafe.Pointer(&firstStack)) + unsafe.Sizeof(firstStack)
-	pid = clone(unix.SYS_CLONE, unix.CLONE_VM|unix.CLONE_VFORK|uintptr(unix.SIGCHLD), top, 0, 0, born)
+func bear(t *twin) (pid uintptr, errno syscall.Errno) {
+	bottom, size := uintptr(unsafe.Pointer(&firstStack)), unsafe.Sizeof(firstStack)
+	if t.into {
+		t.clone.flags, t.clone.exitSignal = unix.CLONE_VM|unix.CLONE_VFORK|unix.CLONE_INTO_CGROUP, uint64(unix.SIGCHLD)
+		t.clone.stack, t.clone.stackSize = uint64(bottom), uint64(size)
+		pid = clone(unix.SYS_CLONE3, uintptr(unsafe.Pointer(&t.clone)), unsafe.Sizeof(t.clone), 0, 0, born)
+	} else {
+		pid = clone(unix.SYS_CLONE, unix.CLONE_VM|unix.CLONE_VFORK|uintptr(unix.SIGCHLD), bottom+size, 0, 0, born)
+	}
 	if pid > ^uintptr(4095) {
 		return 0, syscall.Errno(-pid)
 	}

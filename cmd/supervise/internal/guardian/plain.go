@@ -32,12 +32,15 @@ func birth(t *twin, into bool) (pid uintptr, errno syscall.Errno) {
 	return pid, errno
 }
 
+// sharesMemory says that bear's child has its parent's memory.
+const sharesMemory = false
+
 // bear is fork(2), and returns in the parent when the child has executed a program, or has ended.
 // The child begins with born.
 //
 //go:norace
 //go:nosplit
-func bear() (pid uintptr, errno syscall.Errno) {
+func bear(*twin) (pid uintptr, errno syscall.Errno) {
 	pid, _, errno = syscall.RawSyscall6(unix.SYS_CLONE, unix.CLONE_VFORK|uintptr(unix.SIGCHLD), 0, 0, 0, 0, 0)
 	if errno == 0 && pid == 0 {
 		born()

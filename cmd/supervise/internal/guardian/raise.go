@@ -21,7 +21,7 @@ func raise(t *twin) {
 	if l.leaves { // before the main process runs, which may kill all of its group
 		syscall.RawSyscall(unix.SYS_SETPGID, 0, 0, 0)
 	}
-	pid, errno := bear()
+	pid, errno := bear(t)
 	if errno != 0 {
 		x.errno = uintptr(errno)
 	}
@@ -224,7 +224,7 @@ func killListed(main, n uintptr) {
 	}
 }
 
-// born is the main process, before it executes its program, in the foster's memory (or, where it
+// born is the main process, before it executes its program, in its parent's memory (or, where it
 // is not cloned so, in a copy, but for what is shared): vfork(2).
 //
 //go:norace
@@ -250,13 +250,13 @@ func born() {
 		syscall.RawSyscall6(unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK, uintptr(unsafe.Pointer(&t.old)), 0, sigsetSize, 0, 0)
 		_, _, errno = syscall.RawSyscall(unix.SYS_EXECVE, l.path, l.argv, l.envv)
 	}
-	t.shared.errno = uintptr(errno)
+	*t.refused = uintptr(errno)
 	exit()
 }
 
 const sigsetSize = 8 // of the kernel's sigset_t
 
-// resetSignals gives all signals their default action but those that are to be ignored, and are.
+// resetSignals has those signals ignored that are to be, and gives all others their default action.
 // All are blocked still.
 //
 //go:norace
@@ -264,11 +264,12 @@ const sigsetSize = 8 // of the kernel's sigset_t
 func resetSignals(t *twin, l *launch) {
 	for sig := uintptr(1); sig <= 64; sig++ {
 		_, _, errno := syscall.RawSyscall6(unix.SYS_RT_SIGACTION, sig, 0, uintptr(unsafe.Pointer(&t.action)), sigsetSize, 0, 0)
-		handler := t.action[0] // 0: the default, 1: it is ignored
-		if errno != 0 || handler == 0 || handler == 1 && l.ignored&(1<<(sig-1)) != 0 {
+		want := l.ignored >> (sig - 1) & 1 // 0: the default action, 1: it is ignored
+		if errno != 0 || t.action[0] == want {
 			continue
 		}
 		t.action = [4]uint64{}
+		t.action[0] = want
 		syscall.RawSyscall6(unix.SYS_RT_SIGACTION, sig, uintptr(unsafe.Pointer(&t.action)), 0, sigsetSize, 0, 0)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/seed-c1490a04/supervise/cmd/internal/cli"
+	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/guardian"
 	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/nested"
 	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/program"
 	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/record"
@@ -243,7 +244,7 @@ func (n *nestedJob) close() {
 // Start implements supervisor.Containment. The nested supervisor needs no place of its
 // own.
 func (*nestedJob) Start(path string, argv []string, attr *syscall.ProcAttr) (int, error) {
-	return syscall.ForkExec(path, argv, attr)
+	return guardian.Launch(path, argv, attr)
 }
 
 // Signal implements supervisor.Containment: the nested supervisor sends it to each

@@ -15,7 +15,7 @@ import (
 //
 //	noted at the entry ──> init: ignored again, blocked again in this thread
 //	    ──> Catch: caught and unblocked; what comes is marked as held
-//	    ──> Start: as they were, until the program is executed
+//	    ──> Start: as they were, until the program is executed; StartCatching: blocked only
 //
 // What cannot be handed on that way goes by a stub: see stub.go.
 
@@ -138,6 +138,18 @@ func Release(sig unix.Signal) (undo func()) {
 			sigaction(sig, &action{handler: sigIgnore}, nil)
 		}
 	}
+}
+
+// StartCatching is Start for a start that has the program ignore those of AllIgnored by itself. This
+// process goes on to catch them.
+func StartCatching(start func(string, []string, *syscall.ProcAttr) (int, error), path string, argv []string, attr *syscall.ProcAttr) (int, error) {
+	if blocked != 0 {
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		setMask(blocked)
+		defer setMask(blocked &^ caught)
+	}
+	return start(path, argv, attr)
 }
 
 // Start has start fork and execute a program that ignores and blocks what this process

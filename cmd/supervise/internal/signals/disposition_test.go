@@ -5,6 +5,7 @@ package signals
 import (
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"runtime"
 	"slices"
@@ -56,6 +57,25 @@ func helpHeld(c *Caught) error {
 	}
 	_, out, err := shell("kill -HUP $$; kill -QUIT $$; kill -USR1 $$; kill -TERM $$; echo alive")
 	fmt.Println("child:", out)
+	return err
+}
+
+// TestStarting: a signal that was held, and comes while a program is started that may run already,
+// is not lost.
+func TestStarting(t *testing.T) {
+	for _, held := range []string{`trap "" HUP; exec "$0"`, `exec env --block-signal=HUP "$0"`} {
+		p := start(t, "starting", held)
+		p.want("1 true")
+		p.end()
+	}
+}
+
+func helpStarting(c *Caught) error {
+	_, err := StartCatching(func(string, []string, *syscall.ProcAttr) (int, error) {
+		return 0, unix.Kill(os.Getpid(), unix.SIGHUP)
+	}, "", nil, nil)
+	sig := next(c)
+	fmt.Println(int(sig.Signal), sig.Held)
 	return err
 }
 

@@ -32,6 +32,7 @@ var helpers = map[string]func(*Caught) error{
 	"default":  helpDefault,
 	"held":     helpHeld,
 	"ignore":   helpIgnore,
+	"starting": helpStarting,
 	"stop":     helpStop,
 	"storm":    helpStorm,
 }

@@ -54,7 +54,7 @@ type Tree struct {
 // Start runs a program as a child of this process; attr is as for syscall.StartProcess.
 // The place of the child in the tree is all that holds it.
 func (t *Tree) Start(path string, argv []string, attr *syscall.ProcAttr) (int, error) {
-	return syscall.ForkExec(path, argv, attr)
+	return guardian.Launch(path, argv, attr)
 }
 
 // Procs returns the pids of the live descendants. With err they are those that were

@@ -12,7 +12,8 @@ import (
 // A Containment holds the processes of one job. If it is also an io.Closer, it
 // is closed when empty; see Lister and Accountant for what else it may know.
 type Containment interface {
-	// Start runs a program inside and returns its pid; see syscall.StartProcess.
+	// Start runs a program inside and returns its pid; see syscall.StartProcess. The program
+	// ignores and blocks the signals that this process did when it was executed.
 	Start(path string, argv []string, attr *syscall.ProcAttr) (pid int, err error)
 	// Signal sends sig to every process, missing none that is being forked.
 	Signal(sig unix.Signal) error

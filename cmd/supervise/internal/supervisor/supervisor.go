@@ -173,7 +173,7 @@ type Serving struct {
 func (s *Supervisor) Start(spec Spec) (*Job, error) {
 	j := &Job{Spec: spec, s: s, started: time.Now(), place: -1}
 	if spec.Path != "" {
-		pid, err := signals.Start(spec.Containment.Start, spec.Path, spec.Argv, spec.Attr)
+		pid, err := spec.Containment.Start(spec.Path, spec.Argv, spec.Attr)
 		if err != nil {
 			return nil, err
 		}

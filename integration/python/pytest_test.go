@@ -169,7 +169,7 @@ func TestPytestOptions(t *testing.T) {
 	}{
 		{"--supervise -x -k fails|leaves|passes", 1, `1 failed, 1 passed, \d+ deselected`},
 		{"--supervise-marked -k leaves|hangs", 1, `1 failed, 1 passed, \d+ deselected`},
-		{"--supervise --supervise-timeout 0.01 -k passes", 1, `timeout after 0.01 s`},
+		{"--supervise --supervise-timeout 0.01 -k helpers", 1, `timeout after 0.01 s`},
 		{"--supervise -s -k passes|fails", 1, `before it failed`},
 		{"--supervise --pdb -k passes", 4, `a test has no terminal with --supervise`},
 		{"--supervise --supervise-timeout 0 -k passes", 4, `want a number of seconds that is more than 0`},

@@ -31,10 +31,9 @@ func (w *OOMWatch) Account(spared bool) *Account {
 
 // Accounts reads the accounts of many jobs of one session, in the same order. All are empty,
 // so that one reading of the counters above serves for all. It uses runtime.GOMAXPROCS threads:
-// nearly all of the time is the kernel's, for opening and closing files. Each calls read, if that is
-// not nil, when it has an account: what removes a cgroup there waits for the others that do (the
-// kernel has one lock for that, Linux 6.18), while they read.
-func Accounts(watches []*OOMWatch, read func(i int)) []*Account {
+// nearly all of the time is the kernel's, for opening and closing files. Removing cgroups in
+// several threads gains nothing, as the kernel holds one lock (Linux 6.18).
+func Accounts(watches []*OOMWatch) []*Account {
 	if len(watches) == 0 {
 		return nil
 	}
@@ -42,24 +41,21 @@ func Accounts(watches []*OOMWatch, read func(i int)) []*Account {
 	first := watches[0]
 	above := sync.OnceValues(first.readAbove)
 	var next atomic.Int64
-	readSome := func() {
+	read := func() {
 		for i := next.Add(1) - 1; i < int64(len(watches)); i = next.Add(1) - 1 {
 			w, readAbove := watches[i], above
 			if w.ofMemory() != first.ofMemory() {
 				readAbove = w.readAbove
 			}
 			accounts[i] = w.account(false, readAbove)
-			if read != nil {
-				read(int(i))
-			}
 		}
 	}
 	first.job.s.flush()
 	var others sync.WaitGroup
 	for range min(runtime.GOMAXPROCS(0), len(watches)) - 1 {
-		others.Go(readSome)
+		others.Go(read)
 	}
-	readSome()
+	read()
 	others.Wait()
 	return accounts
 }

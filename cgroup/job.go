@@ -24,7 +24,6 @@ type Job struct {
 	set  []setLimit // see Changed
 
 	emptied time.Time // when it was seen to be
-	removed bool      // by RemoveEarly
 }
 
 // NewJob makes a job's cgroup. The directory is called by the job's name, with unsafe
@@ -169,21 +168,12 @@ func (j *Job) Remove() (*Removal, error) {
 	j.s.gone++
 	j.main.close()
 	defer j.node.close()
-	if j.s.left || j.removed {
+	if j.s.left {
 		return nil, nil
 	}
-	if err := j.rmdir(); !isBusy(err) {
+	j.node.rmdir(mainLeaf) // its error is told by the next one
+	if err := j.s.rmdir(j.name); !isBusy(err) {
 		return nil, err
 	}
 	return j.s.removal(j.name), nil
-}
-
-// RemoveEarly removes the job's cgroup if that has become empty and is as it was made, and
-// leaves all else to Close, which is to be called as well. It may be called for several jobs at
-// once.
-func (j *Job) RemoveEarly() { j.removed = !j.s.left && j.rmdir() == nil }
-
-func (j *Job) rmdir() error {
-	j.node.rmdir(mainLeaf) // its error is told by the next one
-	return j.s.rmdir(j.name)
 }

@@ -148,19 +148,13 @@ func (j *Job) OOMWhileWaiting() bool {
 // Account returns the counters at the job's end; nil before that, or if none are read.
 func (j *Job) Account() *cgroup.Account { return j.account }
 
-// Accounts reads the counters of many jobs that are empty together, and removes cgroups of which
-// nothing more is to be read: see cgroup.Accounts.
+// Accounts reads the counters of many jobs that are empty together: see cgroup.Accounts.
 func Accounts(jobs []*Job) {
 	watches := make([]*cgroup.OOMWatch, len(jobs))
 	for i, j := range jobs {
 		watches[i] = j.oomWatch
 	}
-	removeRead := func(i int) {
-		if j := jobs[i]; j.Samples == nil && len(j.limits) == 0 {
-			j.RemoveEarly()
-		}
-	}
-	for i, a := range cgroup.Accounts(watches, removeRead) {
+	for i, a := range cgroup.Accounts(watches) {
 		jobs[i].account = a
 	}
 }

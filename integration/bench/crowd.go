@@ -25,6 +25,7 @@ type crowd struct {
 	hangUp   []float64 // ms
 	shutdown []float64
 	bare     []float64
+	counted  []float64 // bare, with counters
 }
 
 func (b *bench) crowd() error {
@@ -37,7 +38,8 @@ func (b *bench) crowd() error {
 	for round := range rounds {
 		for _, take := range []func() error{
 			func() error { return c.guarded(round == 0, &c.hangUp, c.endByHangUp) },
-			c.unguarded,
+			func() error { return c.unguarded("bare", &c.bare) },
+			func() error { return c.unguarded("counted", &c.counted) },
 			func() error { return c.guarded(false, &c.shutdown, c.endByShutdown) },
 		} {
 			if err := take(); err != nil {
@@ -55,6 +57,7 @@ func (b *bench) crowd() error {
 	})
 	name = "ending " + name
 	b.add(row{Measure: name, Program: "one write to cgroup.kill, reap, rmdir", Median: median(c.bare), Unit: "ms", Rounds: rounds})
+	b.add(row{Measure: name, Program: "the same, and the counters of each read before", Median: median(c.counted), Unit: "ms", Rounds: rounds}.against("bare", c.bare, nil))
 	for program, times := range map[string][]float64{"end of input": c.hangUp, "shutdown": c.shutdown} {
 		b.add(row{
 			Measure: name, Program: "supervise serve: " + program, Median: median(times), Unit: "ms", Rounds: rounds, Target: atMost(1.5),
@@ -123,18 +126,19 @@ func (c *crowd) endByHangUp(v *served) error {
 
 func (c *crowd) endByShutdown(v *served) error { return v.ask("shutdown", `{}`) }
 
-// unguarded has a helper do the least that must be done.
-func (c *crowd) unguarded() error {
-	s, err := c.b.spawnReady(helperCommand(c.b.self, append([]string{"bare-crowd", strconv.Itoa(c.b.jobs)}, c.sleep...)...))
+// unguarded has a helper do the least that must be done; kind is an argument of it.
+func (c *crowd) unguarded(kind string, times *[]float64) error {
+	s, err := c.b.spawnReady(helperCommand(c.b.self, append([]string{"bare-crowd", strconv.Itoa(c.b.jobs), kind}, c.sleep...)...))
 	if err != nil {
 		return err
 	}
 	took, err := c.b.finishTimed(s)
-	c.bare = append(c.bare, milliseconds(took))
+	*times = append(*times, milliseconds(took))
 	return err
 }
 
-// bareCrowdHelper starts the same processes in a tree of the same shape, and ends it when its input ends.
+// bareCrowdHelper starts the same processes in a tree of the same shape, and ends it when its input ends. Of the kind
+// "counted" it reads the counters that a record has.
 func bareCrowdHelper(args []string) error {
 	n, err := strconv.Atoi(args[0])
 	if err != nil {
@@ -146,8 +150,8 @@ func bareCrowdHelper(args []string) error {
 	}
 	var dirs []string
 	for i := range n {
-		dir := filepath.Join(top.Name(), strconv.Itoa(i), "main")
-		if err := startAlone(dir, args[1:]); err != nil {
+		dir := filepath.Join(top.Name(), strconv.Itoa(i))
+		if err := startAlone(filepath.Join(dir, "main"), args[2:]); err != nil {
 			return err
 		}
 		dirs = append(dirs, dir)
@@ -155,7 +159,16 @@ func bareCrowdHelper(args []string) error {
 	if err := readyThenEOF(); err != nil {
 		return err
 	}
-	return killAndReap(top.Name(), dirs...)
+	end := removeLeaf
+	if args[1] == "counted" {
+		end = readAndRemove
+	}
+	return killAndReap(top.Name(), end, dirs...)
+}
+
+// removeLeaf removes the cgroup of a job, and its leaf.
+func removeLeaf(dir string) error {
+	return errors.Join(syscall.Rmdir(filepath.Join(dir, "main")), syscall.Rmdir(dir))
 }
 
 // startAlone starts a program in a cgroup of its own.

@@ -29,8 +29,10 @@ func (b *bench) endings() []ending {
 		argv := append(append([]string{b.supervise, "run"}, flags...), "--")
 		return func() (*specimen, error) { return b.spawnReady(append(argv, orphans...)) }
 	}
-	bare := func(kind string) func() (*specimen, error) {
-		return func() (*specimen, error) { return b.spawnReady(helperCommand(b.self, kind, n)) }
+	bare := func(kind string, more ...string) func() (*specimen, error) {
+		return func() (*specimen, error) {
+			return b.spawnReady(helperCommand(b.self, append([]string{kind, n}, more...)...))
+		}
 	}
 	return []ending{
 		{"write to cgroup.kill, reap: orphans", bare("bare-orphans"), 0, 0},
@@ -38,6 +40,7 @@ func (b *bench) endings() []ending {
 		{"supervise run --no-guard", run("--no-guard"), 0, 0},
 		{"supervise run --contain subreaper", run("--contain", "subreaper"), 0, 0},
 		{"write to cgroup.kill, reap: own children", bare("bare-children"), 4, 0},
+		{"the same, whose children were looked for", bare("bare-children", "looked"), 4, 0},
 		{"supervise (the seed's protocol)", func() (*specimen, error) { return b.spawnSeed(b.procs) }, 4, 1.3},
 	}
 }

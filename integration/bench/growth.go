@@ -82,7 +82,7 @@ func (b *bench) growingServer() (*curve, error) {
 		of.jobs = n
 		one := &crowd{b: &of, sleep: sleepCommand()}
 		for range min(b.rounds, crowdRounds) {
-			if err := errors.Join(one.unguarded(), one.guarded(false, &one.shutdown, one.endByShutdown)); err != nil {
+			if err := errors.Join(one.unguarded("bare", &one.bare), one.guarded(false, &one.shutdown, one.endByShutdown)); err != nil {
 				return nil, err
 			}
 		}

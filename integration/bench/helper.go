@@ -111,10 +111,11 @@ func bareOrphansHelper(args []string) error {
 	if _, err := wait(main); err != nil {
 		return err
 	}
-	return killAndReap(cgroup.Name())
+	return killAndReap(cgroup.Name(), nil)
 }
 
-// bareChildrenHelper is the least that can end its own children.
+// bareChildrenHelper is the least that can end its own children. With a second argument it looks for theirs before: the
+// kernel then has names below /proc for each, and takes time to forget them when the child ends.
 func bareChildrenHelper(args []string) error {
 	cgroup, err := makeCgroup()
 	if err != nil {
@@ -123,10 +124,15 @@ func bareChildrenHelper(args []string) error {
 	if err := sleepers(args[0], cgroup); err != nil {
 		return err
 	}
+	if len(args) > 1 {
+		for _, pid := range pidsBelow(cgroup.Name()) {
+			os.ReadFile("/proc/" + pid + "/task/" + pid + "/children")
+		}
+	}
 	if err := readyThenEOF(); err != nil {
 		return err
 	}
-	return killAndReap(cgroup.Name())
+	return killAndReap(cgroup.Name(), nil)
 }
 
 func makeCgroup() (*os.File, error) {
@@ -141,13 +147,13 @@ func makeCgroup() (*os.File, error) {
 	return os.Open(dir)
 }
 
-// killAndReap ends all in a cgroup and removes it, with the leaves, and what is between, first.
-func killAndReap(dir string, leaves ...string) error {
+// killAndReap ends all in a cgroup, has each of the jobs in it removed, and removes it.
+func killAndReap(dir string, remove func(job string) error, jobs ...string) error {
 	if err := os.WriteFile(filepath.Join(dir, "cgroup.kill"), []byte("1"), 0); err != nil {
 		return err
 	}
 	// Each of many waits looks at all children; of a thousand it is faster to reap them while they die.
-	if len(leaves) > 0 {
+	if len(jobs) > 0 {
 		waitUntil(endLimit, func() bool { return !populated(dir) })
 	}
 	for {
@@ -162,8 +168,8 @@ func killAndReap(dir string, leaves ...string) error {
 	if populated(dir) {
 		return fmt.Errorf("%s is still populated: %s", dir, strings.Join(pidsBelow(dir), " "))
 	}
-	for _, leaf := range leaves {
-		if err := errors.Join(syscall.Rmdir(leaf), syscall.Rmdir(filepath.Dir(leaf))); err != nil {
+	for _, job := range jobs {
+		if err := remove(job); err != nil {
 			return err
 		}
 	}

@@ -180,7 +180,7 @@ func readAndRemove(dir string) error {
 			unix.Close(fd)
 		}
 	}
-	return errors.Join(syscall.Rmdir(dir+"/main"), syscall.Rmdir(dir))
+	return removeLeaf(dir)
 }
 
 // latency is from the last that the main process of a job does to the moment when its owner has read `exited`.

@@ -17,6 +17,7 @@ type launch struct {
 	path, argv, envv uintptr
 	size             uintptr // of the mapping
 	ignored          uint64  // the signals that it is to ignore; of all others the action is the default
+	stops            uint64  // those whose handler it keeps until it executes its program: see signals.CaughtStops
 	files            [3]uintptr
 	limit, now       unix.Rlimit // of descriptors: what it is to be, if it is still what package syscall made of it
 	session          bool        // the main process leads one
@@ -142,7 +143,7 @@ func (l *launch) set(attr *syscall.ProcAttr) error {
 		return errors.ErrUnsupported
 	}
 	copy(l.files[:], attr.Files)
-	l.ignored, l.limit = signals.AllIgnored(), signals.Files()
+	l.ignored, l.stops, l.limit = signals.AllIgnored(), signals.CaughtStops(), signals.Files()
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &l.now); err != nil {
 		return os.NewSyscallError("prlimit", err)
 	}

@@ -233,6 +233,7 @@ func killListed(main, n uintptr) {
 func born() {
 	t := &plan
 	l := t.raises
+	syscall.RawSyscall(unix.SYS_SIGALTSTACK, uintptr(unsafe.Pointer(&noSignalStack)), 0, 0) // Go's may be in memory that is not there
 	resetSignals(t, l)
 	errno := arrange(l)
 	for i := range uintptr(len(l.files)) {
@@ -256,8 +257,16 @@ func born() {
 
 const sigsetSize = 8 // of the kernel's sigset_t
 
-// resetSignals has those signals ignored that are to be, and gives all others their default action.
-// All are blocked still.
+// noSignalStack is the kernel's stack_t, with SS_DISABLE.
+var noSignalStack = struct {
+	start uintptr
+	flags int32
+	size  uintptr
+}{flags: 2}
+
+// resetSignals has those signals ignored that are to be, and gives all others their default action,
+// but for those by which it would be stopped before it executes its program: that resets them. All
+// are blocked still.
 //
 //go:norace
 //go:nosplit
@@ -265,7 +274,7 @@ func resetSignals(t *twin, l *launch) {
 	for sig := uintptr(1); sig <= 64; sig++ {
 		_, _, errno := syscall.RawSyscall6(unix.SYS_RT_SIGACTION, sig, 0, uintptr(unsafe.Pointer(&t.action)), sigsetSize, 0, 0)
 		want := l.ignored >> (sig - 1) & 1 // 0: the default action, 1: it is ignored
-		if errno != 0 || t.action[0] == want {
+		if errno != 0 || t.action[0] == want || want == 0 && l.stops>>(sig-1)&1 != 0 {
 			continue
 		}
 		t.action = [4]uint64{}

@@ -235,7 +235,10 @@ func born() {
 	l := t.raises
 	syscall.RawSyscall(unix.SYS_SIGALTSTACK, uintptr(unsafe.Pointer(&noSignalStack)), 0, 0) // Go's may be in memory that is not there
 	resetSignals(t, l)
-	errno := arrange(l)
+	errno := join(t)
+	if errno == 0 {
+		errno = arrange(l)
+	}
 	for i := range uintptr(len(l.files)) {
 		if errno == 0 {
 			errno = placeFile(*(*uintptr)(unsafe.Add(unsafe.Pointer(&l.files), i*unsafe.Sizeof(i))), i)
@@ -282,6 +285,23 @@ func resetSignals(t *twin, l *launch) {
 		syscall.RawSyscall6(unix.SYS_RT_SIGACTION, sig, uintptr(unsafe.Pointer(&t.action)), 0, sigsetSize, 0, 0)
 	}
 }
+
+// join enters the cgroup that the main process was not born in. A refusal is one of its birth, and
+// not that of its program.
+//
+//go:norace
+//go:nosplit
+func join(t *twin) (errno syscall.Errno) {
+	if t.joins == 0 {
+		return 0
+	}
+	if _, _, errno = syscall.RawSyscall(unix.SYS_WRITE, t.joins, uintptr(unsafe.Pointer(&zero)), 1); errno != 0 {
+		errno = unix.EACCES
+	}
+	return errno
+}
+
+var zero = [1]byte{'0'} // the writer itself
 
 // arrange finds the main process its session, its process group and the foreground, in the order
 // in which package syscall does so.

@@ -30,6 +30,8 @@ func TestMain(m *testing.M) {
 		os.Exit(die())
 	case "foster":
 		os.Exit(dieAbove())
+	case "stops":
+		os.Exit(startStopped())
 	}
 	unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 	code := m.Run()

@@ -17,6 +17,7 @@ type launch struct {
 	path, argv, envv uintptr
 	size             uintptr // of the mapping
 	ignored          uint64  // the signals that it is to ignore; of all others the action is the default
+	stops            uint64  // those whose handler it keeps until it executes its program: see signals.CaughtStops
 	files            [3]uintptr
 	limit, now       unix.Rlimit // of descriptors: what it is to be, if it is still what package syscall made of it
 	session          bool        // the main process leads one
@@ -107,6 +108,9 @@ func vfork(path string, argv []string, attr *syscall.ProcAttr) (int, error) {
 	t.clone.cgroup = uint64(attr.Sys.CgroupFD)
 	refusal = 0
 	pid, errno := bearMasked(t)
+	if t.into && birthRefused(errno) {
+		pid, errno = bearJoining(t, errno)
+	}
 	t.raises = nil
 	if errno != 0 {
 		return 0, errno
@@ -121,6 +125,27 @@ func vfork(path string, argv []string, attr *syscall.ProcAttr) (int, error) {
 }
 
 var refusal uintptr // see twin
+
+// birthRefused says that clone3(2) is unknown, or filtered, or may not be used for this cgroup.
+func birthRefused(errno syscall.Errno) bool {
+	switch errno {
+	case unix.ENOSYS, unix.EINVAL, unix.E2BIG, unix.EPERM, unix.EACCES:
+		return true
+	}
+	return false
+}
+
+// bearJoining has the main process enter by itself the cgroup that it could not be born in. A stub
+// that does so (see cgroup.Job) is a program that Ctrl-Z stops, while this process waits for it.
+func bearJoining(t *twin, refused syscall.Errno) (pid uintptr, errno syscall.Errno) {
+	procs, err := unix.Openat(int(t.clone.cgroup), "cgroup.procs", unix.O_WRONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return 0, refused
+	}
+	defer unix.Close(procs)
+	t.into, t.joins = false, uintptr(procs)
+	return bearMasked(t)
+}
 
 // launches says whether a launch can do all that the attributes ask for. The descriptors take their
 // places one after the other: none may be where another one was put before it.
@@ -142,7 +167,7 @@ func (l *launch) set(attr *syscall.ProcAttr) error {
 		return errors.ErrUnsupported
 	}
 	copy(l.files[:], attr.Files)
-	l.ignored, l.limit = signals.AllIgnored(), signals.Files()
+	l.ignored, l.stops, l.limit = signals.AllIgnored(), signals.CaughtStops(), signals.Files()
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &l.now); err != nil {
 		return os.NewSyscallError("prlimit", err)
 	}

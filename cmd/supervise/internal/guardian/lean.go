@@ -17,8 +17,9 @@ var (
 	tls   [64]uintptr
 )
 
-// firstStack is the main process's, while it has its parent's memory.
-var firstStack [8 << 10]byte
+// firstStack is the main process's, while it has its parent's memory. A signal may be handled on it,
+// for which the kernel puts all registers there.
+var firstStack [16 << 10]byte
 
 const (
 	lowest   = 1 << 32  // a program that is not position-independent is below, heap and mappings are above

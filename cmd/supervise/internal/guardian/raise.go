@@ -233,8 +233,12 @@ func killListed(main, n uintptr) {
 func born() {
 	t := &plan
 	l := t.raises
+	syscall.RawSyscall(unix.SYS_SIGALTSTACK, uintptr(unsafe.Pointer(&noSignalStack)), 0, 0) // Go's may be in memory that is not there
 	resetSignals(t, l)
-	errno := arrange(l)
+	errno := join(t)
+	if errno == 0 {
+		errno = arrange(l)
+	}
 	for i := range uintptr(len(l.files)) {
 		if errno == 0 {
 			errno = placeFile(*(*uintptr)(unsafe.Add(unsafe.Pointer(&l.files), i*unsafe.Sizeof(i))), i)
@@ -256,8 +260,16 @@ func born() {
 
 const sigsetSize = 8 // of the kernel's sigset_t
 
-// resetSignals has those signals ignored that are to be, and gives all others their default action.
-// All are blocked still.
+// noSignalStack is the kernel's stack_t, with SS_DISABLE.
+var noSignalStack = struct {
+	start uintptr
+	flags int32
+	size  uintptr
+}{flags: 2}
+
+// resetSignals has those signals ignored that are to be, and gives all others their default action,
+// but for those by which it would be stopped before it executes its program: that resets them. All
+// are blocked still.
 //
 //go:norace
 //go:nosplit
@@ -265,7 +277,7 @@ func resetSignals(t *twin, l *launch) {
 	for sig := uintptr(1); sig <= 64; sig++ {
 		_, _, errno := syscall.RawSyscall6(unix.SYS_RT_SIGACTION, sig, 0, uintptr(unsafe.Pointer(&t.action)), sigsetSize, 0, 0)
 		want := l.ignored >> (sig - 1) & 1 // 0: the default action, 1: it is ignored
-		if errno != 0 || t.action[0] == want {
+		if errno != 0 || t.action[0] == want || want == 0 && l.stops>>(sig-1)&1 != 0 {
 			continue
 		}
 		t.action = [4]uint64{}
@@ -273,6 +285,23 @@ func resetSignals(t *twin, l *launch) {
 		syscall.RawSyscall6(unix.SYS_RT_SIGACTION, sig, uintptr(unsafe.Pointer(&t.action)), 0, sigsetSize, 0, 0)
 	}
 }
+
+// join enters the cgroup that the main process was not born in. A refusal is one of its birth, and
+// not that of its program.
+//
+//go:norace
+//go:nosplit
+func join(t *twin) (errno syscall.Errno) {
+	if t.joins == 0 {
+		return 0
+	}
+	if _, _, errno = syscall.RawSyscall(unix.SYS_WRITE, t.joins, uintptr(unsafe.Pointer(&zero)), 1); errno != 0 {
+		errno = unix.EACCES
+	}
+	return errno
+}
+
+var zero = [1]byte{'0'} // the writer itself
 
 // arrange finds the main process its session, its process group and the foreground, in the order
 // in which package syscall does so.

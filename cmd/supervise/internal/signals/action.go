@@ -48,5 +48,8 @@ func Default(sig unix.Signal) error { return sigaction(sig, &action{handler: sig
 // Ignore has a signal ignored.
 func Ignore(sig unix.Signal) error { return sigaction(sig, &action{handler: sigIgnore}, nil) }
 
+// bare says that the handler needs nothing of Go's.
+const bare = true
+
 // canCatch says that Again can catch a signal.
 func canCatch(unix.Signal) bool { return true }

@@ -53,5 +53,7 @@ func Default(sig unix.Signal) error {
 // Ignore has a signal ignored.
 func Ignore(sig unix.Signal) error { signal.Ignore(sig); return nil }
 
+const bare = false
+
 // canCatch says that Again can catch a signal.
 func canCatch(sig unix.Signal) bool { return !kept.has(sig) }

@@ -1,6 +1,6 @@
 #include "textflag.h"
 
-// func clone(trap, first, second, third, local uintptr, begin func()) (pid uintptr)
+// func clone(trap, first, second, third, local uintptr, begin uintptr) (pid uintptr)
 TEXT ·clone(SB), NOSPLIT, $0-56
 	MOVQ	trap+0(FP), AX
 	MOVQ	first+8(FP), DI
@@ -15,8 +15,6 @@ TEXT ·clone(SB), NOSPLIT, $0-56
 	MOVQ	AX, pid+48(FP)
 	RET
 child: // on a stack of its own; not by a name of Go's, which would be a call by a wrapper that needs a goroutine
-	MOVQ	R12, DX
-	MOVQ	(DX), AX
 	XORPS	X15, X15
-	CALL	AX
+	CALL	R12
 	INT	$3

@@ -1,6 +1,6 @@
 #include "textflag.h"
 
-// func clone(trap, first, second, third, local uintptr, begin func()) (pid uintptr)
+// func clone(trap, first, second, third, local uintptr, begin uintptr) (pid uintptr)
 TEXT ·clone(SB), NOSPLIT, $0-56
 	MOVD	trap+0(FP), R8
 	MOVD	first+8(FP), R0
@@ -14,6 +14,5 @@ TEXT ·clone(SB), NOSPLIT, $0-56
 	MOVD	R0, pid+48(FP)
 	RET
 child: // on a stack of its own; see clone_amd64.s
-	MOVD	(R26), R0
-	BL	(R0)
+	BL	(R26)
 	BRK

@@ -1,6 +1,6 @@
 #include "textflag.h"
 
-// func clone(trap, first, second, third, local uintptr, begin func()) (pid uintptr)
+// func clone(trap, first, second, third, local uintptr, begin uintptr) (pid uintptr)
 TEXT ·clone(SB), NOSPLIT, $0-56
 	MOV	trap+0(FP), A7
 	MOV	first+8(FP), A0
@@ -14,6 +14,5 @@ TEXT ·clone(SB), NOSPLIT, $0-56
 	MOV	A0, pid+48(FP)
 	RET
 child: // on a stack of its own; see clone_amd64.s
-	MOV	(S10), A0
-	CALL	A0
+	CALL	S10
 	EBREAK

@@ -50,6 +50,7 @@ type twin struct {
 	// A foster's.
 	raises  *launch  // nil: another
 	refused *uintptr // the errno of what keeps the main process from executing its program
+	born    uintptr  // where born begins
 	joins   uintptr  // a cgroup.procs that the main process enters its cgroup by; 0: it is born where it is to be
 	shared  *exchange
 	notice  uintptr   // an eventfd

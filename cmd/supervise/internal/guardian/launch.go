@@ -104,7 +104,7 @@ func vfork(path string, argv []string, attr *syscall.ProcAttr) (int, error) {
 	defer l.free()
 	l.leaves = l.own
 	t := &plan
-	*t = twin{all: ^uint64(0), raises: l, refused: &refusal, into: attr.Sys.UseCgroupFD}
+	*t = twin{all: ^uint64(0), raises: l, born: codeOf(born), refused: &refusal, into: attr.Sys.UseCgroupFD}
 	t.clone.cgroup = uint64(attr.Sys.CgroupFD)
 	refusal = 0
 	pid, errno := bearMasked(t)

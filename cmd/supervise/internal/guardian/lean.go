@@ -54,9 +54,9 @@ func birth(t *twin, into bool) (pid uintptr, errno syscall.Errno) {
 		t.clone.flags = unix.CLONE_PIDFD | unix.CLONE_SETTLS | unix.CLONE_INTO_CGROUP
 		t.clone.pidfd, t.clone.tls = uint64(pidfd), uint64(local)
 		t.clone.stack, t.clone.stackSize = uint64(bottom), uint64(size)
-		pid = clone(unix.SYS_CLONE3, uintptr(unsafe.Pointer(&t.clone)), unsafe.Sizeof(t.clone), 0, 0, watch)
+		pid = clone(unix.SYS_CLONE3, uintptr(unsafe.Pointer(&t.clone)), unsafe.Sizeof(t.clone), 0, 0, codeOf(watch))
 	} else {
-		pid = clone(unix.SYS_CLONE, unix.CLONE_PIDFD|unix.CLONE_SETTLS, bottom+size, pidfd, local, watch)
+		pid = clone(unix.SYS_CLONE, unix.CLONE_PIDFD|unix.CLONE_SETTLS, bottom+size, pidfd, local, codeOf(watch))
 	}
 	if pid > ^uintptr(4095) {
 		return 0, syscall.Errno(-pid)
@@ -77,9 +77,9 @@ func bear(t *twin) (pid uintptr, errno syscall.Errno) {
 	if t.into {
 		t.clone.flags, t.clone.exitSignal = unix.CLONE_VM|unix.CLONE_VFORK|unix.CLONE_INTO_CGROUP, uint64(unix.SIGCHLD)
 		t.clone.stack, t.clone.stackSize = uint64(bottom), uint64(size)
-		pid = clone(unix.SYS_CLONE3, uintptr(unsafe.Pointer(&t.clone)), unsafe.Sizeof(t.clone), 0, 0, born)
+		pid = clone(unix.SYS_CLONE3, uintptr(unsafe.Pointer(&t.clone)), unsafe.Sizeof(t.clone), 0, 0, t.born)
 	} else {
-		pid = clone(unix.SYS_CLONE, unix.CLONE_VM|unix.CLONE_VFORK|uintptr(unix.SIGCHLD), bottom+size, 0, 0, born)
+		pid = clone(unix.SYS_CLONE, unix.CLONE_VM|unix.CLONE_VFORK|uintptr(unix.SIGCHLD), bottom+size, 0, 0, t.born)
 	}
 	if pid > ^uintptr(4095) {
 		return 0, syscall.Errno(-pid)
@@ -87,9 +87,13 @@ func bear(t *twin) (pid uintptr, errno syscall.Errno) {
 	return pid, 0
 }
 
+// codeOf is where a function begins. It is looked up before the fork, in memory that the twin so
+// need not map: that is of constants, and the kernel may map 2 MB of them at once.
+func codeOf(f func()) uintptr { return **(**uintptr)(unsafe.Pointer(&f)) }
+
 // clone is a system call with the arguments of clone(2), the fourth being the one for the
-// thread-local storage. It returns what the kernel does in the parent; in the child it calls
-// begin, which must not return.
+// thread-local storage. It returns what the kernel does in the parent; in the child it goes on
+// with the code of begin, which must not return.
 //
 //go:noescape
-func clone(trap, first, second, third, local uintptr, begin func()) (pid uintptr)
+func clone(trap, first, second, third, local, begin uintptr) (pid uintptr)

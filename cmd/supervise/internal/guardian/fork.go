@@ -81,7 +81,13 @@ var (
 	one     = [1]byte{'1'}
 )
 
-// fork returns in the parent only. No flags but CLONE_PIDFD: copied memory and
+// fork forks the twin, and returns in the parent only.
+func fork(t *twin) (pid uintptr, errno syscall.Errno) {
+	roomy()
+	return rawFork(t)
+}
+
+// rawFork has no flags but CLONE_PIDFD: copied memory and
 // descriptors, no exit signal. Every signal is blocked meanwhile, so no handler of Go's can run
 // in the twin, now or ever; nor can this goroutine be preempted and leave the
 // mask on a thread that it is not on any more.
@@ -89,7 +95,7 @@ var (
 //go:norace
 //go:nosplit
 //go:noinline
-func fork(t *twin) (pid uintptr, errno syscall.Errno) {
+func rawFork(t *twin) (pid uintptr, errno syscall.Errno) {
 	lean()
 	if t.reads != nil {
 		syscall.RawSyscall(unix.SYS_MADVISE, uintptr(unsafe.Pointer(t.reads)), t.reads.size, unix.MADV_DOFORK)

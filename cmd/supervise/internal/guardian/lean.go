@@ -87,6 +87,9 @@ func bear(t *twin) (pid uintptr, errno syscall.Errno) {
 	return pid, 0
 }
 
+// roomy does nothing: the twin has a stack of its own.
+func roomy() {}
+
 // codeOf is where a function begins. It is looked up before the fork, in memory that the twin so
 // need not map: that is of constants, and the kernel may map 2 MB of them at once.
 func codeOf(f func()) uintptr { return **(**uintptr)(unsafe.Pointer(&f)) }

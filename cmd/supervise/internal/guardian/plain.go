@@ -10,9 +10,18 @@ import (
 )
 
 // lean does nothing: here the twin goes on with the stack that the fork is called on, in the heap.
+// Its functions are called by variables, as the linker would want less stack of them than there is:
+// see roomy.
 //
 //go:nosplit
 func lean() {}
+
+var begins, bears = watch, born
+
+// roomy makes room on the stack for the twin's functions, none of which may do so.
+//
+//go:noinline
+func roomy() (room [8 << 10]byte) { return room }
 
 // birth forks, by clone3(2) if that has to be, and returns in the parent. The twin begins with
 // watch.
@@ -27,7 +36,7 @@ func birth(t *twin, into bool) (pid uintptr, errno syscall.Errno) {
 		pid, _, errno = syscall.RawSyscall6(unix.SYS_CLONE, unix.CLONE_PIDFD, 0, uintptr(unsafe.Pointer(&t.pidfd)), 0, 0, 0)
 	}
 	if errno == 0 && pid == 0 {
-		watch()
+		begins()
 	}
 	return pid, errno
 }
@@ -46,7 +55,7 @@ const sharesMemory = false
 func bear(*twin) (pid uintptr, errno syscall.Errno) {
 	pid, _, errno = syscall.RawSyscall6(unix.SYS_CLONE, unix.CLONE_VFORK|uintptr(unix.SIGCHLD), 0, 0, 0, 0, 0)
 	if errno == 0 && pid == 0 {
-		born()
+		bears()
 	}
 	return pid, errno
 }

@@ -116,9 +116,9 @@ func birthRefused(err error) bool {
 // killedAtBirth says whether the child died, or is dying, before it executed anything. The
 // kernel kills it there if cgroup.kill was once written to the supervisor's own cgroup
 // (kill_seq). ForkExec returns success then: death closes its failure pipe just as execve
-// does. So does vfork(2). The flag alone is no proof. Linux 6.1 was seen to close the pipe before execve
-// clears the flag; taking that for a death would wait for the command to end, and run it a
-// second time.
+// does; and vfork(2) returns. The flag alone is no proof. Linux 6.1 was seen to close the pipe
+// before execve clears the flag; taking that for a death would wait for the command to end, and
+// run it a second time.
 func killedAtBirth(pid int) bool {
 	s, err := proc.ReadStat(pid)
 	return err == nil && s.Exiting() && s.Flags&proc.ForkNoExec != 0

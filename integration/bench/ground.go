@@ -75,8 +75,16 @@ func ownCgroup() (string, error) {
 	return "", errors.New("no cgroup2 mount shows the own cgroup")
 }
 
-func enter(dir string) error {
-	return os.WriteFile(filepath.Join(dir, "cgroup.procs"), []byte("0"), 0)
+func enter(dir string) error { return write(dir, "cgroup.procs", "0") }
+
+// write writes into a file of a cgroup. Where that has gone it makes no other.
+func write(dir, file, text string) error {
+	f, err := os.OpenFile(filepath.Join(dir, file), os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(text)
+	return errors.Join(err, f.Close())
 }
 
 func (g *ground) usable() bool { return g.dir != "" }
@@ -144,7 +152,7 @@ func (g *ground) close() error {
 
 // removeAll kills what lives in a cgroup and removes the tree, deepest first.
 func removeAll(dir string) {
-	os.WriteFile(filepath.Join(dir, "cgroup.kill"), []byte("1"), 0)
+	write(dir, "cgroup.kill", "1")
 	waitUntil(10*time.Second, func() bool { return !populated(dir) })
 	dirs := testbed.Below(dir)
 	for i := len(dirs) - 1; i >= 0; i-- {

@@ -149,7 +149,7 @@ func makeCgroup() (*os.File, error) {
 
 // killAndReap ends all in a cgroup, has each of the jobs in it removed, and removes it.
 func killAndReap(dir string, remove func(job string) error, jobs ...string) error {
-	if err := os.WriteFile(filepath.Join(dir, "cgroup.kill"), []byte("1"), 0); err != nil {
+	if err := write(dir, "cgroup.kill", "1"); err != nil {
 		return err
 	}
 	// Each of many waits looks at all children; of a thousand it is faster to reap them while they die.

@@ -67,8 +67,8 @@ func birth(t *twin, into bool) (pid uintptr, errno syscall.Errno) {
 // sharesMemory says that bear's child has its parent's memory.
 const sharesMemory = true
 
-// bear is vfork(2), into another cgroup by clone3(2), and returns in the parent when the child has executed a program, or has
-// ended. The child begins with born.
+// bear is vfork(2), into another cgroup by clone3(2), and returns in the parent when the child has
+// executed a program, or has ended. The child begins with born.
 //
 //go:norace
 //go:nosplit

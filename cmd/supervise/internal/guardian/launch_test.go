@@ -60,7 +60,11 @@ func startStopped() int {
 	}()
 	for range 50 {
 		attr := &syscall.ProcAttr{Files: []uintptr{0, 1, 2}, Sys: &syscall.SysProcAttr{}}
-		pid, f, err := 0, (*Foster)(nil), error(nil)
+		var (
+			pid int
+			f   *Foster
+			err error
+		)
 		if dir != nil {
 			attr.Sys.UseCgroupFD, attr.Sys.CgroupFD = true, int(dir.Fd())
 		}

@@ -51,7 +51,7 @@ func (s *server) call(method string, params any) object {
 	m := s.answer(s.send(method, params))
 	result, ok := m["result"].(object)
 	if !ok {
-		s.t.Fatalf("%s %s: %s", method, text(params), text(m))
+		s.t.Fatalf("%s %s: %s; before it %s", method, text(params), text(m), text(s.seen))
 	}
 	return result
 }

@@ -7,8 +7,10 @@ import (
 	"github.com/seed-c1490a04/supervise/integration/testbed"
 )
 
-// chain is a process that forks the next and ends, again and again: whoever looks for it finds where it was.
-const chain = `f() { [ "$1" = 0 ] && echo ready; f $(($1 - 1)) & }; f 50`
+// chain is a process that forks the next and ends, again and again: whoever looks for it finds where it was. Each
+// generation is one call deeper in the shell, and there may be 1,000 calls: every 500th begins anew.
+const chain = `export at=450 chain='f() { [ "$1" = "$at" ] && echo ready; [ "$1" = 0 ] && at= exec sh -c "$chain"; f $(($1 - 1)) & }; f 500'
+exec sh -c "$chain"`
 
 // TestSignalAll misses no process of a job that is forking.
 func TestSignalAll(t *testing.T) {

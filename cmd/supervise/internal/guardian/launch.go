@@ -126,7 +126,8 @@ func vfork(path string, argv []string, attr *syscall.ProcAttr) (int, error) {
 
 var refusal uintptr // see twin
 
-// birthRefused says that clone3(2) is unknown, or filtered, or may not be used for this cgroup.
+// birthRefused says that clone3(2) is unknown, or filtered, or may not be used for this cgroup. What
+// package cgroup calls so beside these (EBUSY, EOPNOTSUPP) is a refusal to enter it as well.
 func birthRefused(errno syscall.Errno) bool {
 	switch errno {
 	case unix.ENOSYS, unix.EINVAL, unix.E2BIG, unix.EPERM, unix.EACCES:

@@ -318,8 +318,24 @@ func TestKillFrozen(t *testing.T) {
 	kill(t, j)
 }
 
+// TestWatcher has one job that keeps its cgroup.events open, and one that does not: the first
+// needs no inotify(7), of which there are few, and whose close takes 13 ms.
 func TestWatcher(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		held    bool
+		inotify bool
+	}{{"held", true, false}, {"not held", false, true}} {
+		t.Run(c.name, func(t *testing.T) { testWatcher(t, c.held, c.inotify) })
+	}
+}
+
+func testWatcher(t *testing.T, held, inotify bool) {
 	j := newJob(t)
+	if fd := &j.node.eventsFile; !held {
+		unix.Close(*fd)
+		*fd = 0
+	}
 	w, err := NewWatcher()
 	if err != nil {
 		t.Fatal(err)
@@ -329,6 +345,10 @@ func TestWatcher(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if got := w.inotify >= 0; got != inotify {
+		t.Errorf("by inotify: %v", got)
+	}
+	w.Read() // the file was not read yet
 	unix.Kill(pid, unix.SIGKILL)
 	kill(t, j)
 	n, err := unix.Poll([]unix.PollFd{{Fd: int32(w.FD()), Events: unix.POLLIN}}, int(patience.Milliseconds()))

@@ -12,44 +12,94 @@ import (
 	"github.com/seed-c1490a04/supervise/cgroup/proc"
 )
 
-// Adopt moves running processes into the job. The caller's function each calls move for
-// every process, and repeats the round until no call says that it moved one: a process
-// that was not moved yet may fork. A moved process is frozen meanwhile, and cannot. On an
-// error Adopt puts the processes moved so far into this process's own cgroup, and leaves
+// Adopt moves running processes into the job. The caller's function each calls move with all
+// that there are, the oldest first, and repeats the round until move says that it moved none, and
+// there are no others than in the round before: a process that was not moved yet may fork, and one
+// that ends may have left a child.
+//
+// Where two rounds do not find the end of it, what is in the job is frozen, and thawed when all is
+// done. Processes that do nothing are not: the kernel wakes what it freezes, on any processor, and
+// one that has run on two takes longer to end (Linux 6.18: 15 us for each of 1,000).
+//
+// On an error Adopt puts the processes moved so far into this process's own cgroup, and leaves
 // the job as empty as before.
-func (j *Job) Adopt(each func(move func(pid int) (moved bool, err error)) error) error {
-	inside, err := procPath(j.main.path)
-	if err != nil {
-		return err
-	}
-	if err := j.main.write("cgroup.freeze", "1"); err != nil {
-		return err
-	}
-	err = each(func(pid int) (bool, error) { return j.move(pid, inside) })
+func (j *Job) Adopt(each func(move func(pids []int) (moved bool, err error)) error) error {
+	a := adoption{Job: j, tried: map[int]bool{}}
+	err := each(a.round)
 	if err != nil {
 		err = errors.Join(err, j.evict())
 	}
-	return errors.Join(err, j.main.write("cgroup.freeze", "0"))
+	if a.rounds > quietRounds {
+		err = errors.Join(err, j.main.write("cgroup.freeze", "0"))
+	}
+	return err
 }
 
-// move puts a process into the leaf, unless it is there already. The leaf's path in
-// /proc/PID/cgroup is inside.
-func (j *Job) move(pid int, inside string) (moved bool, err error) {
-	if isInside(pid, inside) {
+// quietRounds are those before what is in the job is frozen.
+const quietRounds = 2
+
+// An adoption is one run of Adopt.
+type adoption struct {
+	*Job
+	tried  map[int]bool // in an earlier round
+	rounds int          // that are over
+}
+
+// round moves those processes that are not in the job yet. Which are it learns from the job, not
+// from /proc/PID/cgroup: each file that is opened there has a name in the kernel's cache, and to
+// forget that takes 1 us and more when the process is reaped.
+//
+// The oldest come first: the kernel kills in the order in which they came (css_task_iter), and
+// waitid(2) finds a child at once if the older ones have been reaped.
+func (a *adoption) round(pids []int) (moved bool, err error) {
+	if a.rounds == quietRounds {
+		if err := a.main.write("cgroup.freeze", "1"); err != nil {
+			return false, err
+		}
+	}
+	a.rounds++
+	inside, err := a.Procs()
+	if err != nil {
+		return false, err
+	}
+	is := make(map[int]bool, len(inside))
+	for _, pid := range inside {
+		is[pid] = true
+	}
+	for _, pid := range pids {
+		if is[pid] {
+			continue
+		}
+		now, err := a.move(pid)
+		if err != nil {
+			return false, err
+		}
+		moved = moved || now
+	}
+	return moved, nil
+}
+
+// move puts a process into the leaf.
+func (a *adoption) move(pid int) (moved bool, err error) {
+	if a.tried[pid] && isLeaving(pid) {
 		return false, nil
 	}
-	err = j.main.write("cgroup.procs", strconv.Itoa(pid))
+	err = a.main.write("cgroup.procs", strconv.Itoa(pid))
 	switch {
 	case errors.Is(err, unix.ESRCH): // gone
 		return false, nil
 	case errors.Is(err, unix.EINVAL): // the process is being forked: the caller tries again
 		return true, nil
-	case err != nil:
-		return false, err
 	}
+	a.tried[pid] = true
+	return err == nil, err
+}
+
+// isLeaving says of a process that is still outside whether the kernel leaves it there, without
+// an error: it is exiting, or nothing but threads is left of it, which are moved.
+func isLeaving(pid int) bool {
 	s, err := proc.ReadStat(pid)
-	exiting := err == nil && (s.Exiting() || s.Headless()) // the kernel leaves an exiting process where it was, without an error, and moves its live threads
-	return !exiting, nil
+	return err == nil && (s.Exiting() || s.Headless())
 }
 
 // Capture moves a process into the leaf and SIGKILLs all that is there. For both it needs no

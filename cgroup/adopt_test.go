@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -29,18 +30,10 @@ func TestAdopt(t *testing.T) {
 	}
 	bufio.NewReader(r).ReadString('\n')
 	r.Close()
-	each := func(move func(int) (bool, error)) error {
+	each := func(move func([]int) (bool, error)) error {
 		for range 1000 {
-			again := false
-			for _, p := range descendants(pid) {
-				moved, err := move(p)
-				if err != nil {
-					return err
-				}
-				again = again || moved
-			}
-			if !again {
-				return nil
+			if moved, err := move(descendants(pid)); !moved {
+				return err
 			}
 		}
 		return errors.New("no end of it")
@@ -58,6 +51,69 @@ func TestAdopt(t *testing.T) {
 		}
 	}
 	kill(t, j)
+}
+
+// TestAdoptQuiet: processes that sleep are not woken, and are in the cgroup in the order in which
+// they are children.
+func TestAdoptQuiet(t *testing.T) {
+	j := newJob(t)
+	pids := make([]int, 5)
+	for i := range pids {
+		pids[i] = asleep(t)
+	}
+	before := switches(t, pids)
+	rounds := 0
+	err := j.Adopt(func(move func([]int) (bool, error)) error {
+		for {
+			rounds++
+			if moved, err := move(pids); !moved {
+				return err
+			}
+		}
+	})
+	if err != nil || rounds != 2 {
+		t.Errorf("%d rounds, %v", rounds, err)
+	}
+	if after := switches(t, pids); !slices.Equal(after, before) {
+		t.Errorf("they have slept %v times, before %v", after, before)
+	}
+	if inside, err := j.Procs(); !slices.Equal(inside, pids) {
+		t.Errorf("%v, %v; want %v", inside, err, pids)
+	}
+	kill(t, j)
+}
+
+// asleep starts a process outside any job, and returns when it sleeps.
+func asleep(t *testing.T) (pid int) {
+	t.Helper()
+	pid, err := syscall.ForkExec("/bin/sleep", []string{"sleep", "100"}, attr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(patience); ; {
+		s, err := proc.ReadStat(pid)
+		if err == nil && s.State == 'S' {
+			return pid
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("process %d: %c, %v", pid, s.State, err)
+		}
+	}
+}
+
+// switches are how often processes have gone to sleep.
+func switches(t *testing.T, pids []int) (all []string) {
+	t.Helper()
+	for _, pid := range pids {
+		b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, rest, _ := strings.Cut(string(b), "\nvoluntary_ctxt_switches:")
+		n, _, _ := strings.Cut(rest, "\n")
+		all = append(all, strings.TrimSpace(n))
+	}
+	return all
 }
 
 func descendants(pid int) []int {
@@ -78,8 +134,8 @@ func TestAdoptFails(t *testing.T) {
 		t.Fatal(err)
 	}
 	before := ownCgroup(t, pid)
-	err = j.Adopt(func(move func(int) (bool, error)) error {
-		if moved, err := move(pid); !moved || err != nil {
+	err = j.Adopt(func(move func([]int) (bool, error)) error {
+		if moved, err := move([]int{pid}); !moved || err != nil {
 			t.Errorf("moved: %v, %v", moved, err)
 		}
 		return errors.New("as the test wants it")

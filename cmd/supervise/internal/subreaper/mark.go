@@ -55,18 +55,22 @@ func (t *Tree) SetMark(m Mark) (settled bool, err error) {
 	defer func() { t.keeps = false }()
 	settled = true
 	running := map[int]bool{}
-	err = t.each(func(p process) (acted bool, err error) {
-		if m.isOn(p.pid) {
-			running[p.pid] = p.state == 'R' || p.state == 'D'
-			settled = settled && !running[p.pid]
-			return false, nil
+	err = t.each(func(live []process) (acted bool, err error) {
+		for _, p := range live {
+			if m.isOn(p.pid) {
+				running[p.pid] = p.state == 'R' || p.state == 'D'
+				settled = settled && !running[p.pid]
+				continue
+			}
+			settled, running[p.pid] = false, true
+			switch err := m.put(p.pid); {
+			case err == nil:
+				acted = true
+			case !errors.Is(err, unix.ESRCH) && !errors.Is(err, unix.EPERM): // else it has gone, or is another user's
+				return acted, err
+			}
 		}
-		settled, running[p.pid] = false, true
-		err = m.put(p.pid)
-		if errors.Is(err, unix.ESRCH) || errors.Is(err, unix.EPERM) { // it has gone, or is another user's
-			return false, nil
-		}
-		return err == nil, err
+		return acted, nil
 	}, nil)
 	if t.still {
 		settled = !slices.Contains(slices.Collect(maps.Values(running)), true)

@@ -61,11 +61,7 @@ func (t *Tree) Start(path string, argv []string, attr *syscall.ProcAttr) (int, e
 // found.
 func (t *Tree) Procs() ([]int, error) {
 	procs, err := t.live()
-	pids := make([]int, len(procs))
-	for i, p := range procs {
-		pids[i] = p.pid
-	}
-	return pids, err
+	return pidsOf(procs), err
 }
 
 // Empty reports whether no live descendant is left; zombies do not count.
@@ -339,20 +335,22 @@ func (t *Tree) alive() error {
 // errTooFast: Kill then goes on, and comes again.
 func (t *Tree) stop() (held map[int]process, wasStopped map[int]bool, err error) {
 	held, wasStopped = map[int]process{}, map[int]bool{}
-	err = t.each(func(p process) (acted bool, err error) {
-		if h, known := held[p.pid]; known && h.start == p.start && p.settled() {
-			return false, nil
-		} else if !known || h.start != p.start {
-			wasStopped[p.pid] = p.state == 'T'
+	err = t.each(func(live []process) (acted bool, err error) {
+		for _, p := range live {
+			if h, known := held[p.pid]; known && h.start == p.start && p.settled() {
+				continue
+			} else if !known || h.start != p.start {
+				wasStopped[p.pid] = p.state == 'T'
+			}
+			switch send(p, unix.SIGSTOP) {
+			case nil:
+				held[p.pid] = p
+				acted = true
+			case unix.EPERM:
+				held[p.pid] = p // to be reported
+			}
 		}
-		switch send(p, unix.SIGSTOP) {
-		case nil:
-			held[p.pid] = p
-			return true, nil
-		case unix.EPERM:
-			held[p.pid] = p // to be reported
-		}
-		return false, nil
+		return acted, nil
 	}, nil)
 	return held, wasStopped, err
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"strconv"
 
 	"golang.org/x/sys/unix"
@@ -36,8 +37,8 @@ func readProcess(pid int) (process, error) {
 // live returns the live descendants. One look finds them, or misses a process
 // whose parent ends meanwhile; only to find none takes more: see each.
 func (t *Tree) live() (found []process, err error) {
-	err = t.each(func(p process) (bool, error) {
-		found = append(found, p)
+	err = t.each(func(live []process) (bool, error) {
+		found = append(found, live...)
 		return false, nil
 	}, func() bool { return len(found) > 0 })
 	return found, err
@@ -101,13 +102,13 @@ const (
 // errTooFast says that each found no end.
 var errTooFast = errors.New("processes come and go faster than they can be looked at")
 
-// each visits every live descendant, look after look, until one finds exactly
-// what the one before has found and no visit did anything. A lineage in which
+// each has the live descendants visited, look after look, until one finds exactly
+// what the one before has found and the visit did nothing. A lineage in which
 // each process leaves a child and ends is in none of its members for long, and
 // every look may miss it; but each member leaves a zombie with us, which stays or
 // counts as reaped, and so no two looks are the same. Enough, if not nil, ends it
 // after a look.
-func (t *Tree) each(visit func(p process) (acted bool, err error), enough func() bool) error {
+func (t *Tree) each(visit func(live []process) (acted bool, err error), enough func() bool) error {
 	last := map[process]bool{}
 	zombies := map[int]process{}
 	most := maxGrown
@@ -125,6 +126,7 @@ func (t *Tree) each(visit func(p process) (acted bool, err error), enough func()
 		}
 		changed := len(all) != len(last) || reaped > 0 || !whole
 		now := make(map[process]bool, len(all))
+		live := make([]process, 0, len(all))
 		for _, p := range all {
 			id := process{pid: p.pid, start: p.start}
 			switch {
@@ -132,15 +134,16 @@ func (t *Tree) each(visit func(p process) (acted bool, err error), enough func()
 				id.state = 'Z'
 				zombies[p.pid] = p
 			case !p.dead:
-				acted, err := visit(p)
-				if err != nil {
-					return err
-				}
-				changed = changed || acted
+				live = append(live, p)
 			}
 			now[id] = true
 			changed = changed || !last[id]
 		}
+		acted, err := visit(live)
+		if err != nil {
+			return err
+		}
+		changed = changed || acted
 		if !changed || enough != nil && enough() {
 			return nil
 		}
@@ -155,12 +158,23 @@ func (t *Tree) each(visit func(p process) (acted bool, err error), enough func()
 	return errTooFast
 }
 
-// Each visits the pid of every live descendant until there is nothing more to
-// do: visit says whether it did anything. Nothing may reap meanwhile.
-func (t *Tree) Each(visit func(pid int) (acted bool, err error)) error {
+// Each has the pids of all live descendants visited until there is nothing more to do: visit
+// says whether it did anything. Of children the oldest come first. Nothing may reap meanwhile.
+func (t *Tree) Each(visit func(pids []int) (acted bool, err error)) error {
 	t.keeps = true
 	defer func() { t.keeps = false }()
-	return t.each(func(p process) (bool, error) { return visit(p.pid) }, nil)
+	return t.each(func(live []process) (bool, error) {
+		slices.Reverse(live) // see start
+		return visit(pidsOf(live))
+	}, nil)
+}
+
+func pidsOf(procs []process) []int {
+	pids := make([]int, len(procs))
+	for i, p := range procs {
+		pids[i] = p.pid
+	}
+	return pids
 }
 
 // childLists returns a function that lists the children of a process: from

@@ -24,6 +24,7 @@ import (
 // On an error Adopt puts the processes moved so far into this process's own cgroup, and leaves
 // the job as empty as before.
 func (j *Job) Adopt(each func(move func(pids []int) (moved bool, err error)) error) error {
+	j.s.comes()
 	a := adoption{Job: j, tried: map[int]bool{}}
 	err := each(a.round)
 	if err != nil {
@@ -106,6 +107,7 @@ func isLeaving(pid int) bool {
 // permission over the process, which may be another user's, but over its cgroup and this one
 // (cgroups(7), "Delegation").
 func (j *Job) Capture(pid int) error {
+	j.s.comes()
 	leaf, err := j.leaf()
 	if err == nil {
 		err = leaf.write("cgroup.procs", strconv.Itoa(pid))

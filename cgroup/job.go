@@ -30,6 +30,7 @@ type Job struct {
 // characters replaced. If the name is taken, a number is added. It starts at the number of
 // jobs made: 10,000 jobs of one name then do not try 10,000 numbers each.
 func (s *Session) NewJob(name string) (*Job, error) {
+	s.comes()
 	dirName := fileName(name)
 	node, err := s.mkdir(dirName)
 	s.made++
@@ -100,7 +101,10 @@ func (j *Job) leaf() (*dir, error) {
 // (cgroup.events, "populated"). A cgroup that another program has removed is empty, since the
 // kernel refuses to remove one that is not.
 func (j *Job) Empty() (bool, error) {
-	empty, err := j.node.empty()
+	empty, err := j.s.isOver(), error(nil)
+	if !empty {
+		empty, err = j.node.empty()
+	}
 	if empty {
 		j.emptied = time.Now()
 	}

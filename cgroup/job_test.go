@@ -29,7 +29,7 @@ func TestJobCPU(t *testing.T) {
 
 // TestEmptyUnknown: a job whose cgroup.events cannot be read is not called empty.
 func TestEmptyUnknown(t *testing.T) {
-	if empty, err := (&Job{node: plainDir(t, nil)}).Empty(); empty || err == nil {
+	if empty, err := (&Job{node: plainDir(t, nil), s: &Session{}}).Empty(); empty || err == nil {
 		t.Errorf("%v, %v", empty, err)
 	}
 }

@@ -33,6 +33,8 @@ type Session struct {
 	stat  int  // cpu.stat, open; 0: not yet
 	born  bool // a process was born in a job and survived: see killedAtBirth
 	left  bool // the directories stay: see LeaveToManager
+	ended bool // Kill was called, and since then nothing has come into a job but by a fork
+	empty bool // after that no process was left
 }
 
 // Open makes a locked session in the best place for jobs that Judge finds, without a new
@@ -278,7 +280,22 @@ func (s *Session) HoldsUs() bool { return s.root.leaf != "" || s.root.shelter }
 func (s *Session) Empty() (bool, error) { return s.dir.empty() }
 
 // Kill SIGKILLs every process of every job: see [Job.Kill].
-func (s *Session) Kill() error { return s.kill() }
+func (s *Session) Kill() error {
+	s.ended = true
+	return s.kill()
+}
+
+// isOver says whether the kill of all jobs has left no process in any. One look answers for
+// thousands of jobs.
+func (s *Session) isOver() bool {
+	if s.ended && !s.empty {
+		s.empty, _ = s.dir.empty()
+	}
+	return s.empty
+}
+
+// comes is to be called before something comes into a job other than by a fork in it.
+func (s *Session) comes() { s.ended, s.empty = false, false }
 
 // Inherit returns the session whose directory and root are open as the two descriptors, and
 // owns them from then on. With it the guardian ends the jobs of a dead supervisor. A guardian

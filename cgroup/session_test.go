@@ -5,6 +5,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -117,5 +118,73 @@ func TestOpenUnwritable(t *testing.T) {
 	}
 	if names, err := d.subdirs(); err != nil || len(names) != 0 {
 		t.Errorf("it holds %v, %v", names, err)
+	}
+}
+
+// TestKillAll: after the end of all jobs one look answers for each, until something comes into a
+// job again.
+func TestKillAll(t *testing.T) {
+	s := newSession(t, testRoot(t))
+	jobs := []*Job{newSleeping(t, s, "a"), newSleeping(t, s, "b")}
+	if empty, err := jobs[0].Empty(); empty || err != nil {
+		t.Errorf("before: %v, %v", empty, err)
+	}
+	if err := s.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	awaitEmpty(t, jobs[0])
+	awaitEmpty(t, jobs[1])
+	events := jobs[0].node.eventsFile
+	jobs[0].node.eventsFile = 1 << 20 // it cannot be read
+	if empty, err := jobs[0].Empty(); !empty || err != nil {
+		t.Errorf("the job was asked: %v, %v", empty, err)
+	}
+	jobs[0].node.eventsFile = events
+	later := newSleeping(t, s, "c")
+	for i, j := range append(jobs, later) {
+		if empty, err := j.Empty(); empty != (j != later) || err != nil {
+			t.Errorf("job %d: %v, %v", i, empty, err)
+		}
+	}
+	if err := s.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	awaitEmpty(t, later)
+	stray := sleeper(t)
+	if err := jobs[0].Capture(stray); err != nil || s.isOver() {
+		t.Errorf("what was captured is not asked for: %v", err)
+	}
+	awaitEmpty(t, jobs[0])
+	reapAll()
+	for _, j := range append(jobs, later) {
+		if err := j.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+func newSleeping(t *testing.T, s *Session, name string) *Job {
+	t.Helper()
+	j, err := s.NewJob(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	start(t, j, "echo ready; exec sleep 100")
+	return j
+}
+
+func awaitEmpty(t *testing.T, j *Job) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); ; {
+		empty, err := j.Empty()
+		if empty {
+			return
+		}
+		if err != nil || time.Now().After(deadline) {
+			t.Fatalf("%s is not empty: %v", j.Path(), err)
+		}
 	}
 }

@@ -41,7 +41,7 @@ func (b *bench) endings() []ending {
 		{"supervise run --contain subreaper", run("--contain", "subreaper"), 0, 0},
 		{"write to cgroup.kill, reap: own children", bare("bare-children"), 4, 0},
 		{"the same, whose children were looked for", bare("bare-children", "looked"), 4, 0},
-		{"supervise (the seed's protocol)", func() (*specimen, error) { return b.spawnSeed(b.procs) }, 4, 1.3},
+		{"supervise (the seed's protocol)", func() (*specimen, error) { return b.spawnSeed(b.procs) }, 4, 1.2},
 	}
 }
 

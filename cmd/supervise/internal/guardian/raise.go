@@ -275,13 +275,10 @@ var noSignalStack = struct {
 //go:nosplit
 func resetSignals(t *twin, l *launch) {
 	for sig := uintptr(1); sig <= 64; sig++ {
-		_, _, errno := syscall.RawSyscall6(unix.SYS_RT_SIGACTION, sig, 0, uintptr(unsafe.Pointer(&t.action)), sigsetSize, 0, 0)
-		want := l.ignored >> (sig - 1) & 1 // 0: the default action, 1: it is ignored
-		if errno != 0 || t.action[0] == want || want == 0 && l.stops>>(sig-1)&1 != 0 {
+		t.action[0] = l.ignored >> (sig - 1) & 1 // 0: the default action, 1: it is ignored
+		if t.action[0] == 0 && l.stops>>(sig-1)&1 != 0 {
 			continue
 		}
-		t.action = [4]uint64{}
-		t.action[0] = want
 		syscall.RawSyscall6(unix.SYS_RT_SIGACTION, sig, uintptr(unsafe.Pointer(&t.action)), 0, sigsetSize, 0, 0)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -48,6 +49,39 @@ func helpGrowing(tr *tree) error {
 		return err
 	}
 	return errors.Join(tr.Kill(), tr.tell("after", tr.pids...))
+}
+
+// TestKillUntaken: zombies whose statuses the owner does not take, in any number, hold up nothing.
+func TestKillUntaken(t *testing.T) {
+	want := "after: 0 of 1, empty true\n"
+	if got := helper(t, "untaken"); got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func helpUntaken(tr *tree) error {
+	maxEnded, maxGrown = 5, 10
+	tr.Reap = func() int { return 0 }
+	for range 50 {
+		pid, err := tr.start("exit 0", 0)
+		if err == nil {
+			err = unix.Waitid(unix.P_PID, pid, nil, unix.WEXITED|unix.WNOWAIT, nil)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if _, err := tr.start("(echo $$ >&4); exec sleep 1000", 1); err != nil {
+		return err
+	}
+	killed := make(chan error, 1)
+	go func() { killed <- tr.Kill() }()
+	select {
+	case err := <-killed:
+		return errors.Join(err, tr.tell("after", tr.pids...))
+	case <-time.After(20 * time.Second):
+		return errors.New("still killing")
+	}
 }
 
 // TestSignal: everybody gets the signal and runs on, but for who was stopped.

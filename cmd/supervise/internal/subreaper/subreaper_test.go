@@ -35,6 +35,7 @@ var helpers = map[string]func(*tree) error{
 	"start":      helpStart,
 	"still":      helpStill,
 	"still-over": helpStillOver,
+	"untaken":    helpUntaken,
 	"zombies":    helpZombies,
 }
 

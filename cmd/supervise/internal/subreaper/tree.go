@@ -46,8 +46,8 @@ func (t *Tree) live() (found []process, err error) {
 
 // look returns the descendants, living and zombies, or the bearers of the mark.
 // Zombies that are known to be our children need not be looked at again. Whole is
-// false where there are so many new ones that it is better to begin anew.
-func (t *Tree) look(zombies map[int]process) (found []process, whole bool, err error) {
+// false where there are so many new ones that it is better to begin anew, if they can be reaped.
+func (t *Tree) look(zombies map[int]process, reaps bool) (found []process, whole bool, err error) {
 	if t.mark != 0 {
 		found, err = t.mark.bearers()
 		return found, true, err
@@ -79,7 +79,7 @@ func (t *Tree) look(zombies map[int]process) (found []process, whole bool, err e
 			todo = append(todo, below(pid)...) // a zombie leader may have live threads with children
 		}
 		if !known && p.dead {
-			if ended++; ended > maxEnded && t.Reap != nil {
+			if ended++; ended > maxEnded && reaps {
 				return found, false, nil
 			}
 		}
@@ -88,16 +88,16 @@ func (t *Tree) look(zombies map[int]process) (found []process, whole bool, err e
 }
 
 // maxEnded is how many new zombies a look puts up with before it has them reaped and
-// begins anew: each makes the list of children longer, and the look slower.
-const maxEnded = 256
+// begins anew: each makes the list of children longer, and the look slower. It is a variable
+// for the tests, as maxGrown is.
+var maxEnded = 256
 
 // eachLimit and maxGrown bound each, should a job fork faster than it can be looked at:
-// in looks, and in zombies, which are not reaped meanwhile and which make each look
-// slower than the last, until no pid is left.
-const (
-	eachLimit = 200
-	maxGrown  = 4000
-)
+// in looks, and in zombies that were not there in the first whole look, which are not reaped
+// meanwhile and which make each look slower than the last, until no pid is left.
+const eachLimit = 200
+
+var maxGrown = 4000
 
 // errTooFast says that each found no end.
 var errTooFast = errors.New("processes come and go faster than they can be looked at")
@@ -111,16 +111,17 @@ var errTooFast = errors.New("processes come and go faster than they can be looke
 func (t *Tree) each(visit func(live []process) (acted bool, err error), enough func() bool) error {
 	last := map[process]bool{}
 	zombies := map[int]process{}
-	most := maxGrown
-	for i := range eachLimit {
+	most := -1 // zombies; not known before the first whole look
+	for range eachLimit {
 		reaped := 0
 		if !t.keeps {
 			reaped = t.reap()
 		}
+		reaps := t.Reap != nil && (reaped > 0 || len(zombies) == 0) // else an owner does not take their statuses
 		if reaped > 0 {
 			zombies = map[int]process{} // a number may be another's now
 		}
-		all, whole, err := t.look(zombies)
+		all, whole, err := t.look(zombies, reaps)
 		if err != nil {
 			return err
 		}
@@ -147,10 +148,10 @@ func (t *Tree) each(visit func(live []process) (acted bool, err error), enough f
 		if !changed || enough != nil && enough() {
 			return nil
 		}
-		if i == 0 {
-			most += len(zombies)
+		if whole && most < 0 {
+			most = len(zombies) + maxGrown
 		}
-		if len(zombies) > most {
+		if most >= 0 && len(zombies) > most {
 			break
 		}
 		last = now

@@ -116,8 +116,12 @@ func (s *Supervisor) take(pid int) (e *protocol.Event, of *Job, err error) {
 func (s *Supervisor) Knows(pid int) bool { return s.jobs[pid] != nil || s.chores[pid] != nil }
 
 // CollectDead is collect for ends alone: not to be told of children that we stop
-// ourselves. It says how many there were.
+// ourselves. It says how many there were. The caller may be at work for long, so what the owner
+// did not take before is offered again.
 func (s *Supervisor) CollectDead() (n int) {
+	if s.Owner != nil {
+		s.Owner.flush()
+	}
 	for !s.undelivered() && n < 10*maxCollect {
 		event, err := s.waitid(unix.P_ALL, 0, unix.WEXITED|unix.WNOHANG, &s.usage)
 		if err != nil || event.PID() == 0 {

@@ -211,6 +211,32 @@ func TestCollectDead(t *testing.T) {
 	}
 }
 
+// TestCollectDeadAgain: what the owner did not take before is offered again, without the loop.
+func TestCollectDeadAgain(t *testing.T) {
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fds[0])
+	defer unix.Close(fds[1])
+	s := &Supervisor{Owner: &Owner{In: -1, Out: fds[0]}}
+	s.Owner.open()
+	for event := protocol.NewEvent(protocol.Exited, 1, 0, 0); !s.undelivered(); {
+		s.Owner.tell(event, nil)
+	}
+	dead := child(t, "true")
+	await(t, dead, unix.WEXITED)
+	if n := s.CollectDead(); n != 0 || !isChild(dead) {
+		t.Errorf("%d, though they cannot be told", n)
+	}
+	for n := 1; n > 0; {
+		n, _ = unix.Read(fds[1], make([]byte, 64<<10))
+	}
+	if n := s.CollectDead(); n != 1 || isChild(dead) {
+		t.Errorf("%d collected", n)
+	}
+}
+
 // TestTouch: only a job that may have ended is looked at.
 func TestTouch(t *testing.T) {
 	s := &Supervisor{}

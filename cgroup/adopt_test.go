@@ -2,6 +2,7 @@ package cgroup
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -83,16 +84,15 @@ func TestAdoptQuiet(t *testing.T) {
 	kill(t, j)
 }
 
-// asleep starts a process outside any job, and returns when it sleeps.
+// asleep starts a process outside any job, and returns when it has gone to sleep. Its state alone
+// says so a moment before; /proc/PID/syscall waits until it is on no processor.
 func asleep(t *testing.T) (pid int) {
 	t.Helper()
-	pid, err := syscall.ForkExec("/bin/sleep", []string{"sleep", "100"}, attr())
-	if err != nil {
-		t.Fatal(err)
-	}
+	pid = sleeper(t)
 	for deadline := time.Now().Add(patience); ; {
 		s, err := proc.ReadStat(pid)
-		if err == nil && s.State == 'S' {
+		in, _ := proc.Read(pid, "syscall", 0)
+		if err == nil && s.State == 'S' && !bytes.HasPrefix(in, []byte("running")) {
 			return pid
 		}
 		if time.Now().After(deadline) {

@@ -14,9 +14,9 @@ import (
 // than that) and rarely not at all, so read Empty after Watch, after every hint,
 // and after every wait.
 //
-// A job that keeps its cgroup.events open is polled by epoll(7) (cgroups(7), "Freezing and
-// notification" of the kernel's cgroup-v2.rst: POLLPRI). Another one, and any other file, is
-// watched by inotify(7), which opens nothing for each, but whose first close waits for a grace
+// A job that keeps its cgroup.events open is polled by epoll(7), for POLLPRI (the kernel's
+// cgroup-v2.rst, "[Un]populated Notification"; kernfs_fop_poll). Another one, and any other file,
+// is watched by inotify(7), which opens nothing for each, but whose first close waits for a grace
 // period of the kernel (fsnotify_destroy_group): 13 ms on Linux 6.18.
 type Watcher struct {
 	epoll   int

@@ -348,9 +348,9 @@ func testWatcher(t *testing.T, held, inotify bool) {
 	if got := w.inotify >= 0; got != inotify {
 		t.Errorf("by inotify: %v", got)
 	}
-	w.Read() // the file was not read yet
+	w.Read() // what was before
 	unix.Kill(pid, unix.SIGKILL)
-	kill(t, j)
+	kill(t, j) // reads cgroup.events
 	n, err := unix.Poll([]unix.PollFd{{Fd: int32(w.FD()), Events: unix.POLLIN}}, int(patience.Milliseconds()))
 	if got := w.Read(); n != 1 || err != nil || len(got) == 0 || got[0] != key {
 		t.Errorf("keys %v, want %d; poll: %d, %v", got, key, n, err)

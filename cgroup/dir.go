@@ -27,6 +27,7 @@ type dir struct {
 	// cgroup.kill and cgroup.events, held open: what can no more be opened, for want of a
 	// descriptor say, can still be ended, and seen to be empty. 0: they are not held.
 	killFile, eventsFile int
+	watchedFile          int // cgroup.events once more, for a Watcher; 0: it is not watched so
 }
 
 // openDir opens the cgroup at an absolute path and checks that it is one.
@@ -66,7 +67,7 @@ func (d *dir) close() {
 		unix.Close(d.fd)
 		d.fd = -1
 	}
-	for _, fd := range []*int{&d.killFile, &d.eventsFile} {
+	for _, fd := range []*int{&d.killFile, &d.eventsFile, &d.watchedFile} {
 		if *fd > 0 {
 			unix.Close(*fd)
 			*fd = 0

@@ -2,6 +2,7 @@ package cgroup
 
 import (
 	"encoding/binary"
+	"io/fs"
 	"os"
 	"strconv"
 
@@ -14,10 +15,10 @@ import (
 // than that) and rarely not at all, so read Empty after Watch, after every hint,
 // and after every wait.
 //
-// A job that keeps its cgroup.events open is polled by epoll(7), for POLLPRI (the kernel's
-// cgroup-v2.rst, "[Un]populated Notification"; kernfs_fop_poll). Another one, and any other file,
-// is watched by inotify(7), which opens nothing for each, but whose first close waits for a grace
-// period of the kernel (fsnotify_destroy_group): 13 ms on Linux 6.18.
+// A job that keeps files open is polled by epoll(7), for POLLPRI (the kernel's cgroup-v2.rst,
+// "[Un]populated Notification"). Another one, and any other file, is watched by inotify(7), which
+// opens nothing for each, but whose first close waits for a grace period of the kernel
+// (fsnotify_destroy_group): 13 ms on Linux 6.18.
 type Watcher struct {
 	epoll   int
 	inotify int // -1: not needed yet
@@ -35,10 +36,28 @@ func NewWatcher() (*Watcher, error) {
 // Watch adds a job and returns its key, which is not 0. The kernel ends the watch with the
 // directory.
 func (w *Watcher) Watch(j *Job) (key int, err error) {
-	if fd := j.node.eventsFile; fd > 0 && w.poll(fd, unix.EPOLLPRI|unix.EPOLLET) == nil {
-		return -fd, nil
+	if j.node.eventsFile > 0 && w.watchEvents(j.node) == nil {
+		return -j.node.watchedFile, nil
 	}
 	return w.WatchFile(j, "cgroup.events")
+}
+
+// watchEvents polls a cgroup.events that nothing reads: to read a file takes back what its poll
+// would tell (kernfs_generic_poll).
+func (w *Watcher) watchEvents(d *dir) error {
+	if d.watchedFile > 0 {
+		return fs.ErrExist
+	}
+	fd, err := d.open("cgroup.events", unix.O_RDONLY)
+	if err != nil {
+		return err
+	}
+	if err := w.poll(fd, unix.EPOLLPRI|unix.EPOLLET); err != nil {
+		unix.Close(fd)
+		return err
+	}
+	d.watchedFile = fd
+	return nil
 }
 
 // WatchFile is Watch for another file whose changes the kernel notifies, such as memory.events

@@ -84,6 +84,7 @@ func (j *Job) bear(fork Fork, path string, argv []string, attr *syscall.ProcAttr
 	if err != nil {
 		return 0, false, &JoinError{j.main.path, err}
 	}
+	j.s.comes()
 	sys.UseCgroupFD, sys.CgroupFD = true, leaf.fd
 	born := *attr
 	born.Sys = &sys

@@ -30,7 +30,6 @@ type Job struct {
 // characters replaced. If the name is taken, a number is added. It starts at the number of
 // jobs made: 10,000 jobs of one name then do not try 10,000 numbers each.
 func (s *Session) NewJob(name string) (*Job, error) {
-	s.comes()
 	dirName := fileName(name)
 	node, err := s.mkdir(dirName)
 	s.made++

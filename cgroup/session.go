@@ -34,7 +34,7 @@ type Session struct {
 	born  bool // a process was born in a job and survived: see killedAtBirth
 	left  bool // the directories stay: see LeaveToManager
 	ended bool // Kill was called, and since then nothing has come into a job but by a fork
-	empty bool // after that no process was left
+	over  bool // after that no process was left
 }
 
 // Open makes a locked session in the best place for jobs that Judge finds, without a new
@@ -277,7 +277,7 @@ func (s *Session) KillFD() (int, error) { return s.open("cgroup.kill", unix.O_WR
 func (s *Session) HoldsUs() bool { return s.root.leaf != "" || s.root.shelter }
 
 // Empty says whether no process is left in any job; zombies do not count.
-func (s *Session) Empty() (bool, error) { return s.dir.empty() }
+func (s *Session) Empty() (bool, error) { return s.empty() }
 
 // Kill SIGKILLs every process of every job: see [Job.Kill].
 func (s *Session) Kill() error {
@@ -288,14 +288,14 @@ func (s *Session) Kill() error {
 // isOver says whether the kill of all jobs has left no process in any. One look answers for
 // thousands of jobs.
 func (s *Session) isOver() bool {
-	if s.ended && !s.empty {
-		s.empty, _ = s.dir.empty()
+	if s.ended && !s.over {
+		s.over, _ = s.empty()
 	}
-	return s.empty
+	return s.over
 }
 
 // comes is to be called before something comes into a job other than by a fork in it.
-func (s *Session) comes() { s.ended, s.empty = false, false }
+func (s *Session) comes() { s.ended, s.over = false, false }
 
 // Inherit returns the session whose directory and root are open as the two descriptors, and
 // owns them from then on. With it the guardian ends the jobs of a dead supervisor. A guardian

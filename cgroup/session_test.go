@@ -5,7 +5,6 @@ import (
 	"os"
 	"strings"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -178,13 +177,10 @@ func newSleeping(t *testing.T, s *Session, name string) *Job {
 
 func awaitEmpty(t *testing.T, j *Job) {
 	t.Helper()
-	for deadline := time.Now().Add(patience); ; {
-		empty, err := j.Empty()
-		if empty {
-			return
-		}
-		if err != nil || time.Now().After(deadline) {
-			t.Fatalf("%s is not empty: %v", j.Path(), err)
-		}
+	if _, err := j.node.await("populated", 0, patience); err != nil {
+		t.Fatal(err)
+	}
+	if empty, err := j.Empty(); !empty || err != nil {
+		t.Fatalf("%s is not empty: %v", j.Path(), err)
 	}
 }

@@ -51,7 +51,10 @@ type twin struct {
 	raises  *launch  // nil: another
 	refused *uintptr // the errno of what keeps the main process from executing its program
 	born    uintptr  // where born begins
-	joins   uintptr  // a cgroup.procs that the main process enters its cgroup by; 0: it is born where it is to be
+	vfork   uintptr  // CLONE_VFORK: this process waits until the main process has executed its program; 0: it goes on
+	stack   uintptr  // the main process's, while it has this process's memory, and its size
+	size    uintptr
+	joins   uintptr // a cgroup.procs that the main process enters its cgroup by; 0: it is born where it is to be
 	shared  *exchange
 	notice  uintptr   // an eventfd
 	sent    uintptr   // a pipe
@@ -139,8 +142,7 @@ func bearMasked(t *twin) (pid uintptr, errno syscall.Errno) {
 //go:norace
 //go:nosplit
 //go:noinline
-func watch() {
-	t := &plan
+func watch(t *twin) {
 	// Where it was stopped, the death of the supervisor has it go on: of the thread that it is forked from, that is (prctl(2)).
 	syscall.RawSyscall(unix.SYS_PRCTL, unix.PR_SET_PDEATHSIG, uintptr(unix.SIGCONT), 0)
 	if t.raises != nil {

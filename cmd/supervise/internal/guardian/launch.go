@@ -15,6 +15,7 @@ import (
 // foster has a copy of: in its memory is no heap.
 type launch struct {
 	path, argv, envv uintptr
+	dir              uintptr // 0: this process's
 	size             uintptr // of the mapping
 	ignored          uint64  // the signals that it is to ignore; of all others the action is the default
 	stops            uint64  // those whose handler it keeps until it executes its program: see signals.CaughtStops
@@ -32,7 +33,7 @@ type launch struct {
 // newLaunch lays out a start. It is given back by free.
 func newLaunch(path string, argv []string, attr *syscall.ProcAttr) (*launch, error) {
 	const word = unsafe.Sizeof(uintptr(0))
-	vectors, texts := uintptr(len(argv)+len(attr.Env)+2)*word, uintptr(len(path)+1)
+	vectors, texts := uintptr(len(argv)+len(attr.Env)+2)*word, uintptr(len(path)+1+len(attr.Dir)+1)
 	for _, list := range [...][]string{argv, attr.Env} {
 		for _, s := range list {
 			texts += uintptr(len(s) + 1)
@@ -50,6 +51,9 @@ func newLaunch(path string, argv []string, attr *syscall.ProcAttr) (*launch, err
 		texts: unsafe.Slice((*byte)(unsafe.Add(memory, head+vectors)), texts),
 	}
 	l.argv, l.envv, l.path = layOut.list(argv), layOut.list(attr.Env), layOut.text(path)
+	if attr.Dir != "" {
+		l.dir = layOut.text(attr.Dir)
+	}
 	if err := l.set(attr); err != nil {
 		l.free()
 		return nil, err
@@ -86,8 +90,8 @@ func (l *layOut) list(from []string) (address uintptr) {
 // process did when it was executed. This process catches them all the while: none is lost that comes
 // when the program has begun to handle it. Package syscall would have to be left to ignore them.
 //
-// What is more than supervise wants of its jobs as a rule (a directory, other descriptors than three)
-// package syscall does all the same; and on processors without an entry of our own.
+// What is more than supervise wants of its jobs as a rule (other descriptors than three) package syscall
+// does all the same; and on processors without an entry of our own.
 func Launch(path string, argv []string, attr *syscall.ProcAttr) (pid int, err error) {
 	if !sharesMemory || !launches(attr) {
 		return signals.Start(syscall.ForkExec, path, argv, attr)
@@ -102,15 +106,10 @@ func vfork(path string, argv []string, attr *syscall.ProcAttr) (int, error) {
 		return 0, err
 	}
 	defer l.free()
-	l.leaves = l.own
 	t := &plan
-	*t = twin{all: ^uint64(0), raises: l, born: codeOf(born), refused: &refusal, into: attr.Sys.UseCgroupFD}
-	t.clone.cgroup = uint64(attr.Sys.CgroupFD)
+	*t = twin{refused: &refusal, vfork: unix.CLONE_VFORK, stack: uintptr(unsafe.Pointer(&firstStack)), size: unsafe.Sizeof(firstStack)}
 	refusal = 0
-	pid, errno := bearMasked(t)
-	if t.into && birthRefused(errno) {
-		pid, errno = bearJoining(t, errno)
-	}
+	pid, errno := t.launch(l, attr)
 	t.raises = nil
 	if errno != 0 {
 		return 0, errno
@@ -125,6 +124,17 @@ func vfork(path string, argv []string, attr *syscall.ProcAttr) (int, error) {
 }
 
 var refusal uintptr // see twin
+
+// launch has the main process born, in its cgroup if it is to be in one.
+func (t *twin) launch(l *launch, attr *syscall.ProcAttr) (pid uintptr, errno syscall.Errno) {
+	l.leaves = l.own
+	t.all, t.raises, t.born = ^uint64(0), l, codeOf(born)
+	t.into, t.clone.cgroup = attr.Sys.UseCgroupFD, uint64(attr.Sys.CgroupFD)
+	if pid, errno = bearMasked(t); t.into && birthRefused(errno) {
+		pid, errno = bearJoining(t, errno)
+	}
+	return pid, errno
+}
 
 // birthRefused says that clone3(2) is unknown, or filtered, or may not be used for this cgroup. What
 // package cgroup calls so beside these (EBUSY, EOPNOTSUPP) is a refusal to enter it as well.
@@ -151,7 +161,7 @@ func bearJoining(t *twin, refused syscall.Errno) (pid uintptr, errno syscall.Err
 // launches says whether a launch can do all that the attributes ask for. The descriptors take their
 // places one after the other: none may be where another one was put before it.
 func launches(attr *syscall.ProcAttr) bool {
-	if attr.Sys == nil || attr.Dir != "" || len(attr.Files) != len(launch{}.files) {
+	if attr.Sys == nil || len(attr.Files) != len(launch{}.files) {
 		return false
 	}
 	for i, fd := range attr.Files {

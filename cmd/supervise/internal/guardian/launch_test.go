@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -19,7 +20,7 @@ import (
 // TestStopAtStart: a Ctrl-Z that comes while a main process is on its way does not stop it before it
 // has executed its program: this process waits for that, and the shell for this process.
 func TestStopAtStart(t *testing.T) {
-	for _, how := range []string{"launch", "join", "raise"} {
+	for _, how := range []string{"launch", "join", "begin", "begin-join", "raise"} {
 		t.Run(how, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 			defer cancel()
@@ -45,7 +46,7 @@ func startStopped() int {
 		return 0 // Go's runtime handles it, in this process alone
 	}
 	var dir *os.File
-	if os.Args[1] == "join" {
+	if strings.HasSuffix(os.Args[1], "join") {
 		var err error
 		if dir, err = refuseBirth(); err != nil {
 			os.Stderr.WriteString(err.Error() + "\n")
@@ -63,15 +64,21 @@ func startStopped() int {
 		var (
 			pid int
 			f   *Foster
+			b   *Birth
 			err error
 		)
 		if dir != nil {
 			attr.Sys.UseCgroupFD, attr.Sys.CgroupFD = true, int(dir.Fd())
 		}
-		if os.Args[1] != "raise" {
-			pid, err = Launch("/bin/true", []string{"true"}, attr)
-		} else {
+		switch {
+		case os.Args[1] == "raise":
 			f, pid, err = Raise("/bin/true", []string{"true"}, attr, nil)
+		case strings.HasPrefix(os.Args[1], "begin"):
+			if b, err = Begin("/bin/true", []string{"true"}, attr); err == nil {
+				pid, err = b.PID, b.Wait()
+			}
+		default:
+			pid, err = Launch("/bin/true", []string{"true"}, attr)
 		}
 		if err != nil {
 			os.Stderr.WriteString(err.Error() + "\n")

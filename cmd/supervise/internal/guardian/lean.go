@@ -17,10 +17,6 @@ var (
 	tls   [64]uintptr
 )
 
-// firstStack is the main process's, while it has its parent's memory. A signal may be handled on it,
-// for which the kernel puts all registers there.
-var firstStack [16 << 10]byte
-
 const (
 	lowest   = 1 << 32  // a program that is not position-independent is below, heap and mappings are above
 	stackGap = 64 << 20 // between mappings and the stack the kernel leaves 128 MB at least (mmap_base)
@@ -54,9 +50,9 @@ func birth(t *twin, into bool) (pid uintptr, errno syscall.Errno) {
 		t.clone.flags = unix.CLONE_PIDFD | unix.CLONE_SETTLS | unix.CLONE_INTO_CGROUP
 		t.clone.pidfd, t.clone.tls = uint64(pidfd), uint64(local)
 		t.clone.stack, t.clone.stackSize = uint64(bottom), uint64(size)
-		pid = clone(unix.SYS_CLONE3, uintptr(unsafe.Pointer(&t.clone)), unsafe.Sizeof(t.clone), 0, 0, codeOf(watch))
+		pid = clone(unix.SYS_CLONE3, uintptr(unsafe.Pointer(&t.clone)), unsafe.Sizeof(t.clone), 0, 0, codeOf(watch), t)
 	} else {
-		pid = clone(unix.SYS_CLONE, unix.CLONE_PIDFD|unix.CLONE_SETTLS, bottom+size, pidfd, local, codeOf(watch))
+		pid = clone(unix.SYS_CLONE, unix.CLONE_PIDFD|unix.CLONE_SETTLS, bottom+size, pidfd, local, codeOf(watch), t)
 	}
 	if pid > ^uintptr(4095) {
 		return 0, syscall.Errno(-pid)
@@ -67,19 +63,18 @@ func birth(t *twin, into bool) (pid uintptr, errno syscall.Errno) {
 // sharesMemory says that bear's child has its parent's memory.
 const sharesMemory = true
 
-// bear is vfork(2), into another cgroup by clone3(2), and returns in the parent when the child has
-// executed a program, or has ended. The child begins with born.
+// bear is vfork(2), or the same without the waiting, into another cgroup by clone3(2). It returns in
+// the parent. The child begins with born.
 //
 //go:norace
 //go:nosplit
 func bear(t *twin) (pid uintptr, errno syscall.Errno) {
-	bottom, size := uintptr(unsafe.Pointer(&firstStack)), unsafe.Sizeof(firstStack)
 	if t.into {
-		t.clone.flags, t.clone.exitSignal = unix.CLONE_VM|unix.CLONE_VFORK|unix.CLONE_INTO_CGROUP, uint64(unix.SIGCHLD)
-		t.clone.stack, t.clone.stackSize = uint64(bottom), uint64(size)
-		pid = clone(unix.SYS_CLONE3, uintptr(unsafe.Pointer(&t.clone)), unsafe.Sizeof(t.clone), 0, 0, t.born)
+		t.clone.flags, t.clone.exitSignal = uint64(unix.CLONE_VM|unix.CLONE_INTO_CGROUP|t.vfork), uint64(unix.SIGCHLD)
+		t.clone.stack, t.clone.stackSize = uint64(t.stack), uint64(t.size)
+		pid = clone(unix.SYS_CLONE3, uintptr(unsafe.Pointer(&t.clone)), unsafe.Sizeof(t.clone), 0, 0, t.born, t)
 	} else {
-		pid = clone(unix.SYS_CLONE, unix.CLONE_VM|unix.CLONE_VFORK|uintptr(unix.SIGCHLD), bottom+size, 0, 0, t.born)
+		pid = clone(unix.SYS_CLONE, unix.CLONE_VM|t.vfork|uintptr(unix.SIGCHLD), t.stack+t.size, 0, 0, t.born, t)
 	}
 	if pid > ^uintptr(4095) {
 		return 0, syscall.Errno(-pid)
@@ -92,11 +87,11 @@ func roomy() {}
 
 // codeOf is where a function begins. It is looked up before the fork, in memory that the twin so
 // need not map: that is of constants, and the kernel may map 2 MB of them at once.
-func codeOf(f func()) uintptr { return **(**uintptr)(unsafe.Pointer(&f)) }
+func codeOf(f func(*twin)) uintptr { return **(**uintptr)(unsafe.Pointer(&f)) }
 
 // clone is a system call with the arguments of clone(2), the fourth being the one for the
 // thread-local storage. It returns what the kernel does in the parent; in the child it goes on
-// with the code of begin, which must not return.
+// with the code of begin, of which t is the argument, and which must not return.
 //
 //go:noescape
-func clone(trap, first, second, third, local, begin uintptr) (pid uintptr)
+func clone(trap, first, second, third, local, begin uintptr, t *twin) (pid uintptr)

@@ -36,13 +36,13 @@ func birth(t *twin, into bool) (pid uintptr, errno syscall.Errno) {
 		pid, _, errno = syscall.RawSyscall6(unix.SYS_CLONE, unix.CLONE_PIDFD, 0, uintptr(unsafe.Pointer(&t.pidfd)), 0, 0, 0)
 	}
 	if errno == 0 && pid == 0 {
-		begins()
+		begins(t)
 	}
 	return pid, errno
 }
 
 // codeOf is not used: the functions are called.
-func codeOf(func()) uintptr { return 0 }
+func codeOf(func(*twin)) uintptr { return 0 }
 
 // sharesMemory says that bear's child has its parent's memory.
 const sharesMemory = false
@@ -52,10 +52,10 @@ const sharesMemory = false
 //
 //go:norace
 //go:nosplit
-func bear(*twin) (pid uintptr, errno syscall.Errno) {
+func bear(t *twin) (pid uintptr, errno syscall.Errno) {
 	pid, _, errno = syscall.RawSyscall6(unix.SYS_CLONE, unix.CLONE_VFORK|uintptr(unix.SIGCHLD), 0, 0, 0, 0, 0)
 	if errno == 0 && pid == 0 {
-		bears()
+		bears(t)
 	}
 	return pid, errno
 }

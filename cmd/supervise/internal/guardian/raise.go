@@ -224,20 +224,26 @@ func killListed(main, n uintptr) {
 	}
 }
 
+// firstStack is the main process's, while it has its parent's memory and that waits. A signal may be
+// handled on it, for which the kernel puts all registers there.
+var firstStack [16 << 10]byte
+
 // born is the main process, before it executes its program, in its parent's memory (or, where it
 // is not cloned so, in a copy, but for what is shared): vfork(2).
 //
 //go:norace
 //go:nosplit
 //go:noinline
-func born() {
-	t := &plan
+func born(t *twin) {
 	l := t.raises
 	syscall.RawSyscall(unix.SYS_SIGALTSTACK, uintptr(unsafe.Pointer(&noSignalStack)), 0, 0) // Go's may be in memory that is not there
 	resetSignals(t, l)
 	errno := join(t)
 	if errno == 0 {
 		errno = arrange(l)
+	}
+	if errno == 0 && l.dir != 0 {
+		_, _, errno = syscall.RawSyscall(unix.SYS_CHDIR, l.dir, 0, 0)
 	}
 	for i := range uintptr(len(l.files)) {
 		if errno == 0 {

@@ -4,8 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
+	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -53,6 +56,52 @@ func (j *Job) StartBy(fork Fork, path string, argv []string, attr *syscall.ProcA
 		err = &JoinError{j.main.path, err}
 	}
 	return j.started(pid, err)
+}
+
+// MayOverlap says whether StartBy's function may return before the main process has executed its
+// program, in this process's memory and beside it (CLONE_VM without CLONE_VFORK).
+//
+// It may not for the first process of a session, which StartBy looks at. Nor may it where memory may
+// run out for the job and not for us: the kernel kills all processes that share the memory of the one
+// that it chooses (__oom_kill_process), which may be any but one in vfork(2) (oom_badness).
+func (j *Job) MayOverlap() bool {
+	return j.s.born && j.s.holdsSupervisor() && !j.s.limitsMemory() && !j.limitsMemory()
+}
+
+// limitsMemory says whether the job has a limit of memory of its own.
+func (j *Job) limitsMemory() bool {
+	return slices.ContainsFunc(j.set, func(s setLimit) bool { return strings.HasPrefix(s.limit.File, "memory.") })
+}
+
+// limitsMemory says whether the memory of all jobs together has a limit, or may have one.
+func (s *Session) limitsMemory() bool {
+	if s.most == 0 {
+		fd, err := s.open("memory.max", unix.O_RDONLY)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			fd = -1
+		case err != nil:
+			return true
+		}
+		s.most = fd
+	}
+	if s.most < 0 {
+		return false
+	}
+	var text [16]byte
+	n, err := unix.Pread(s.most, text[:], 0)
+	return err != nil || string(text[:n]) != "max\n"
+}
+
+// holdsSupervisor says whether this process is in the root, or below it, so that what limits the root
+// limits it as well. That is found out once.
+func (s *Session) holdsSupervisor() bool {
+	if s.holds == nil {
+		here, err := locate()
+		is := err == nil && isBelow(s.root.path, here.path)
+		s.holds = &is
+	}
+	return *s.holds
 }
 
 // A Fork starts a program as a child of this process, as syscall.ForkExec does.

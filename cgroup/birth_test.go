@@ -29,3 +29,16 @@ func TestOnce(t *testing.T) {
 		}
 	}
 }
+
+// TestMayOverlapApart: a root that does not hold this process may have limits that are not this process's.
+func TestMayOverlapApart(t *testing.T) {
+	j := newJob(t)
+	pid, err := j.Start("/bin/true", []string{"true"}, attr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	wait(t, pid)
+	if !j.s.born || j.MayOverlap() {
+		t.Errorf("born %t, may overlap %t", j.s.born, j.MayOverlap())
+	}
+}

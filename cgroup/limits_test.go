@@ -59,6 +59,34 @@ func needBed(t *testing.T, what string, err error) {
 	}
 }
 
+// TestMayOverlap: a main process may have this process's memory, and go on beside it, where no limit of memory is its own.
+func TestMayOverlap(t *testing.T) {
+	j := limitedJob(t, "memory")
+	may := func(when string, want bool) {
+		t.Helper()
+		if got := j.MayOverlap(); got != want {
+			t.Errorf("%s: %t, want %t", when, got, want)
+		}
+	}
+	may("before the first start", false)
+	pid, err := j.Start("/bin/true", []string{"true"}, attr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	wait(t, pid)
+	may("after it", true)
+	for _, most := range []string{"1G", "max"} {
+		if err := j.s.write("memory.max", most); err != nil {
+			t.Fatal(err)
+		}
+		may("all jobs have "+most, most == "max")
+	}
+	limit(t, j, "pids-max 10")
+	may("with a limit of processes", true)
+	limit(t, j, "memory-max 1G")
+	may("with a limit of memory", false)
+}
+
 func limit(t *testing.T, j *Job, words ...string) {
 	t.Helper()
 	var l Limits

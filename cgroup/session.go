@@ -30,11 +30,13 @@ type Session struct {
 	below int         // see HoldBelow; 0: all jobs
 	made  int         // jobs, and those that were closed are gone
 	gone  int
-	stat  int  // cpu.stat, open; 0: not yet
-	born  bool // a process was born in a job and survived: see killedAtBirth
-	left  bool // the directories stay: see LeaveToManager
-	ended bool // Kill was called, and since then nothing has come into a job but by a fork
-	over  bool // after that no process was left
+	stat  int   // cpu.stat, open; 0: not yet
+	most  int   // memory.max, open; 0: not yet, -1: there is none
+	holds *bool // the root holds this process: see MayOverlap; nil: not looked at yet
+	born  bool  // a process was born in a job and survived: see killedAtBirth
+	left  bool  // the directories stay: see LeaveToManager
+	ended bool  // Kill was called, and since then nothing has come into a job but by a fork
+	over  bool  // after that no process was left
 }
 
 // Open makes a locked session in the best place for jobs that Judge finds, without a new
@@ -365,8 +367,10 @@ func (s *Session) release() {
 		s.root.restore()
 	}
 	s.above.close()
-	if s.stat > 0 {
-		unix.Close(s.stat)
+	for _, fd := range [...]int{s.stat, s.most} {
+		if fd > 0 {
+			unix.Close(fd)
+		}
 	}
 	s.close()
 	s.root.close()

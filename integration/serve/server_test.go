@@ -47,6 +47,8 @@ type server struct {
 	fds  []int  // likewise
 	seen []object
 
+	answered []float64 // ids, as the answers came
+
 	done   chan struct{} // closed when it was waited for
 	closed bool
 	ids    int
@@ -210,6 +212,9 @@ func (s *server) next() object {
 	var m object
 	if err := json.Unmarshal([]byte(line), &m); err != nil {
 		s.t.Fatalf("%q: %v", line, err)
+	}
+	if id, ok := m["id"].(float64); ok {
+		s.answered = append(s.answered, id)
 	}
 	return m
 }

@@ -27,7 +27,9 @@ type Job struct {
 	exiting bool            // when it was last looked at, what has left the cgroup was, all of it
 	Samples *record.Samples // nil: none are taken
 
-	limits     cgroup.Limits // that are enforced
+	Overlap    bool            // Start need not wait for the execve(2): see TakeBirth
+	birth      *guardian.Birth // nil: there is none, or it was taken
+	limits     cgroup.Limits   // that are enforced
 	unenforced []protocol.Unenforced
 	oomWatch   *cgroup.OOMWatch // nil: the record will not say what the job used
 	account    *cgroup.Account  // nil: not read yet
@@ -50,11 +52,31 @@ func (j *Job) Start(path string, argv []string, attr *syscall.ProcAttr) (pid int
 		g.Apart()
 	}
 	defer j.place.marks.Wear(j.Mark())()
-	pid, err = j.StartBy(guardian.Launch, path, argv, attr)
+	fork := guardian.Launch
+	if j.Overlap && j.MayOverlap() {
+		fork = j.begin
+	}
+	pid, err = j.StartBy(fork, path, argv, attr)
 	if join := (*cgroup.JoinError)(nil); errors.As(err, &join) {
 		pid, err = signals.Start(j.Job.Start, path, argv, attr)
 	}
 	return pid, err
+}
+
+// begin is guardian.Launch, if possible without the waiting. What is wrong with a birth is for
+// Launch to find out.
+func (j *Job) begin(path string, argv []string, attr *syscall.ProcAttr) (pid int, err error) {
+	if j.birth, err = guardian.Begin(path, argv, attr); err != nil {
+		return guardian.Launch(path, argv, attr)
+	}
+	return j.birth.PID, nil
+}
+
+// TakeBirth returns what is to be waited for before the main process is known to have executed
+// its program; nil: it has. It is the caller's from then on.
+func (j *Job) TakeBirth() (b *guardian.Birth) {
+	b, j.birth = j.birth, nil
+	return b
 }
 
 // Mark is that of the job's processes; 0: they have none.

@@ -1,8 +1,6 @@
 package serve
 
 import (
-	"fmt"
-
 	"golang.org/x/sys/unix"
 
 	"github.com/seed-c1490a04/supervise/protocol"
@@ -14,11 +12,12 @@ func (v *server) blocked() bool { return v.conn.Blocked() }
 // wantsInput returns the events for which the loop polls the input. While the owner takes
 // no answers, no request is read, yet the end of the input must be seen: POLLRDHUP (Linux
 // 2.6.17) tells of it on a socket, POLLHUP, which poll(2) always reports, on a pipe. In
-// parting the end has been seen; as a hang-up lasts, to poll for it again would spin.
+// parting the end has been seen; as a hang-up lasts, to poll for it again would spin. The end
+// comes after a request that was put off.
 func (v *server) wantsInput() int16 {
 	switch {
 	// No events at all: the loop then leaves the descriptor out, and with it the hang-up.
-	case v.phase == over || v.blocked() && v.phase == parting:
+	case v.phase == over || v.putOff != nil || v.blocked() && v.phase == parting:
 		return 0
 	// Not POLLIN: with unread requests on the wire the loop would spin.
 	case v.blocked():
@@ -75,10 +74,12 @@ func (v *server) read() bool {
 		v.requests()
 	}
 	switch {
+	// The end is read once more when that was carried out.
+	case !end || v.putOff != nil:
 	// All answers are on their way, so nothing is left to be done with the input.
-	case end && !v.blocked():
+	case !v.blocked():
 		v.finish(protocol.CauseOwnerGone)
-	case end:
+	default:
 		// Deadlines and kills go on; the rest of the conversation waits for room.
 		v.phase = max(v.phase, parting)
 		v.s.End(protocol.CauseOwnerGone, nil)
@@ -88,28 +89,47 @@ func (v *server) read() bool {
 
 // requests carries out what was read, for as long as the owner takes the answers; the
 // rest goes on in resume. Each answer is flushed before the next request, so that the
-// next request is not carried out for an owner that does not read.
+// next request is not carried out for an owner that does not read. One that is to wait for
+// starts is put off, and with it all that follow.
 func (v *server) requests() {
 	for v.phase < over {
 		if v.blocked() {
 			v.waiting = append(v.waiting, v.requests)
 			return
 		}
+		r := v.next()
+		if r == nil {
+			return
+		}
+		if !r.mayGoOn() {
+			v.putOff = r
+			return
+		}
+		r.carryOut()
+		v.conn.Flush()
+	}
+}
+
+// next returns the request that was put off, or the next one that was read; nil: there is none.
+func (v *server) next() (r *request) {
+	if r, v.putOff = v.putOff, nil; r != nil {
+		return r
+	}
+	for {
 		line, tooLong, ok := v.conn.Next()
 		switch {
 		case !ok:
-			return
+			return nil
 		// The id of such a request was not read, hence null; the conversation goes on
 		// with the next.
 		case tooLong:
 			v.discarded(protocol.MaxRequest)
-			v.answer(nil, nil, &protocol.Error{Code: protocol.CodeTooLong, Message: fmt.Sprintf("the line is longer than %d bytes", protocol.MaxRequest)}, nil)
+			return &request{v: v, wrong: failure(protocol.CodeTooLong, "", "the line is longer than %d bytes", protocol.MaxRequest)}
 		// An empty line is ignored: it is easily sent by hand.
 		case len(line) > 0:
-			v.request(line)
 			v.discarded(len(line))
+			return v.request(line)
 		}
-		v.conn.Flush()
 	}
 }
 

@@ -28,6 +28,7 @@ type job struct {
 	argv   []string
 	tags   map[string]string
 
+	start  *start // under way; nil: the main process has executed its program
 	loop   *supervisor.Job
 	held   *containment.Job // the job in its cgroup; nil: it is nested
 	nested *nestedJob       // nil: the job is in a cgroup
@@ -77,6 +78,8 @@ func (j *job) startInCgroup(p *plan) (err error) {
 		err = j.v.checkDescriptorReserve()
 	}
 	if err == nil {
+		// The terminal of a session whose leader has died is hung up: it serves no second try.
+		j.held.Overlap = p.terminal == nil
 		p.spec.Containment = j.held
 		j.loop, err = j.v.s.StartProgram(p.spec)
 	}

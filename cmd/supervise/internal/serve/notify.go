@@ -39,6 +39,10 @@ func (j *job) begun() {
 // hear is the loop's Tell: it turns events into notifications, in their order. A batch is
 // flushed at its end, with one write for all that happened in a round of the loop.
 func (v *server) hear(e supervisor.Event) {
+	if e.Job != nil && jobOf(e.Job).start != nil {
+		jobOf(e.Job).start.hear(e)
+		return
+	}
 	switch e.Kind {
 	case supervisor.StatusChanged:
 		v.statusChanged(e)
@@ -47,6 +51,10 @@ func (v *server) hear(e supervisor.Event) {
 	case supervisor.SignalArrived:
 		v.signaled(e.Signal)
 	case supervisor.BatchTold:
+		v.answerStarts()
+		if v.putOff != nil && v.putOff.mayGoOn() && !v.blocked() {
+			v.requests()
+		}
 		v.conn.Flush()
 	}
 }

@@ -39,7 +39,9 @@ type request struct {
 	give []int // descriptors that go with the answer; closed when sent
 	late bool  // the method answers later; an error is answered at once
 
+	wrong error  // with the line: there is nothing to be carried out
 	after func() // what follows the answer; nil: nothing
+	start *start // a spawn is answered by that; nil: it has failed, or the request is another
 }
 
 // A method carries out a request. An error that is no *protocol.Error gets its code in
@@ -59,16 +61,42 @@ func methods() map[string]method {
 	}
 }
 
-// request carries out a line. The answer is sent before after is called: an owner learns
-// the number of a job from the answer to spawn, and could not place a notification that
-// came before it. An error means that nothing was done, so nothing follows.
-func (v *server) request(line []byte) {
+// request makes a request of a line.
+func (v *server) request(line []byte) *request {
 	r := &request{v: v}
-	if err := r.parse(line); err != nil {
-		v.answer(r.ID, nil, errorOf(err), nil)
+	r.wrong = r.parse(line)
+	return r
+}
+
+// mayGoOn says whether the request may be carried out now. Any but a spawn waits for the starts
+// before it, and a spawn if they are many.
+func (r *request) mayGoOn() bool {
+	starts := len(r.v.starts)
+	return starts == 0 || starts < maxStarts && r.wrong == nil && r.Method == protocol.MethodSpawn
+}
+
+// carryOut does what is asked for, and answers.
+func (r *request) carryOut() {
+	if r.wrong != nil {
+		r.v.answer(r.ID, nil, errorOf(r.wrong), nil)
 		return
 	}
 	result, err := r.do()
+	switch {
+	case r.start == nil && len(r.v.starts) > 0: // a spawn that has failed; the answers to others come before its own
+		r.start = &start{r: r, err: err}
+		fallthrough
+	case r.start != nil:
+		r.v.begin(r.start)
+	default:
+		r.reply(result, err)
+	}
+}
+
+// reply sends the answer before it calls after: an owner learns the number of a job from the answer
+// to spawn, and could not place a notification that came before it. An error means that nothing was
+// done, so nothing follows.
+func (r *request) reply(result any, err error) {
 	// After the method: that starts the job, whose process has its duplicates from then
 	// on.
 	wire.CloseAll(r.fds)
@@ -78,7 +106,7 @@ func (v *server) request(line []byte) {
 		wire.CloseAll(r.give)
 	// A late answer is sent by the method's own code, in a later round of the loop.
 	case !r.late || err != nil:
-		v.answer(r.ID, result, errorOf(err), r.give)
+		r.v.answer(r.ID, result, errorOf(err), r.give)
 	}
 	if r.after != nil && err == nil {
 		r.after()

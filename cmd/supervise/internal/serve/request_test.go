@@ -22,7 +22,7 @@ func TestFailurePrintable(t *testing.T) {
 func TestKept(t *testing.T) {
 	v, owner := newServer(t)
 	v.phase, v.kept = serving, maxKept
-	v.request([]byte(`{"jsonrpc":"2.0","id":1,"method":"spawn","params":{"argv":["true"]}}`))
+	v.request([]byte(`{"jsonrpc":"2.0","id":1,"method":"spawn","params":{"argv":["true"]}}`)).carryOut()
 	v.conn.Flush()
 	if got := answers(owner); len(got) != 1 || !strings.HasPrefix(got[0], refusal(1, protocol.CodeTooMany)) {
 		t.Errorf("%q", got)

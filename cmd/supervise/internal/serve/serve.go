@@ -33,6 +33,7 @@ import (
 
 	"github.com/seed-c1490a04/supervise/cmd/internal/cli"
 	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/containment"
+	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/guardian"
 	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/resident"
 	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/signals"
 	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/subreaper"
@@ -69,6 +70,8 @@ type server struct {
 	phase   phase
 	jobs    map[int]*job    // by number
 	dirs    map[string]*job // by the name of the cgroup
+	starts  []*start        // under way, in the order of their requests
+	putOff  *request        // until they are over; nil: none
 	last    int             // number of the latest job
 	waits   int             // requests that wait for the end of a job
 	kept    int             // bytes of argv and tags of the jobs, and of ids of waits
@@ -247,13 +250,14 @@ func (v *server) close() error {
 // conversation is over, and what waited for room is said. The last flush of a batch may
 // have made that room: then nothing is blocked any more, and yet not all is said.
 func (v *server) more() bool {
-	return v.phase < over || len(v.waiting) > 0 && !v.conn.HungUp()
+	return v.phase < over || len(v.starts) > 0 || len(v.waiting) > 0 && !v.conn.HungUp()
 }
 
 // idle is called in a pause. It gives pages back to the kernel, for a server may sleep
 // for days.
 func (v *server) idle() {
 	v.conn.Trim()
+	guardian.Rest()
 	resident.GiveBack()
 }
 

@@ -44,23 +44,16 @@ func (r *request) spawn() (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	// It closes the job's descriptors in any case, as the child has its duplicates by
-	// now.
-	defer plan.close()
-	if err := plan.open(r, p.Stdio); err != nil {
-		return nil, err
+	if err = plan.open(r, p.Stdio); err == nil {
+		var j *job
+		if j, err = r.v.start(plan); err == nil {
+			r.start = newStart(r, plan, j)
+			return nil, nil
+		}
+		err = plan.commands[0].startError(err)
 	}
-	j, err := r.v.start(plan)
-	if err != nil {
-		return nil, plan.commands[0].startError(err)
-	}
-	plan.handOver(r)
-	// From here on nothing can fail.
-	r.after = j.begun
-	limits, unenforced := j.limits()
-	return &protocol.SpawnResult{
-		Job: j.number, PID: j.pid, Cgroup: j.path(), Limits: limits, Unenforced: unenforced, Pipes: plan.pipes,
-	}, nil
+	plan.close()
+	return nil, err
 }
 
 // takeDescriptors takes those that belong to the request, which owns them from then on.
@@ -141,7 +134,7 @@ func (v *server) start(p *plan) (*job, error) {
 	return j, nil
 }
 
-// close closes what the job has got by now, or will not get.
+// close closes what the job has got by now, its child having duplicates, or will not get.
 func (p *plan) close() {
 	wire.CloseAll(p.mine)
 	wire.CloseAll(p.give)

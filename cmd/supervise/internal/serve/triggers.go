@@ -68,9 +68,18 @@ func (e *limitEvents) read() {
 		if j == nil {
 			continue
 		}
-		if s, err := j.held.Stats(); err == nil {
-			j.tellLimits(s)
+		if j.start != nil {
+			j.start.later = append(j.start.later, j.lookAtLimits)
+		} else {
+			j.lookAtLimits()
 		}
+	}
+}
+
+// lookAtLimits reads the counts, and tells what has changed.
+func (j *job) lookAtLimits() {
+	if s, err := j.held.Stats(); err == nil {
+		j.tellLimits(s)
 	}
 }
 
@@ -171,7 +180,7 @@ func (j *job) pressed(p protocol.PressureTrigger) (more bool) {
 	if empty, err := j.held.Empty(); empty || err != nil {
 		return false
 	}
-	if !j.v.blocked() {
+	if !j.v.blocked() && j.start == nil {
 		j.v.notify(protocol.NotePressure, &protocol.PressureHit{Job: j.number, PressureTrigger: p, Time: now()})
 	}
 	return true

@@ -35,6 +35,7 @@ const changes = unix.WEXITED | unix.WSTOPPED | unix.WCONTINUED | unix.WNOHANG
 //     without __WCLONE never finds them. The foster, one of them, reaps what it is asked for
 //     by the goroutine of the loop, and nothing else.
 //     Launch waits for a child that could not execute its program: no job has its pid yet.
+//   - package serve waits for such a child as well: the job with its pid is of no loop any more.
 //   - package program reaps supervise-scope and its like, before the loop runs or after it;
 //     during it they are chores, which the loop reaps.
 //   - package cgroup reaps a process that the kernel killed at its birth in a cgroup, and

@@ -30,8 +30,10 @@ type Judgment struct {
 	Own     string // the own cgroup, as /proc/self/cgroup has it
 	Slice   string // of a new scope; "": the manager's choice
 
-	roots []*root // best first
-	err   error   // why the own cgroup is not among them
+	roots []*root   // best first
+	err   error     // why the own cgroup is not among them
+	late  *standing // of the own cgroup, which is the second choice and not judged yet; nil: it is
+	here  position
 }
 
 // Judge finds out which cgroup this process is in, who made it, and what a job elsewhere
@@ -57,8 +59,11 @@ type Judgment struct {
 // if another user owns or may write it, or a cgroup above it. Where the table leads to such
 // a place, jobs go into the own cgroup; and nowhere, if that is such a place.
 //
+// Leaning, if it is not nil, is called as soon as a new scope is likely: what is judged then takes
+// some time.
+//
 // The error says why no cgroup is to be had at all: ErrNoMount, or EROFS in a container.
-func Judge(ours []int) (*Judgment, error) {
+func Judge(ours []int, leaning func()) (*Judgment, error) {
 	here, err := locate()
 	if err != nil {
 		return nil, err
@@ -71,8 +76,8 @@ func Judge(ours []int) (*Judgment, error) {
 		own.close()
 		return nil, own.fail("open", "cgroup.procs", unix.EROFS)
 	}
-	s := &standing{position: here, dir: own, ours: ours, managed: Managed()}
-	s.Own = here.own
+	s := &standing{position: here, dir: own, ours: ours, managed: Managed(), leaning: leaning}
+	s.Own, s.here = here.own, here
 	s.judge()
 	return &s.Judgment, nil
 }
@@ -88,6 +93,7 @@ type standing struct {
 	dir     *dir // the own cgroup's
 	ours    []int
 	managed bool
+	leaning func() // nil: nothing
 }
 
 func (s *standing) judge() {
@@ -195,6 +201,9 @@ func (s *standing) judgeSubgroup(unit string) {
 
 // judgeScope judges a new scope of systemd's.
 func (s *standing) judgeScope() {
+	if s.leaning != nil {
+		s.leaning()
+	}
 	name := path.Base(s.own)
 	to, slice := scopeParent(s.own)
 	left, err := s.mount.leftBehind(s.own, to)
@@ -204,9 +213,8 @@ func (s *standing) judgeScope() {
 	case len(left) > 0:
 		s.stay(fmt.Sprintf("a new scope would leave behind %s", strings.Join(left, ", ")))
 	default:
-		reason := "no limit of " + name + " is left behind by a new scope"
-		s.stay(reason) // refused where the own cgroup is another user's, which does not matter to a scope
-		s.Verdict, s.Slice, s.Reason = NewScope, slice, reason
+		s.Verdict, s.Slice, s.Reason = NewScope, slice, "no limit of "+name+" is left behind by a new scope"
+		s.late = s
 	}
 }
 
@@ -290,6 +298,7 @@ func (s *standing) refuse(err error) {
 
 // Open makes a session in the best root that takes one. The error says why none does.
 func (j *Judgment) Open() (*Session, error) {
+	j.judgeLate()
 	session, err := (*Session)(nil), j.err
 	for _, r := range j.roots {
 		if session == nil {
@@ -303,8 +312,21 @@ func (j *Judgment) Open() (*Session, error) {
 	return session, err
 }
 
+// judgeLate judges the own cgroup as the second choice. It is refused where it is another user's, which
+// does not matter to a scope.
+func (j *Judgment) judgeLate() {
+	if j.late != nil {
+		j.late.stay(j.Reason)
+		j.late = nil
+	}
+}
+
 // Close closes what Open would have used. After Open it does nothing.
 func (j *Judgment) Close() {
+	if j.late != nil {
+		j.late.dir.close()
+		j.late = nil
+	}
 	for _, r := range j.roots {
 		r.close()
 	}

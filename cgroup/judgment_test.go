@@ -70,14 +70,19 @@ func (p place) judge(own string, managed bool, ours ...int) *Judgment {
 	s := &standing{
 		position: position{mount: mount{point: p.root, root: "/"}, own: own, path: d.path}, dir: d, ours: ours, managed: managed,
 	}
-	s.Own = own
+	leant := false
+	s.Own, s.leaning = own, func() { leant = true }
 	s.judge()
 	p.t.Cleanup(s.Close)
+	if s.Verdict == NewScope != leant {
+		p.t.Errorf("leaning to a new scope was told: %t", leant)
+	}
 	return &s.Judgment
 }
 
 // text is the verdict and the roots, as "Inside: nested /a, shared /a/main".
 func (p place) text(j *Judgment) string {
+	j.judgeLate()
 	var roots []string
 	for _, r := range j.roots {
 		roots = append(roots, string(r.origin)+" "+strings.TrimPrefix(r.path, p.root))

@@ -32,6 +32,8 @@ type Search struct {
 	Delegated bool
 	// Ends says that Path is removed when this process ends, and need not be restored.
 	Ends bool
+	// After is a judgment of a moment ago, whose look at the mounts will do; nil: there is none.
+	After *Judgment
 }
 
 // A root is a cgroup in which sessions are made.
@@ -58,7 +60,7 @@ const supervisorLeaf = "supervisor"
 // The error says why the root is not usable: ErrNoMount, or the refused operation with its
 // path (EROFS in a container, EACCES in a cgroup of another user).
 func (s Search) Open() (*Session, error) {
-	here, err := locate()
+	here, err := s.locate()
 	if err != nil {
 		return nil, err
 	}
@@ -71,6 +73,18 @@ func (s Search) Open() (*Session, error) {
 		r.close()
 	}
 	return session, err
+}
+
+// locate finds the mount, and this process's own cgroup.
+func (s Search) locate() (position, error) {
+	if s.After != nil {
+		here := position{mount: s.After.here.mount, own: Own()}
+		if below, ok := here.mount.below(here.own); ok && here.own != "" {
+			here.path = below
+			return here, nil
+		}
+	}
+	return locate()
 }
 
 func (s Search) openPath(here position) (*root, error) {

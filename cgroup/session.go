@@ -42,7 +42,7 @@ type Session struct {
 // Open makes a locked session in the best place for jobs that Judge finds, without a new
 // scope. Call Claim once the root holds no process that is to be moved into a job.
 func Open() (*Session, error) {
-	j, err := Judge(nil)
+	j, err := Judge(nil, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -117,6 +117,7 @@ func (b *bench) build() (err error) {
 	if b.self, err = os.Executable(); err != nil {
 		return err
 	}
+	beside := filepath.Dir(b.self)
 	// The copy can be executed by every user, which the one in the cache of `go run` cannot.
 	if b.self, err = copyFile(b.self, filepath.Join(copied, "bench")); err != nil {
 		return err
@@ -139,8 +140,8 @@ func (b *bench) build() (err error) {
 		}
 	}
 	b.supervise = filepath.Join(copied, "supervise")
-	if b.wanted("start") || b.wanted("growth") {
-		if err := b.buildYardsticks(); err != nil {
+	if b.wanted("start") || b.wanted("growth") || b.wanted("scope") {
+		if err := b.buildYardsticks(beside); err != nil {
 			return err
 		}
 	}
@@ -151,9 +152,12 @@ func (b *bench) build() (err error) {
 	return nil
 }
 
-// buildYardsticks makes what is compared with, that of C where there is a compiler.
-func (b *bench) buildYardsticks() error {
-	for _, name := range []string{"empty", "least", "cgroup"} {
+// buildYardsticks makes what is compared with, if it is not in a directory already, and that of C where there is a compiler.
+func (b *bench) buildYardsticks(there string) error {
+	for _, name := range []string{"empty", "least", "cgroup", "scope"} {
+		if _, err := copyFile(filepath.Join(there, name), b.yardstick(name)); err == nil {
+			continue
+		}
 		if err := goBuild(b.yardstick(name), "integration/bench/yardstick/"+name); err != nil {
 			return err
 		}

@@ -9,7 +9,7 @@ import (
 	"strconv"
 )
 
-// scope measures what systemd costs: a new scope beside systemd-run's; then, in a delegated unit and in a job, finding the
+// scope measures what systemd costs: a new scope beside systemd-run's, and the least that can be done to get one; then, in a delegated unit and in a job, finding the
 // place by ourselves beside being told it, which needs no look at systemd at all.
 func (b *bench) scope() error {
 	if err := exec.Command("systemctl", "--user", "show-environment").Run(); err != nil {
@@ -20,6 +20,8 @@ func (b *bench) scope() error {
 	list, err := b.copies([]contender{
 		{name: reference, argv: []string{"systemd-run", "--user", "--scope", "-q", "true"}},
 		{argv: []string{b.supervise, "run", "--contain=cgroup", "--", "true"}},
+		{argv: []string{b.yardstick("scope"), "/bin/true"}},
+		{argv: []string{b.yardstick("least"), "/bin/true"}},
 	})
 	if err != nil {
 		return err
@@ -30,6 +32,8 @@ func (b *bench) scope() error {
 	}
 	b.addScope(reference, times[0], nil)
 	b.addScope("supervise run, in a new scope", times[1], times[0])
+	b.addScope("the least Go program that asks for one, and makes three cgroups there", times[2], times[0])
+	b.addScope(least, times[3], times[0])
 	inside := helperCommand(b.self, "inside", b.supervise, strconv.Itoa(b.n))
 	for name, argv := range map[string][]string{
 		"in a delegated unit": append([]string{"systemd-run", "--user", "--scope", "-q", "-p", "Delegate=yes"}, inside...),

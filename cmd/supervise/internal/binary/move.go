@@ -46,7 +46,7 @@ func (m *move) begin() {
 		m.giveUp(err)
 		return
 	}
-	j, err := cgroup.Judge(pids)
+	j, err := cgroup.Judge(pids, nil)
 	if err != nil {
 		m.giveUp(err)
 		return

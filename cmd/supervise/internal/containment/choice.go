@@ -11,6 +11,7 @@ import (
 	"github.com/seed-c1490a04/supervise/cgroup"
 	"github.com/seed-c1490a04/supervise/cmd/internal/cli"
 	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/program"
+	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/transient"
 	"github.com/seed-c1490a04/supervise/protocol"
 )
 
@@ -130,11 +131,13 @@ func takeNamed(o *Options) (*Place, error) {
 
 // leave opens a place in a new scope, because the user said so.
 func leave(o *Options) (*Place, error) {
+	manager := transient.Dial()
+	defer manager.Close()
 	own, slice := cgroup.Own(), o.Slice
 	if slice == "" {
 		slice = cgroup.OwnSlice()
 	}
-	p, err := takeScope(o, slice)
+	p, err := takeScope(o, manager, slice, nil)
 	if err != nil {
 		return nil, fmt.Errorf("%s: no scope from systemd: %w", o.wayOut(), err)
 	}
@@ -154,7 +157,11 @@ func (p *Place) tellLeft(flag string, left []string) {
 
 // takeJudged opens the place that cgroup.Judge finds.
 func takeJudged(o *Options) (*Place, error) {
-	j, err := cgroup.Judge(nil)
+	var manager *transient.Manager // nil: it was not likely to be needed
+	j, err := cgroup.Judge(nil, func() { manager = transient.Dial() })
+	if manager != nil {
+		defer manager.Close()
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -162,7 +169,7 @@ func takeJudged(o *Options) (*Place, error) {
 	reason, refused := j.Reason, error(nil)
 	switch j.Verdict {
 	case cgroup.NewScope:
-		p, err := takeScope(o, j.Slice)
+		p, err := takeScope(o, manager, j.Slice, j)
 		if err == nil {
 			p.reason = reason
 			return p, nil
@@ -231,16 +238,18 @@ func (p *Place) Forgo(why error, warn func(error), flags ...string) {
 
 // takeScope opens a place in a new scope of systemd's. A sentinel stays behind, by which
 // what ends the cgroup that is left ends the job as well.
-func takeScope(o *Options, slice string) (*Place, error) {
+func takeScope(o *Options, manager *transient.Manager, slice string, j *cgroup.Judgment) (*Place, error) {
 	sentinel, err := postSentinel()
 	if err != nil {
 		return nil, err
 	}
 	o.sentinel = sentinel // also if no word comes: the manager may move us yet
-	sc, helper, err := joinScope(o, slice)
+	sc, helper, err := joinScope(o, manager, slice)
 	p := (*Place)(nil)
 	if err == nil {
-		p, err = open(sc.Search().Open, o.JobName)
+		search := sc.Search()
+		search.After = j
+		p, err = open(search.Open, o.JobName)
 	}
 	if err != nil {
 		program.Reap(helper)

@@ -72,8 +72,8 @@ func AskUnit(patience time.Duration, pids ...int) (*program.Sibling, error) {
 // joinScope has the manager delegate a cgroup to us, and move us into it: by our own
 // message in the usual case, else by supervise-scope. That is still to be reaped if pid
 // is not 0, and need not be waited for.
-func joinScope(o *Options, slice string) (s Scope, pid int, err error) {
-	if s, err = startScope(o, slice); !errors.Is(err, transient.ErrTryHelper) {
+func joinScope(o *Options, manager *transient.Manager, slice string) (s Scope, pid int, err error) {
+	if s, err = startScope(o, manager, slice); !errors.Is(err, transient.ErrTryHelper) {
 		return s, 0, err
 	}
 	a, err := AskScope(o.Patience, slice, o.JobName, os.Getpid())
@@ -85,8 +85,8 @@ func joinScope(o *Options, slice string) (s Scope, pid int, err error) {
 	return s, a.PID(), err
 }
 
-func startScope(o *Options, slice string) (Scope, error) {
-	unit, err := transient.Start(transient.Request{
+func startScope(o *Options, manager *transient.Manager, slice string) (Scope, error) {
+	unit, err := manager.Start(transient.Request{
 		Description: description(o.JobName), Slice: slice, Timeout: o.Patience,
 	})
 	if err != nil {

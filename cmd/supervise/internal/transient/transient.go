@@ -43,18 +43,45 @@ type Request struct {
 // without a wait for the answers, which saves two round trips.
 const handshake = "\x00AUTH EXTERNAL\r\nDATA\r\nBEGIN\r\n"
 
-// Start has the manager of this user make a scope and move this process into it. It
-// returns the name of the unit. The scope lives until its last process has ended.
-func Start(r Request) (unit string, err error) { return start(socketPath(), r) }
+// A Manager is a connection to the manager of this user.
+type Manager struct {
+	fd  int
+	err error // why there is none
+}
 
-// start is Start with the manager's socket as an argument, for the tests.
-func start(socket string, r Request) (unit string, err error) {
-	deadline := time.Now().Add(r.Timeout)
-	fd, err := dial(socket)
-	if err != nil {
-		return "", err
+// Dial connects and greets. The manager, which sleeps as a rule, deals with that while this process
+// goes on. An error is Start's.
+func Dial() *Manager { return dialAt(socketPath()) }
+
+// dialAt is Dial with the manager's socket as an argument, for the tests.
+func dialAt(socket string) *Manager {
+	m := &Manager{}
+	if m.fd, m.err = dial(socket); m.err != nil {
+		return m
 	}
-	defer unix.Close(fd)
+	// It fits into the empty buffer of a new socket, as the request does: no write is partial.
+	if n, err := unix.Write(m.fd, []byte(handshake)); err != nil || n != len(handshake) {
+		m.Close()
+		m.err = ErrTryHelper
+	}
+	return m
+}
+
+// Close ends the connection, once.
+func (m *Manager) Close() {
+	if m.fd >= 0 {
+		unix.Close(m.fd)
+	}
+	m.fd = -1
+}
+
+// Start has the manager make a scope and move this process into it. It returns the name of the
+// unit. The scope lives until its last process has ended.
+func (m *Manager) Start(r Request) (unit string, err error) {
+	if m.err != nil {
+		return "", m.err
+	}
+	deadline := time.Now().Add(r.Timeout)
 	unit = newName()
 	message := startTransientUnit(unit, func(w *writer) {
 		w.property("PIDs", []uint32{uint32(os.Getpid())})
@@ -67,12 +94,10 @@ func start(socket string, r Request) (unit string, err error) {
 			w.property("Slice", strings.TrimSuffix(r.Slice, ".slice")+".slice")
 		}
 	})
-	// All at once: it fits into the empty buffer of a new socket, so the write is never
-	// partial.
-	if n, err := unix.Write(fd, append([]byte(handshake), message...)); err != nil || n != len(handshake)+len(message) {
+	if n, err := unix.Write(m.fd, message); err != nil || n != len(message) {
 		return "", ErrTryHelper
 	}
-	return unit, await(fd, unit, deadline)
+	return unit, await(m.fd, unit, deadline)
 }
 
 // socketPath is where the manager listens: the user's, or for root the system's. The
@@ -198,7 +223,9 @@ func read(fd int, deadline time.Time) ([]byte, error) {
 }
 
 // newName draws a name. It need not be checked: mode "fail" refuses one that is taken.
-func newName() string { return fmt.Sprintf("supervise-%08x.scope", rand.Uint32()) }
+func newName() string {
+	return "supervise-" + strconv.FormatUint(1<<32|uint64(rand.Uint32()), 16)[1:] + ".scope"
+}
 
 // legible makes of a text one that D-Bus takes (UTF-8) and that fits into a line of
 // the unit's file, where a backslash at the end would join the next line to it.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"io"
 	"net"
 	"path/filepath"
 	"reflect"
@@ -125,10 +126,12 @@ func TestStart(t *testing.T) {
 			if tt.want == ErrSilent.Error() {
 				limit = 300 * time.Millisecond
 			}
-			unit, err := start(socket, Request{Description: "a\nb\\", Slice: "x", Timeout: limit})
+			manager := dialAt(socket)
+			unit, err := manager.Start(Request{Description: "a\nb\\", Slice: "x", Timeout: limit})
 			if tt.want == "" && (err != nil || !strings.HasPrefix(unit, "supervise-")) || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {
 				t.Errorf("%q, %v", unit, err)
 			}
+			manager.Close()
 			<-served
 		})
 	}
@@ -136,9 +139,12 @@ func TestStart(t *testing.T) {
 
 // readRequest returns the name of the unit that is asked for.
 func readRequest(t *testing.T, c net.Conn) string {
+	greeting := make([]byte, len(handshake))
+	io.ReadFull(c, greeting)
+	ok := string(greeting) == handshake
 	b := make([]byte, 4096)
 	n, _ := c.Read(b)
-	b, ok := bytes.CutPrefix(b[:n], []byte(handshake))
+	b = b[:n]
 	m, err := dbus.DecodeMessage(bytes.NewReader(b))
 	if !ok || err != nil {
 		t.Errorf("request %q: %v", b, err)

@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -164,32 +163,5 @@ func TestServeCPUTimeout(t *testing.T) {
 	}
 	if used := *r.CPU.TotalS; used < 2 || used > 2.5 {
 		t.Errorf("it used %v s", used)
-	}
-}
-
-// TestServeMemoryAround: an owner that limits the memory of all its jobs together does not have the server killed. A main process
-// that is on its way to its program may have the server's memory, and the kernel kills all that share the memory of what it kills.
-func TestServeMemoryAround(t *testing.T) {
-	conn := startServe(t)
-	start := func() error { return conn.Command("true").Run() }
-	if err := start(); err != nil {
-		t.Fatal(err)
-	}
-	limit := filepath.Join(*conn.Hello().Cgroup, "memory.max")
-	for _, most := range []string{"0", "64K", "256K", "512K", "1M"} {
-		if err := os.WriteFile(limit, []byte(most), 0); err != nil {
-			t.Fatal(err)
-		}
-		var starting sync.WaitGroup
-		for range 20 {
-			starting.Go(func() { start() }) // whatever becomes of it
-		}
-		starting.Wait()
-	}
-	if err := os.WriteFile(limit, []byte("max"), 0); err != nil {
-		t.Fatal(err)
-	}
-	if err := start(); err != nil {
-		t.Errorf("afterwards: %v (%v)", err, conn.Err())
 	}
 }

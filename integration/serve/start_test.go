@@ -2,12 +2,13 @@ package serve
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -67,29 +68,6 @@ func (s *slow) answer(response uint32) {
 		unix.Close(int(fd))
 	}
 	s.held = nil
-}
-
-// denyAll has all that wait fail, and those that come until stop is called.
-func (s *slow) denyAll() (stop func()) {
-	over := make(chan struct{})
-	var denying sync.WaitGroup
-	denying.Go(func() {
-		for {
-			s.answer(unix.FAN_DENY)
-			select {
-			case <-over:
-				return
-			default:
-			}
-			if s.comes(10) {
-				s.await()
-			}
-		}
-	})
-	return func() {
-		close(over)
-		denying.Wait()
-	}
 }
 
 // comes says whether it is being executed, within some milliseconds.
@@ -160,7 +138,7 @@ func TestSlowStartDenied(t *testing.T) {
 	id := s.send("spawn", object{"argv": []string{program.path, "1000"}})
 	next := s.send("spawn", object{"argv": []string{"true"}})
 	program.await()
-	defer program.denyAll()() // it is tried in several ways, since EPERM may be a refusal of the birth in a cgroup
+	program.answer(unix.FAN_DENY)
 	if m := s.answer(id); !strings.Contains(text(m), `"errno":"EPERM"`) {
 		t.Errorf("the answer is %s", text(m))
 	}
@@ -250,6 +228,76 @@ func TestSlowStartThenEnd(t *testing.T) {
 				t.Errorf("status %d", code)
 			}
 		})
+	}
+}
+
+// TestSlowStartFiles: what is slow to be executed holds no descriptor of another job's, nor the guardian's: the output of that one
+// ends with it, and everything ends with the server.
+func TestSlowStartFiles(t *testing.T) {
+	testbed.Need(t, "a cgroup of our own", noGroup)
+	b := newBox(t)
+	program := b.slow(sleeper(t))
+	s := b.serve(inCgroup, socket)
+	s.hello()
+	s.warm()
+	long := s.spawn(nil, "sleep", "1000")
+	before := len(s.fds)
+	first := request(s.ids+1, "spawn", object{"argv": []string{"true"}, "stdio": []any{"null", "pipe"}})
+	second := request(s.ids+2, "spawn", object{"argv": []string{program.path, "1000"}})
+	s.ids += 2
+	s.write(first + second)
+	j := &job{s: s, number: s.answer(float64(s.ids - 1))["result"].(object)["job"].(float64)}
+	j.ended("exited")
+	program.await()
+	out := s.take(len(s.fds) - before)[0]
+	out.SetReadDeadline(time.Now().Add(patience))
+	if n, err := out.Read(make([]byte, 1)); n != 0 || !errors.Is(err, io.EOF) {
+		t.Errorf("%d bytes of output, %v", n, err)
+	}
+	out.Close()
+	s.must(unix.Kill(s.pid(), unix.SIGKILL))
+	if !awaitEnd(long.pid, patience) {
+		t.Error("a job has outlived the server")
+	}
+	s.wait()
+	program.answer(unix.FAN_ALLOW)
+}
+
+// TestSlowStartSilentOwner: the end of input is heard, though a request waits for a start and the owner does not read.
+func TestSlowStartSilentOwner(t *testing.T) {
+	testbed.Need(t, "a cgroup of our own", noGroup)
+	b := newBox(t)
+	program := b.slow(sleeper(t))
+	s := b.serve(inCgroup, socket)
+	s.hello()
+	s.warm()
+	long := s.spawn(nil, "sleep", "1000")
+	s.spawn(object{"stdio": []any{"null", object{"capture": object{"limit": -1, "wait": true}}}}, "cat", "/dev/zero")
+	// Nobody reads from here on. What there is room for is soon full.
+	slow := s.send("spawn", object{"argv": []string{program.path, "1000"}})
+	list := s.send("list", nil)
+	program.await()
+	testbed.Eventually(t, patience, "filling the connection", func() error {
+		before := s.ticks()
+		time.Sleep(100 * time.Millisecond)
+		if s.ticks() > before {
+			return errors.New("the server is at work")
+		}
+		return nil
+	})
+	program.answer(unix.FAN_ALLOW)
+	s.closeInput()
+	if !awaitEnd(long.pid, patience) {
+		t.Error("the job lives on")
+	}
+	s.answer(slow)
+	s.answer(list)
+	long.ended("owner-gone")
+	for m := s.next(); m != nil; m = s.next() {
+	}
+	s.seen = nil
+	if code := s.wait(); code != 0 {
+		t.Errorf("status %d", code)
 	}
 }
 

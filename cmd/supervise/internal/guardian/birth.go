@@ -37,8 +37,9 @@ type cradle struct {
 // cradles are those that are free. They belong to the goroutine that calls Begin and Wait.
 var cradles []*cradle
 
-// Begin is [Launch] that does not wait for the execve(2): Wait does. The error, if there is one, is that of
-// the birth, and ErrUnsupported for what Launch does in another way.
+// Begin is [Launch] that does not wait for the execve(2): Wait does. All descriptors but the program's are closed
+// before that: nobody is to wait for the end of a pipe until the program of another job is there. The error, if there is one, is
+// that of the birth, and ErrUnsupported for what Launch does in another way.
 func Begin(path string, argv []string, attr *syscall.ProcAttr) (b *Birth, err error) {
 	if !sharesMemory || !launches(attr) {
 		return nil, errors.ErrUnsupported
@@ -61,6 +62,7 @@ func begin(path string, argv []string, attr *syscall.ProcAttr) (*Birth, error) {
 		return nil, os.NewSyscallError("pipe2", err)
 	}
 	b := &Birth{end: ends[0], cradle: takeCradle()}
+	l.closes = uintptr(ends[1])
 	b.launch, b.refusal = l, 0
 	bottom := uintptr(unsafe.Pointer(&b.stack))
 	b.twin = twin{refused: &b.refusal, stack: bottom, size: (bottom+unsafe.Sizeof(b.stack))&^15 - bottom}

@@ -12,8 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// begins begins the start of a shell whose script writes into w.
-func begins(t *testing.T, path, dir, script string, w *os.File) *Birth {
+// beginShell begins the start of a shell whose script writes into w.
+func beginShell(t *testing.T, path, dir, script string, w *os.File) *Birth {
 	t.Helper()
 	fd := w.Fd()
 	attr := &syscall.ProcAttr{Dir: dir, Env: []string{"A=b"}, Files: []uintptr{0, fd, fd}, Sys: &syscall.SysProcAttr{Setsid: true}}
@@ -44,7 +44,7 @@ func TestBegin(t *testing.T) {
 		} else {
 			want[fmt.Sprintf("%d b / own", i)] = true
 		}
-		births = append(births, begins(t, path, "/", fmt.Sprintf(`[ $(ps -o sid= -p $$) = $$ ] && s=own; echo %d $A $PWD $s`, i), w))
+		births = append(births, beginShell(t, path, "/", fmt.Sprintf(`[ $(ps -o sid= -p $$) = $$ ] && s=own; echo %d $A $PWD $s`, i), w))
 		pids = append(pids, births[i].PID)
 	}
 	for i, b := range births {

@@ -28,6 +28,7 @@ type launch struct {
 	own              bool    // it is in a process group that is not this process's:
 	group            uintptr // this one, 0: one that it leads
 	leaves           bool    // the foster leaves the group that it was born in
+	closes           uintptr // before it executes its program, every descriptor from the third on but this one, which execve closes; 0: none
 }
 
 // newLaunch lays out a start. It is given back by free.

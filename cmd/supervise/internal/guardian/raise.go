@@ -253,6 +253,12 @@ func born(t *twin) {
 	if errno == 0 && l.controls {
 		_, _, errno = syscall.RawSyscall(unix.SYS_IOCTL, l.terminal, unix.TIOCSCTTY, 1)
 	}
+	if l.closes != 0 { // close_range(2) is known from Linux 5.9 on
+		if third := uintptr(len(l.files)); l.closes > third {
+			syscall.RawSyscall(unix.SYS_CLOSE_RANGE, third, l.closes-1, 0)
+		}
+		syscall.RawSyscall(unix.SYS_CLOSE_RANGE, l.closes+1, maxFD, 0)
+	}
 	if errno == 0 {
 		if l.limit.Cur != l.now.Cur && l.now.Cur == l.limit.Max-1 && l.now.Max == l.limit.Max { // else it was changed since
 			syscall.RawSyscall6(unix.SYS_PRLIMIT64, 0, unix.RLIMIT_NOFILE, uintptr(unsafe.Pointer(&l.limit)), 0, 0, 0)

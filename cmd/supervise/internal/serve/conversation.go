@@ -17,11 +17,13 @@ func (v *server) blocked() bool { return v.conn.Blocked() }
 func (v *server) wantsInput() int16 {
 	switch {
 	// No events at all: the loop then leaves the descriptor out, and with it the hang-up.
-	case v.phase == over || v.putOff != nil || v.blocked() && v.phase == parting:
+	case v.phase == over || v.blocked() && v.phase == parting:
 		return 0
 	// Not POLLIN: with unread requests on the wire the loop would spin.
 	case v.blocked():
 		return unix.POLLRDHUP
+	case v.putOff != nil:
+		return 0
 	}
 	return unix.POLLIN
 }
@@ -74,11 +76,12 @@ func (v *server) read() bool {
 		v.requests()
 	}
 	switch {
-	// The end is read once more when that was carried out.
-	case !end || v.putOff != nil:
+	case !end:
 	// All answers are on their way, so nothing is left to be done with the input.
-	case !v.blocked():
+	case !v.blocked() && v.putOff == nil:
 		v.finish(protocol.CauseOwnerGone)
+	// The end is read once more when that was carried out.
+	case !v.blocked():
 	default:
 		// Deadlines and kills go on; the rest of the conversation waits for room.
 		v.phase = max(v.phase, parting)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/guardian"
 	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/supervisor"
+	"github.com/seed-c1490a04/supervise/cmd/supervise/internal/wire"
 	"github.com/seed-c1490a04/supervise/protocol"
 )
 
@@ -63,6 +64,7 @@ func (s *start) over(reaped bool) {
 	s.j.v.s.Drop(s.birth.FD())
 	s.err, s.birth = s.birth.Wait(), nil
 	if s.err == nil {
+		s.closeFiles() // the answer may come later
 		return
 	}
 	for err := error(unix.EINTR); !reaped && err == unix.EINTR; {
@@ -70,6 +72,13 @@ func (s *start) over(reaped bool) {
 	}
 	s.again = s.j.loop.State() == supervisor.Running
 	s.j.loop.Release()
+}
+
+// closeFiles closes the job's descriptors, of which its main process has duplicates.
+func (s *start) closeFiles() {
+	wire.CloseAll(s.p.mine)
+	wire.CloseAll(s.r.fds)
+	s.p.mine, s.r.fds = nil, nil
 }
 
 // hear keeps what is heard of the job for later: the owner does not know it yet. The end of the main
@@ -97,17 +106,21 @@ func (v *server) answerStarts() {
 	}
 }
 
-// answer answers the spawn. A program that could not be executed is tried once more, in the way in
-// which it is waited for: that knows scripts without an interpreter, and kernels that refuse a birth.
+// answer answers the spawn. Of a program that could not be executed that may be for want of a line that
+// names an interpreter, or because its main process could not enter the cgroup by itself: then it
+// is tried once more, in the way in which it is waited for.
 func (s *start) answer() {
 	j, v := s.j, s.r.v
 	if j == nil {
 		s.r.reply(nil, s.err)
 		return
 	}
-	if s.err != nil && s.again && v.phase < closing {
+	if spec := s.p.spec; s.again && v.phase < closing && (s.err == unix.ENOEXEC || s.err == unix.EACCES) {
+		if s.err == unix.ENOEXEC {
+			spec = spec.Script()
+		}
 		j.held.Overlap = false
-		if j.loop, s.err = v.s.StartProgram(s.p.spec); s.err == nil {
+		if j.loop, s.err = v.s.StartProgram(spec); s.err == nil {
 			j.pid = j.loop.PID()
 		}
 	}

@@ -72,3 +72,10 @@ type Spec struct {
 	Nested bool
 	Tag    any // the caller's
 }
+
+// Script has the shell execute the program.
+func (s Spec) Script() Spec {
+	s.Argv = append([]string{"sh", s.Path}, s.Argv[1:]...)
+	s.Path = "/bin/sh"
+	return s
+}

@@ -200,9 +200,7 @@ func (s *Supervisor) Start(spec Spec) (*Job, error) {
 func (s *Supervisor) StartProgram(spec Spec) (*Job, error) {
 	j, err := s.Start(spec)
 	if err == unix.ENOEXEC {
-		spec.Argv = append([]string{"sh", spec.Path}, spec.Argv[1:]...)
-		spec.Path = "/bin/sh"
-		j, err = s.Start(spec)
+		j, err = s.Start(spec.Script())
 	}
 	return j, err
 }

@@ -85,6 +85,18 @@ func sleeper(t *testing.T) string {
 	return string(text)
 }
 
+// slowServer starts a server, and makes a slow program.
+func slowServer(t *testing.T, via transport) (b *box, program *slow, s *server) {
+	t.Helper()
+	testbed.Need(t, "a cgroup of our own", noGroup)
+	b = newBox(t)
+	program = b.slow(sleeper(t))
+	s = b.serve(inCgroup, via)
+	s.hello()
+	s.warm()
+	return b, program, s
+}
+
 // warm has the server start a first job, which is waited for in another way.
 func (s *server) warm() {
 	s.t.Helper()
@@ -94,12 +106,7 @@ func (s *server) warm() {
 // TestSlowStart: a program that is slow to be executed, from a network's file system say, holds up what was asked for after it,
 // and nothing else; and further programs are started meanwhile.
 func TestSlowStart(t *testing.T) {
-	testbed.Need(t, "a cgroup of our own", noGroup)
-	b := newBox(t)
-	program := b.slow(sleeper(t))
-	s := b.serve(inCgroup, socket)
-	s.hello()
-	s.warm()
+	b, program, s := slowServer(t, socket)
 	timed := s.spawn(object{"timeout": 0.2, "grace": 0}, "sleep", "1000")
 	first := s.send("spawn", object{"argv": []string{program.path, "1000"}})
 	program.await()
@@ -129,12 +136,7 @@ func TestSlowStart(t *testing.T) {
 
 // TestSlowStartDenied: what is wrong with a program that was slow to be executed the answer says, and nothing is left of it.
 func TestSlowStartDenied(t *testing.T) {
-	testbed.Need(t, "a cgroup of our own", noGroup)
-	b := newBox(t)
-	program := b.slow(sleeper(t))
-	s := b.serve(inCgroup, socket)
-	s.hello()
-	s.warm()
+	_, program, s := slowServer(t, socket)
 	id := s.send("spawn", object{"argv": []string{program.path, "1000"}})
 	next := s.send("spawn", object{"argv": []string{"true"}})
 	program.await()
@@ -163,11 +165,7 @@ func TestSlowStartEnds(t *testing.T) {
 		},
 	} {
 		t.Run(how, func(t *testing.T) {
-			b := newBox(t)
-			program := b.slow(sleeper(t))
-			s := b.serve(inCgroup, socket)
-			s.hello()
-			s.warm()
+			_, program, s := slowServer(t, socket)
 			var ids []float64
 			for range 3 {
 				ids = append(ids, s.send("spawn", object{"argv": []string{program.path, "1000"}}))
@@ -201,11 +199,7 @@ func TestSlowStartThenEnd(t *testing.T) {
 	testbed.Need(t, "a cgroup of our own", noGroup)
 	for _, via := range []transport{pipes, socket} {
 		t.Run(string(via), func(t *testing.T) {
-			b := newBox(t)
-			program := b.slow(sleeper(t))
-			s := b.serve(inCgroup, via)
-			s.hello()
-			s.warm()
+			_, program, s := slowServer(t, via)
 			id := s.send("spawn", object{"argv": []string{program.path, "1000"}})
 			list := s.send("list", nil)
 			s.closeInput()
@@ -234,12 +228,7 @@ func TestSlowStartThenEnd(t *testing.T) {
 // TestSlowStartFiles: what is slow to be executed holds no descriptor of another job's, nor the guardian's: the output of that one
 // ends with it, and everything ends with the server.
 func TestSlowStartFiles(t *testing.T) {
-	testbed.Need(t, "a cgroup of our own", noGroup)
-	b := newBox(t)
-	program := b.slow(sleeper(t))
-	s := b.serve(inCgroup, socket)
-	s.hello()
-	s.warm()
+	_, program, s := slowServer(t, socket)
 	long := s.spawn(nil, "sleep", "1000")
 	before := len(s.fds)
 	first := request(s.ids+1, "spawn", object{"argv": []string{"true"}, "stdio": []any{"null", "pipe"}})
@@ -265,12 +254,7 @@ func TestSlowStartFiles(t *testing.T) {
 
 // TestSlowStartSilentOwner: the end of input is heard, though a request waits for a start and the owner does not read.
 func TestSlowStartSilentOwner(t *testing.T) {
-	testbed.Need(t, "a cgroup of our own", noGroup)
-	b := newBox(t)
-	program := b.slow(sleeper(t))
-	s := b.serve(inCgroup, socket)
-	s.hello()
-	s.warm()
+	_, program, s := slowServer(t, socket)
 	long := s.spawn(nil, "sleep", "1000")
 	s.spawn(object{"stdio": []any{"null", object{"capture": object{"limit": -1, "wait": true}}}}, "cat", "/dev/zero")
 	// Nobody reads from here on. What there is room for is soon full.

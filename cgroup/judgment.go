@@ -33,7 +33,8 @@ type Judgment struct {
 	roots []*root   // best first
 	err   error     // why the own cgroup is not among them
 	late  *standing // of the own cgroup, which is the second choice and not judged yet; nil: it is
-	here  position
+
+	position
 }
 
 // Judge finds out which cgroup this process is in, who made it, and what a job elsewhere
@@ -76,8 +77,8 @@ func Judge(ours []int, leaning func()) (*Judgment, error) {
 		own.close()
 		return nil, own.fail("open", "cgroup.procs", unix.EROFS)
 	}
-	s := &standing{position: here, dir: own, ours: ours, managed: Managed(), leaning: leaning}
-	s.Own, s.here = here.own, here
+	s := &standing{dir: own, ours: ours, managed: Managed(), leaning: leaning}
+	s.Own, s.position = here.own, here
 	s.judge()
 	return &s.Judgment, nil
 }
@@ -89,7 +90,6 @@ var ErrByPID = errors.New("and ends the processes that are directly in it, not t
 // A standing is a Judgment in the making.
 type standing struct {
 	Judgment
-	position
 	dir     *dir // the own cgroup's
 	ours    []int
 	managed bool

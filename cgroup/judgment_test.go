@@ -67,9 +67,8 @@ func (p place) judge(own string, managed bool, ours ...int) *Judgment {
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	s := &standing{
-		position: position{mount: mount{point: p.root, root: "/"}, own: own, path: d.path}, dir: d, ours: ours, managed: managed,
-	}
+	s := &standing{dir: d, ours: ours, managed: managed}
+	s.position = position{mount: mount{point: p.root, root: "/"}, own: own, path: d.path}
 	leant := false
 	s.Own, s.leaning = own, func() { leant = true }
 	s.judge()

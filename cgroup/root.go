@@ -78,7 +78,7 @@ func (s Search) Open() (*Session, error) {
 // locate finds the mount, and this process's own cgroup.
 func (s Search) locate() (position, error) {
 	if s.After != nil {
-		here := position{mount: s.After.here.mount, own: Own()}
+		here := position{mount: s.After.mount, own: Own()}
 		if below, ok := here.mount.below(here.own); ok && here.own != "" {
 			here.path = below
 			return here, nil
@@ -103,7 +103,7 @@ func (s Search) openPath(here position) (*root, error) {
 	r := &root{dir: d, origin: Explicit, ends: s.Ends, localEvents: here.mount.localEvents}
 	if s.Delegated {
 		r.origin = Delegated
-	} else if own := (&standing{position: here, managed: Managed()}); p == here.path && own.isOurs(d, "") {
+	} else if own := (&standing{Judgment: Judgment{position: here}, managed: Managed()}); p == here.path && own.isOurs(d, "") {
 		r.origin = Delegated
 	}
 	return r, nil

@@ -91,6 +91,17 @@ func (s *server) spawn(params object, argv ...string) *job {
 	return &job{s, r["job"].(float64), int(r["pid"].(float64)), r}
 }
 
+// spawned is the job of a spawn that was sent.
+func (s *server) spawned(id float64) *job {
+	s.t.Helper()
+	m := s.answer(id)
+	result, ok := m["result"].(object)
+	if !ok {
+		s.t.Fatalf("spawn: %s", text(m))
+	}
+	return &job{s: s, number: result["job"].(float64)}
+}
+
 // shell starts a script.
 func (s *server) shell(params object, script string) *job {
 	s.t.Helper()

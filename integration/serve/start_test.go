@@ -120,8 +120,8 @@ func TestSlowStart(t *testing.T) {
 	if !slices.IsSorted(s.answered) {
 		t.Errorf("answers in the order %v", s.answered)
 	}
-	held := &job{s: s, number: s.answer(first)["result"].(object)["job"].(float64)}
-	quick := &job{s: s, number: s.answer(second)["result"].(object)["job"].(float64)}
+	held := s.spawned(first)
+	quick := s.spawned(second)
 	if !strings.Contains(text(list), fmt.Sprintf(`"job":%v`, held.number)) {
 		t.Errorf("the list lacks job %v: %s", held.number, text(list))
 	}
@@ -144,7 +144,7 @@ func TestSlowStartDenied(t *testing.T) {
 	if m := s.answer(id); !strings.Contains(text(m), `"errno":"EPERM"`) {
 		t.Errorf("the answer is %s", text(m))
 	}
-	j := &job{s: s, number: s.answer(next)["result"].(object)["job"].(float64)}
+	j := s.spawned(next)
 	j.told("started")
 	j.ended("exited")
 	s.end()
@@ -178,7 +178,7 @@ func TestSlowStartEnds(t *testing.T) {
 				}
 			} else {
 				for _, id := range ids {
-					j := &job{s: s, number: s.answer(id)["result"].(object)["job"].(float64)}
+					j := s.spawned(id)
 					j.told("started")
 					if m := j.told("exited"); m["signal"] != "SIGKILL" {
 						t.Errorf("exited: %s", text(m))
@@ -200,17 +200,18 @@ func TestSlowStartThenEnd(t *testing.T) {
 	for _, via := range []transport{pipes, socket} {
 		t.Run(string(via), func(t *testing.T) {
 			_, program, s := slowServer(t, via)
+			half := s.spawn(nil, "sleep", "0.5")
 			id := s.send("spawn", object{"argv": []string{program.path, "1000"}})
 			list := s.send("list", nil)
 			s.closeInput()
 			program.await()
 			before := s.ticks()
-			time.Sleep(300 * time.Millisecond)
+			half.ended("exited")
 			if spent := s.ticks() - before; spent > 10 {
-				t.Errorf("while it waits it took %d ticks of the processor in 0.3 s", spent)
+				t.Errorf("while it waits it took %d ticks of the processor in half a second", spent)
 			}
 			program.answer(unix.FAN_ALLOW)
-			j := &job{s: s, number: s.answer(id)["result"].(object)["job"].(float64)}
+			j := s.spawned(id)
 			if all := s.answer(list)["result"].(object)["jobs"].([]any); len(all) != 1 {
 				t.Errorf("the list is %s", text(all))
 			}
@@ -235,7 +236,7 @@ func TestSlowStartFiles(t *testing.T) {
 	second := request(s.ids+2, "spawn", object{"argv": []string{program.path, "1000"}})
 	s.ids += 2
 	s.write(first + second)
-	j := &job{s: s, number: s.answer(float64(s.ids - 1))["result"].(object)["job"].(float64)}
+	j := s.spawned(float64(s.ids - 1))
 	j.ended("exited")
 	program.await()
 	out := s.take(len(s.fds) - before)[0]

@@ -127,9 +127,9 @@ func (f *Foster) fork(l *launch, signals unix.Sigset_t) error {
 	t := &plan
 	*t = twin{
 		all: ^uint64(0), pipe: uintptr(pair[0]), signals: uintptr(heard), name: &guardianName, pidfd: -1,
-		raises: l, born: codeOf(born), vfork: unix.CLONE_VFORK, stack: uintptr(unsafe.Pointer(&firstStack)), size: unsafe.Sizeof(firstStack),
-		refused: &f.shared.errno, shared: f.shared, notice: uintptr(f.notice), sent: uintptr(sent[1]),
+		raises: l, born: codeOf(born), refused: &f.shared.errno, shared: f.shared, notice: uintptr(f.notice), sent: uintptr(sent[1]),
 	}
+	t.waits()
 	t.pause.Nsec = 10e6
 	t.polled = [2]unix.PollFd{{Fd: int32(pair[0]), Events: unix.POLLIN}, {Fd: int32(heard), Events: unix.POLLIN}}
 	t.closing = gaps([]int{pair[0], heard, f.notice, sent[1]})

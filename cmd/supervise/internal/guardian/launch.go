@@ -108,7 +108,8 @@ func vfork(path string, argv []string, attr *syscall.ProcAttr) (int, error) {
 	}
 	defer l.free()
 	t := &plan
-	*t = twin{refused: &refusal, vfork: unix.CLONE_VFORK, stack: uintptr(unsafe.Pointer(&firstStack)), size: unsafe.Sizeof(firstStack)}
+	*t = twin{refused: &refusal}
+	t.waits()
 	refusal = 0
 	pid, errno := t.launch(l, attr)
 	t.raises = nil
@@ -125,6 +126,11 @@ func vfork(path string, argv []string, attr *syscall.ProcAttr) (int, error) {
 }
 
 var refusal uintptr // see twin
+
+// waits has this process wait until the main process has executed its program.
+func (t *twin) waits() {
+	t.vfork, t.stack, t.size = unix.CLONE_VFORK, uintptr(unsafe.Pointer(&firstStack)), unsafe.Sizeof(firstStack)
+}
 
 // launch has the main process born, in its cgroup if it is to be in one.
 func (t *twin) launch(l *launch, attr *syscall.ProcAttr) (pid uintptr, errno syscall.Errno) {
